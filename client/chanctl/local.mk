@@ -1,0 +1,1 @@
+# client/chanctl: see Makefile.am

@@ -1,0 +1,1 @@
+# client/examples: see Makefile.am

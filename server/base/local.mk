@@ -1,0 +1,1 @@
+# server/base: see Makefile.am

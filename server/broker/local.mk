@@ -1,0 +1,1 @@
+# server/broker: see Makefile.am

@@ -1,0 +1,1 @@
+# server/channel: see Makefile.am

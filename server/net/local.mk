@@ -1,0 +1,1 @@
+# server/net: see Makefile.am
