@@ -1,0 +1,94 @@
+/*
+ * engine.h - the rules of named channels, as a state machine: messages in, messages out.
+ *
+ * The engine owns every named channel, every end, every waiting operation and every delivery that
+ * is out. It knows neither goroutines nor sockets nor frames nor clocks: time and randomness come
+ * in as arguments, so that the same calls give the same answers (tests, the fuzzer's oracle, and
+ * later a log that replays). One goroutine calls it (server/broker/broker.c); there is no lock.
+ *
+ * Rules: the contract in README.md and proto/PROTOCOL.md. Each is written once, in channel.c
+ * (matching, settling, closing) or where PROTOCOL.md's section names it.
+ */
+#ifndef BROKER_ENGINE_H
+#define BROKER_ENGINE_H
+
+#include "proto/wire.h"
+#include "server/broker/value.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct engine;
+struct party;
+
+/* Bounds on everything that a client can make grow. All are inclusive. */
+struct engine_limits {
+	uint32_t channels_max;
+	int64_t capacity_max;
+	uint32_t value_bytes_max;
+	uint64_t buffered_bytes_max;  /* of all channels and waiting sends together */
+	uint32_t ops_in_flight_max;   /* of one party: not answered */
+	uint64_t bytes_in_flight_max; /* of one party: in its waiting sends */
+	uint32_t ends_max;            /* of one party: channels that it holds open */
+};
+
+struct engine_options {
+	struct engine_limits limits;
+	uint64_t incarnation; /* of this run of the broker; in every chan value */
+	uint64_t seed;        /* of select's choice */
+
+	/*
+	 * Receives every answer, in the order in which the party must see them. m, the strings in
+	 * it and values[] live for the call only; who keeps a value takes a reference. Must not
+	 * call the engine. A DELIVER comes with one value a call (attempts[] beside it): joining
+	 * neighbours into one frame is the receiver's business.
+	 */
+	void (*answer)(struct party *to, const struct message *m, struct value *const *values,
+		const uint32_t *attempts, size_t value_count);
+};
+
+/* NULL: out of memory. Freeing ends whatever is left without answers. */
+struct engine *engine_new(const struct engine_options *options);
+void engine_free(struct engine *e);
+
+/*
+ * A party is a session as the engine sees it: it holds ends, operations and deliveries. owner is
+ * what party_owner returns, for the answer callback. The speaker is copied. NULL: out of memory.
+ */
+struct party *engine_party_new(struct engine *e, void *owner, const struct wire_speaker *speaker);
+void *party_owner(const struct party *p);
+
+/*
+ * The party's session has ended: its waiting operations are withdrawn without answers, what was
+ * out for delivery to it goes back to its place, its ends are given up (temporary channels may
+ * go with them, and who waits for it on the other side of them is told). Frees the party.
+ */
+void engine_party_end(struct engine *e, struct party *p, int64_t now_ns);
+
+/*
+ * Applies one operation (MAKE ... PS) of a party. values are those of its payload (SEND, SELECT),
+ * in order; their references pass to the engine in every case. Whatever is wrong with the message
+ * is answered by FAIL and changes nothing. Returns 0, or CHAN_EPROTOCOL when the message could
+ * not come from a client that follows the protocol at all (a sequence number that does not rise,
+ * a kind that is not an operation, a count that is not the payload's): the connection must end.
+ */
+int engine_apply(struct engine *e, struct party *p, const struct message *m,
+	struct value *const *values, size_t value_count, int64_t now_ns);
+
+/* Ends every operation whose deadline is not after now_ns (see contract: what is out for
+ * delivery is settled first). */
+void engine_expire(struct engine *e, int64_t now_ns);
+
+/* When engine_expire has something to do next; INT64_MAX: nothing waits with a deadline. */
+int64_t engine_deadline_ns(const struct engine *e);
+
+/*
+ * Shutting down: from here on operations are refused with ESHUTDOWN except TAKEN and RETURN, and
+ * every operation that only waits is answered so. What is out for delivery stays to be settled;
+ * engine_deliveries_out tells how many. Buffered values stay until engine_free.
+ */
+void engine_shutdown(struct engine *e, int64_t now_ns);
+uint64_t engine_deliveries_out(const struct engine *e);
+uint64_t engine_values_buffered(const struct engine *e);
+
+#endif
