@@ -1,0 +1,65 @@
+/*
+ * sudog.h - a goroutine's stand in the queue of one channel.
+ *
+ * The relation is many to many: a goroutine in a select stands in several queues at once, and many
+ * goroutines stand in one. A sudog is one such pair. It lives in the frame of the call that waits
+ * (hchan_send, hchan_recv) or in the caller's array of cases (hchan_select), so waiting allocates
+ * nothing and cannot fail. Internal to server/channel; hchan.h and select.h show it only because
+ * their structures contain it.
+ */
+#ifndef SERVER_CHANNEL_SUDOG_H
+#define SERVER_CHANNEL_SUDOG_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+struct goroutine;
+
+/*
+ * The race for a select: whoever offers it a case must first win `fired`, which only one of all
+ * the channels it stands in, and its deadline, can.
+ *
+ * Lifetime: the structure is in the waiting goroutine's frame. It may be touched only under the
+ * lock of a channel in whose queue one of its sudogs stands (the goroutine cannot leave before it
+ * has taken that lock and removed the sudog), or, by the deadline, while its timer stands.
+ */
+struct select_race {
+	atomic_int fired; /* 0 open, 1 taken */
+};
+
+/*
+ * Every field is guarded by the lock of the channel in whose queue the sudog stands. Once it is
+ * taken out of the queue by another goroutine it belongs to that goroutine until it calls
+ * go_ready() for `g`; then to `g` again.
+ */
+struct sudog {
+	struct sudog *next, *prev;
+	struct goroutine *g;
+	void *value;              /* send: read from here; receive: written to, or NULL */
+	struct select_race *race; /* NULL: a plain send or receive, always to be had */
+	bool queued;              /* stands in a queue */
+	bool ok;                  /* woken by a value that moved; false: by close */
+};
+
+/* FIFO of waiters. Whoever has waited longest is first. `first` may be read without the lock, as
+ * a hint; zeroed memory is an empty queue. */
+struct wait_queue {
+	_Atomic(struct sudog *) first;
+	struct sudog *last;
+};
+
+/* Appends sg. Needs the channel's lock. */
+void wait_queue_put(struct wait_queue *q, struct sudog *sg);
+
+/* Takes out the first waiter that can still be had, having won its race if it is in a select;
+ * waiters of selects that another case won are taken out on the way and left to find that out
+ * themselves. Returns NULL if there is none. Needs the channel's lock. */
+struct sudog *wait_queue_take(struct wait_queue *q);
+
+/* Takes sg out of the queue wherever it stands; nothing if it no longer does. Needs the lock. */
+void wait_queue_remove(struct wait_queue *q, struct sudog *sg);
+
+/* Number of waiters that stand in the queue. Walks it: for tests and reports. Needs the lock. */
+unsigned int wait_queue_length(const struct wait_queue *q);
+
+#endif
