@@ -1,1 +1,10 @@
-# server/base: see Makefile.am
+# server/base: lists, locks, clock, random numbers, log, panic. Knows nothing of goroutines.
+noinst_LIBRARIES += server/base/libbase.a
+server_base_libbase_a_SOURCES = \
+	server/base/clock.c server/base/clock.h \
+	server/base/list.h \
+	server/base/lock.c server/base/lock.h \
+	server/base/log.c server/base/log.h \
+	server/base/panic.c server/base/panic.h \
+	server/base/random.c server/base/random.h \
+	server/base/relax.h

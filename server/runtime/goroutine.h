@@ -1,0 +1,97 @@
+/*
+ * goroutine.h - what a goroutine is, for the scheduler and for those who park one.
+ *
+ * The structure lies at the upper end of its goroutine's stack, in the same page as the first frames:
+ * a parked goroutine is one resident page, everything included. It therefore lives exactly as long as
+ * its stack, and is found by walking the slabs of stacks (stack.h); there is no list of all goroutines.
+ */
+#ifndef CHAND_RUNTIME_GOROUTINE_H
+#define CHAND_RUNTIME_GOROUTINE_H
+
+#include "server/runtime/wait_reason.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Where a goroutine was started; go() makes one static copy a place. */
+struct go_site {
+	const char *file;
+	const char *function; /* the function that said go(...) */
+	const char *callee;   /* what it started, as written there */
+	int line;
+};
+
+enum goroutine_state {
+	G_IDLE,     /* zero page: never used, or its memory was given back; owned by stack.c */
+	G_RUNNABLE, /* on exactly one run queue; nobody touches its stack */
+	G_RUNNING,  /* on a machine that holds a processor; owns its stack; on no queue */
+	G_WAITING,  /* on no run queue; reachable from what it waits on, and from there alone woken */
+	G_BLOCKING, /* on a machine in blocking_enter .. blocking_exit; owns its stack */
+	G_DEAD,     /* finished; on a list of free goroutines */
+};
+
+struct goroutine {
+	void *sp; /* saved stack pointer; meaningful while no machine runs it */
+
+	/* Link of the one queue that the goroutine is on: a run queue, a list of the free, a
+	 * struct go_queue, or whatever its waker keeps. */
+	struct goroutine *link;
+
+	/* Written by the waker before go_ready, read by the woken: what happened to it. */
+	union {
+		void *wake_value;
+		intptr_t wake_result;
+	};
+
+	_Atomic uint8_t state;       /* enum goroutine_state */
+	uint8_t wait_reason;         /* enum wait_reason; meaningful in G_WAITING */
+	_Atomic bool guarded;        /* there is a guard below its stack (stack.h) */
+	bool scavenged;              /* free, and its stack's deep pages were given back since */
+	_Atomic uint32_t guard_slot; /* its place among cached guards (guard.c), if guarded there */
+
+	uint64_t id;              /* unique in a run, from 1; 1 is the main goroutine */
+	int64_t since_ns;         /* when it began to wait; exact to about 10 ms */
+	const struct go_site *site;
+	void *user;               /* the program's own, see go_user() */
+	const char *label;        /* shown in dumps, see go_set_label() */
+	const void *wait_object;  /* what it waits on, for debuggers and dumps; may be NULL */
+
+	void *stack_low;          /* lowest usable byte; the guard page ends here */
+	void *fiber;              /* ThreadSanitizer's view of this stack */
+	void *fake_stack;         /* AddressSanitizer's */
+};
+
+/* A batch of goroutines, linked by `link`, first in first out; zero-initialised is empty. */
+struct go_queue {
+	struct goroutine *head;
+	struct goroutine *tail;
+	size_t count;
+};
+
+static inline void go_queue_push(struct go_queue *q, struct goroutine *g)
+{
+	g->link = NULL;
+	if (q->tail)
+		q->tail->link = g;
+	else
+		q->head = g;
+	q->tail = g;
+	q->count++;
+}
+
+static inline struct goroutine *go_queue_pop(struct go_queue *q)
+{
+	struct goroutine *g = q->head;
+
+	if (!g)
+		return NULL;
+	q->head = g->link;
+	if (!q->head)
+		q->tail = NULL;
+	q->count--;
+	return g;
+}
+
+#endif

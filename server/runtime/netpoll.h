@@ -1,0 +1,72 @@
+/*
+ * netpoll.h - wait for a descriptor to become readable or writable.
+ *
+ * A descriptor is registered once, edge-triggered, and from then on the poller tells what happens to
+ * it. So read or write until EAGAIN before you wait: readiness is reported when it arises, once, and
+ * remembered until someone waits for it. The descriptor must be non-blocking.
+ *
+ * For each of the two directions at most one waits at a time: a goroutine in netpoll_wait, or an
+ * armed netpoll_on. The two directions are independent.
+ *
+ * An idle descriptor takes about 250 bytes and no stack: arm it with netpoll_on, whose function
+ * begins a goroutine only when there is something to do.
+ */
+#ifndef CHAND_RUNTIME_NETPOLL_H
+#define CHAND_RUNTIME_NETPOLL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct netpoll_desc;
+
+enum netpoll_mode {
+	NETPOLL_READ,
+	NETPOLL_WRITE,
+};
+
+/*
+ * Registers fd; the caller keeps owning fd, and closes it after netpoll_close.
+ * From goroutines. -ENOMEM, or what the kernel said (-EPERM for a regular file: those never wait).
+ */
+int netpoll_open(int fd, struct netpoll_desc **ret_desc);
+
+/*
+ * Unregisters and frees. A goroutine parked in netpoll_wait wakes with -ECANCELED; an armed
+ * netpoll_on is withdrawn: after the return its function will not be started any more. No other
+ * call on the descriptor may begin once this one has. NULL is fine. May block for microseconds,
+ * never parks.
+ */
+void netpoll_close(struct netpoll_desc *desc);
+
+/*
+ * Parks until fd is ready in that direction (end of stream, hangup and errors are readiness too:
+ * the read or write that follows tells), or the deadline.
+ * 0, -ETIMEDOUT, -ECANCELED after netpoll_close (do not touch desc again), -ENOMEM for the timer.
+ * Readiness counts before the deadline, so a past deadline makes it a test. Spurious returns of 0
+ * are possible: try, and wait again.
+ */
+int netpoll_wait(struct netpoll_desc *desc, enum netpoll_mode mode, int64_t deadline_ns);
+
+/*
+ * Arms, for one time: when fd becomes ready in that direction, or is ready already, fn(arg) is started
+ * in a new goroutine. Never blocks and never runs fn inside the call. Should no goroutine be
+ * startable at that moment, the start is tried again every 10 ms.
+ */
+void netpoll_on(struct netpoll_desc *desc, enum netpoll_mode mode, void (*fn)(void *arg), void *arg);
+
+/* Withdraws what netpoll_on armed: true if fn has not been started and will not be (what `arg` owns
+ * is the caller's again), false if it was, or nothing is armed. */
+bool netpoll_off(struct netpoll_desc *desc, enum netpoll_mode mode);
+
+/* netpoll_on for one direction, by name. */
+static inline void netpoll_on_readable(struct netpoll_desc *desc, void (*fn)(void *arg), void *arg)
+{
+	netpoll_on(desc, NETPOLL_READ, fn, arg);
+}
+
+static inline void netpoll_on_writable(struct netpoll_desc *desc, void (*fn)(void *arg), void *arg)
+{
+	netpoll_on(desc, NETPOLL_WRITE, fn, arg);
+}
+
+#endif
