@@ -1,1 +1,10 @@
-# doc: see Makefile.am
+# Man pages, written once in scdoc's language. To add one: pages += doc/chand.8, from
+# doc/chand.8.scd.
+
+pages =
+man_MANS = $(pages)
+EXTRA_DIST += $(pages:=.scd)
+CLEANFILES += $(pages)
+
+$(pages): %: %.scd
+	$(AM_V_GEN)$(MKDIR_P) $(@D) && $(SCDOC) < $< > $@.tmp && mv $@.tmp $@

@@ -1,0 +1,1 @@
+# Seeded stress tests and their checker.

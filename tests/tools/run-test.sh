@@ -1,0 +1,20 @@
+#!/bin/sh
+# Runs one test of the suite: run-test.sh PROGRAM [ARGUMENT...]
+#
+# Every test passes through here, so that each has a time limit and the same surroundings.
+#   TEST_TIMEOUT   seconds until the test is ended (SIGQUIT first: a goroutine program dumps)
+#   TEST_WRAPPER   what to run programs under, for example valgrind; scripts see it in their
+#                  environment and run by themselves what they want run under it
+# Scripts tell by their first line what runs them; programs print TAP by cmocka.
+: "${TEST_TIMEOUT:=120}"
+CMOCKA_MESSAGE_OUTPUT=TAP
+export CMOCKA_MESSAGE_OUTPUT TEST_TIMEOUT TEST_WRAPPER
+
+program=$1
+shift
+case $program in
+*.sh) set -- sh "$program" "$@" ;;
+*.py) set -- "${PYTHON:-python3}" "$program" "$@" ;;
+*) set -- ${TEST_WRAPPER:-} "$program" "$@" ;;
+esac
+exec timeout --signal=QUIT --kill-after=5 "$TEST_TIMEOUT" "$@"

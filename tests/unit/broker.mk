@@ -1,0 +1,1 @@
+# Unit tests of broker: see local.mk.

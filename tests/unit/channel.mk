@@ -1,0 +1,1 @@
+# Unit tests of channel: see local.mk.

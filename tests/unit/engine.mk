@@ -1,0 +1,1 @@
+# Unit tests of engine: see local.mk.

@@ -1,0 +1,1 @@
+# Unit tests of net: see local.mk.

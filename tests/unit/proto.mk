@@ -1,0 +1,1 @@
+# Unit tests of proto: see local.mk.
