@@ -69,11 +69,25 @@ void engine_party_end(struct engine *e, struct party *p, int64_t now_ns);
  * Applies one operation (MAKE ... PS) of a party. values are those of its payload (SEND, SELECT),
  * in order; their references pass to the engine in every case. Whatever is wrong with the message
  * is answered by FAIL and changes nothing. Returns 0, or CHAN_EPROTOCOL when the message could
- * not come from a client that follows the protocol at all (a sequence number that does not rise,
- * a kind that is not an operation, a count that is not the payload's): the connection must end.
+ * not come from a client that follows the protocol at all (a kind that is not an operation, a
+ * count that is not the payload's): the connection must end.
+ *
+ * That sequence numbers rise is checked before (session.c), in the order in which operations
+ * begin to arrive. One whose payload came in pieces is applied when it is whole, so here its
+ * number may be below others that were applied meanwhile; it is never used twice.
  */
 int engine_apply(struct engine *e, struct party *p, const struct message *m,
 	struct value *const *values, size_t value_count, int64_t now_ns);
+
+/*
+ * Takes back whatever is out for delivery to the party, which has been silent for too long: each
+ * value returns to its place, the party is told by GONE, and lives on. Its receives end with
+ * EGONE (they are not matched again), so that values do not go to it while nobody listens.
+ */
+void engine_party_revoke(struct engine *e, struct party *p, int64_t now_ns);
+
+/* Values that are out for delivery to the party. */
+uint64_t engine_party_deliveries_out(const struct party *p);
 
 /* Ends every operation whose deadline is not after now_ns (see contract: what is out for
  * delivery is settled first). */
