@@ -27,8 +27,8 @@
  * which the common "done" channel needs: whoever got the value (or saw the close) may drop the last
  * reference although the other side's call has not returned yet.
  */
-#ifndef SERVER_CHANNEL_HCHAN_H
-#define SERVER_CHANNEL_HCHAN_H
+#ifndef CHAND_CHANNEL_HCHAN_H
+#define CHAND_CHANNEL_HCHAN_H
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -50,7 +50,7 @@ struct hchan {
 	_Atomic size_t count;         /* values in the buffer */
 	size_t capacity;              /* constant */
 	size_t elem_bytes;            /* constant */
-	char *send_at, *recv_at;      /* the slot that is filled, emptied next */
+	char *send_at, *recv_at, *end; /* the slot that is filled, emptied next; behind the last */
 	struct wait_queue sendq, recvq;
 	hchan_drop_fn *drop;          /* constant; may be NULL */
 	atomic_uint references;
@@ -104,5 +104,43 @@ size_t hchan_cap(const struct hchan *c);
 /* Asserts the invariants (listed in hchan.c). Takes the lock. For tests; debug builds do so
  * after every operation. */
 void hchan_check(struct hchan *c);
+
+/*
+ * Internal to server/channel from here on: what select.c builds on.
+ */
+
+/*
+ * May a receive (send) happen now? Without the lock. A true is a hint; a false was so at an instant
+ * during the call, which is what a non-blocking operation needs to say "would wait": at the first
+ * load nothing was there, and a channel that is open at the later load was open then too. (The
+ * first load is an acquire so that the second is later. That the queue of a buffered channel is
+ * not looked at follows from the invariants: a sender waits only while the buffer is full.)
+ */
+static inline bool hchan_may_recv(struct hchan *c)
+{
+	if (c->capacity > 0 ? atomic_load_explicit(&c->count, memory_order_acquire) > 0
+			    : atomic_load_explicit(&c->sendq.first, memory_order_acquire) != NULL)
+		return true;
+	return atomic_load_explicit(&c->closed, memory_order_relaxed);
+}
+
+static inline bool hchan_may_send(struct hchan *c)
+{
+	if (c->capacity > 0
+			? atomic_load_explicit(&c->count, memory_order_acquire) < c->capacity
+			: atomic_load_explicit(&c->recvq.first, memory_order_acquire) != NULL)
+		return true;
+	return atomic_load_explicit(&c->closed, memory_order_relaxed);
+}
+
+/* One step under the lock. 0 done, -EAGAIN would wait, -EPIPE closed. Stores in *wake whom the
+ * caller must hand to go_ready() once the lock is free; leaves it alone if there is nobody. */
+int hchan_send_locked(struct hchan *c, const void *value, struct goroutine **wake);
+
+/* Likewise. 1 received, 0 closed and drained (*value zeroed), -EAGAIN would wait. */
+int hchan_recv_locked(struct hchan *c, void *value, struct goroutine **wake);
+
+/* Ends the program: a send on a closed channel. Hold no lock. */
+_Noreturn void hchan_panic_send_on_closed(void);
 
 #endif

@@ -5,17 +5,18 @@
  *		select_recv(in, &v),                    case v := <-in:
  *		select_send(out, &w),                   case out <- w:
  *	};
- *	switch (hchan_select(cases, 2, SELECT_FOREVER)) {
+ *	switch (hchan_select(cases, 2, DEADLINE_NEVER)) {
  *	case 0: ...                                     cases[0].ok is the ok of `v, ok := <-in`
  *	case 1: ...
  *	}
  */
-#ifndef SERVER_CHANNEL_SELECT_H
-#define SERVER_CHANNEL_SELECT_H
+#ifndef CHAND_CHANNEL_SELECT_H
+#define CHAND_CHANNEL_SELECT_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "server/base/clock.h"
 #include "server/channel/hchan.h"
 #include "server/channel/sudog.h"
 
@@ -36,22 +37,21 @@ struct select_case {
 #define select_recv(chan, to) {.c = (chan), .value = (to), .op = SELECT_RECV}
 #define select_send(chan, from) {.c = (chan), .value = (void *)(from), .op = SELECT_SEND}
 
-/* Deadlines that are none: wait for ever; do not wait at all (Go's default). */
-#define SELECT_FOREVER INT64_MAX
+/* The deadline of a select that does not wait: Go's `default`. */
 #define SELECT_DEFAULT INT64_MIN
 
-/* More cases in one select are refused by a panic. Their order is kept in 16 bits, as in Go. */
-#define SELECT_CASES_MAX 65535
+/* More cases in one select are a panic: it holds that many locks at once, if for a moment. */
+#define SELECT_CASES_MAX 1000
 
 /*
  * Waits until one of n cases can happen and does it; if several can, each with equal chance. The
  * others leave no trace. Returns its index.
  *
  * Without a case that can happen: SELECT_DEFAULT returns -EAGAIN at once, and only if there was an
- * instant during the call at which none could; any other deadline_ns (monotonic, as clock_now())
+ * instant during the call at which none could. Any other deadline_ns (see clock.h)
  * returns -ETIMEDOUT once it is reached, nothing having been done. A deadline that has passed
  * still takes what is ready. A closed channel is always ready: its receive with ok = false, its
- * send with a panic. n may be 0.
+ * send with a panic. n may be 0. -ENOMEM: there was no memory for the deadline's timer.
  */
 int hchan_select(struct select_case *cases, int n, int64_t deadline_ns);
 

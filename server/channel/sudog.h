@@ -7,25 +7,36 @@
  * nothing and cannot fail. Internal to server/channel; hchan.h and select.h show it only because
  * their structures contain it.
  */
-#ifndef SERVER_CHANNEL_SUDOG_H
-#define SERVER_CHANNEL_SUDOG_H
+#ifndef CHAND_CHANNEL_SUDOG_H
+#define CHAND_CHANNEL_SUDOG_H
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 struct goroutine;
 
 /*
- * The race for a select: whoever offers it a case must first win `fired`, which only one of all
- * the channels it stands in, and its deadline, can.
+ * The race for a select: of all the channels it stands in, and its deadline, exactly one wins by
+ * storing its sudog in `winner`, which was NULL. Only the winner may move a value and wake the
+ * goroutine.
  *
- * Lifetime: the structure is in the waiting goroutine's frame. It may be touched only under the
- * lock of a channel in whose queue one of its sudogs stands (the goroutine cannot leave before it
- * has taken that lock and removed the sudog), or, by the deadline, while its timer stands.
+ * The structure is in the waiting goroutine's frame. It may be touched only under the lock of a
+ * channel in whose queue one of its sudogs stands (the goroutine takes that lock before it leaves,
+ * to remove the sudog), or by the deadline while its timer stands.
  */
 struct select_race {
-	atomic_int fired; /* 0 open, 1 taken */
+	_Atomic(struct sudog *) winner;
 };
+
+/* Tries to win the race for sg; false if another did. */
+static inline bool select_race_win(struct select_race *race, struct sudog *sg)
+{
+	struct sudog *open = NULL;
+
+	return atomic_compare_exchange_strong_explicit(&race->winner, &open, sg,
+		memory_order_acq_rel, memory_order_relaxed);
+}
 
 /*
  * Every field is guarded by the lock of the channel in whose queue the sudog stands. Once it is
