@@ -3,3 +3,5 @@
 tools_tests = tests/tools/check-layers.sh
 EXTRA_DIST += $(tools_tests) tests/tools/layers.txt
 TESTS += $(tools_tests)
+
+include tests/tools/targets.mk
