@@ -1,1 +1,3 @@
-# include: see Makefile.am
+# What applications include.
+chanincludedir = $(includedir)/chan
+chaninclude_HEADERS = include/chan/chan.h include/chan/status.h include/chan/value.h

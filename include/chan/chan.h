@@ -1,0 +1,550 @@
+/*
+ * chan/chan.h - Go's channels between processes, for C programs (libchan).
+ *
+ *	struct chan_client *client;
+ *	struct chan *nums;
+ *	int64_t n;
+ *
+ *	if (chan_dial(NULL, NULL, &client) < 0 ||
+ *	    chan_open(client, "nums", CHAN_RECV, NULL, &nums) < 0)
+ *		errx(1, "%s", chan_error_text());
+ *	while (chan_recv_int(nums, &n) > 0)
+ *		printf("%" PRId64 "\n", n);
+ *	chan_release(nums);
+ *	chan_hangup(client);
+ *
+ * Conventions of every call below, where its comment does not say otherwise:
+ *
+ * - Failure is a negative CHAN_E... code of chan/status.h, and chan_error_text() then says in a
+ *   sentence what was asked, what stood in the way and what to do. Success is 0. Receives return
+ *   1 with a value and 0 when the channel is closed and drained. What a call returns through a
+ *   ret_ argument is left alone when it fails.
+ * - Times are in nanoseconds, on a monotonic clock: CHAN_TRY (0) asks for an answer without
+ *   waiting for the other side, CHAN_FOREVER (any negative number) for no deadline. The broker
+ *   keeps the deadline. An operation that fails with CHAN_ETIMEDOUT, CHAN_EWOULDBLOCK or
+ *   CHAN_ECANCELED had no effect.
+ * - "Blocks" means: until the broker has answered, which takes a round trip even where the
+ *   operation itself need not wait. Calls that do not say "blocks" do not.
+ * - Every call is thread-safe. Any number of threads use one client and one channel at once; one
+ *   that waits does not hold up another. There is no thread in the library: whichever of the
+ *   callers blocks does the reading for all.
+ * - When the connection is lost every operation that the broker had not answered fails with
+ *   CHAN_EUNKNOWN (or with what the broker said when it ended it, such as CHAN_ESHUTDOWN), what
+ *   was not sent yet and all later calls with CHAN_EUNREACHABLE. Dial again then. No call raises
+ *   SIGPIPE.
+ * - A client does not survive fork(): only the parent may go on using it. The descriptor is
+ *   close-on-exec.
+ * - Strings are UTF-8. Pointers passed in need to live for the call only.
+ */
+#ifndef CHAN_CHAN_H
+#define CHAN_CHAN_H
+
+#include <chan/status.h>
+#include <chan/value.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct chan_client; /* a connection to a broker, with its session */
+struct chan;        /* an opened end of a channel */
+struct chan_op;     /* an operation in flight, of the asynchronous face */
+struct chan_value;
+
+#define CHAN_TRY 0
+#define CHAN_FOREVER (-1)
+
+/* ---- errors ------------------------------------------------------------------------------- */
+
+/* The last failure of a call of this thread, in detail. Strings are never NULL. */
+struct chan_error {
+	int status;             /* CHAN_E..., 0 when no call has failed yet */
+	const char *text;       /* what was asked, what stood in the way, what to do */
+	const char *closed_by;  /* of CHAN_ECLOSED, where known: "program[pid]@host" */
+	int64_t closed_unix_ns; /* of CHAN_ECLOSED, where known: nanoseconds since 1970, or 0 */
+	const char *reason;     /* of CHAN_ECLOSED: what chan_close was given */
+};
+
+/* Both are this thread's and stay as they are until its next call that fails. */
+const struct chan_error *chan_last_error(void);
+const char *chan_error_text(void);
+
+/* The constant sentence of a status ("the channel is closed") and its name ("ECLOSED"). Any
+ * number is allowed. */
+const char *chan_strerror(int status);
+const char *chan_error_name(int status);
+
+/* ---- the connection ----------------------------------------------------------------------- */
+
+struct chan_dial_options {
+	const char *program; /* who speaks, as ps and others' errors show it. NULL: the program's name */
+	const char *group;   /* participants that wait for one another, for deadlock reports. NULL: none */
+	int64_t linger_ns;   /* how long the broker shall keep the session without a connection. 0: the
+			      * default, 30 s; negative: not at all. The broker grants less if it must */
+	int64_t timeout_ns;  /* for the connection and the greeting. 0: 10 s */
+
+	/* A signal handler that runs while a call of this client blocks withdraws the operation: the
+	 * call returns its result if it was faster, else CHAN_ECANCELED. Otherwise calls go on
+	 * waiting after signals. For programs that block in one thread. */
+	bool withdraw_on_signal;
+};
+
+/*
+ * Connects to a broker and greets it. Blocks, at most options->timeout_ns.
+ *
+ * url is unix:PATH, tcp://HOST:PORT (tcp://[ADDRESS]:PORT for IPv6; without :PORT 2426) or
+ * tls://..., which is CHAN_ENOTSUP so far. NULL: $CHAN_URL; where that is not set,
+ * $XDG_RUNTIME_DIR/chand.sock if it exists, else /run/chand/chand.sock.
+ *
+ * options may be NULL. *ret_client is the caller's, who ends it with chan_hangup.
+ * CHAN_EUNREACHABLE: nobody listens, or the host is unknown; CHAN_ETIMEDOUT; CHAN_EINVAL: the URL;
+ * CHAN_EPROTOCOL: what answers is no broker; or what the broker refused with.
+ */
+int chan_dial(const char *url, const struct chan_dial_options *options,
+	struct chan_client **ret_client);
+
+/*
+ * Ends the session in order and frees the client. What was received and not handed over goes back
+ * to its channel; confirmations leave first. Blocks until the broker has seen it, 2 s at most.
+ * Every struct chan and chan_op of the client is invalid afterwards, and no thread may be inside a
+ * call of it. NULL is allowed.
+ */
+void chan_hangup(struct chan_client *client);
+
+/* The URL that was dialled, the broker's name and version, and the number of its present run. */
+const char *chan_url(const struct chan_client *client);
+const char *chan_broker(const struct chan_client *client);
+uint64_t chan_incarnation(const struct chan_client *client);
+
+/* The largest value in bytes, and the most values of one batch, that the broker takes. */
+uint32_t chan_value_bytes_max(const struct chan_client *client);
+uint32_t chan_batch_values_max(const struct chan_client *client);
+
+/* Asks the broker for a sign of life. Blocks. *ret_rtt_ns (may be NULL): how long it took. */
+int chan_ping(struct chan_client *client, int64_t *ret_rtt_ns);
+
+/* ---- values ------------------------------------------------------------------------------- */
+
+/* Stands for "the bytes are the encoding of whatever type the channel has", see chan/value.h. */
+#define CHAN_TYPE_RAW ((enum chan_type)0)
+
+struct chan_value {
+	enum chan_type type; /* of the value itself, also on a channel of any; never CHAN_TYPE_ANY */
+	uint32_t attempt;    /* received: 1, more when it was delivered before and came back */
+	union {
+		int64_t i; /* CHAN_TYPE_INT */
+		double f;  /* CHAN_TYPE_FLOAT */
+		bool b;    /* CHAN_TYPE_BOOL */
+
+		/* CHAN_TYPE_CHAN. Sent: the end whose rights travel; it stays the caller's. Received:
+		 * an end of the receiver's own, unless it sets NULL here to keep it, released by
+		 * chan_value_clear. */
+		struct chan *chan;
+
+		/* CHAN_TYPE_STRING, _BYTES, _RAW. Received: followed by a NUL that len does not count. */
+		struct {
+			const void *bytes;
+			size_t len;
+		};
+	};
+	uint64_t delivery; /* received with manual confirmation: what chan_confirm wants; else 0 */
+	void *memory;      /* received: what bytes points into; the library's */
+};
+
+/* A value with its type and nothing else set. */
+static inline struct chan_value chan_value_of(enum chan_type type)
+{
+	struct chan_value v;
+
+	memset(&v, 0, sizeof(v));
+	v.type = type;
+	return v;
+}
+
+static inline struct chan_value chan_value_int(int64_t i)
+{
+	struct chan_value v = chan_value_of(CHAN_TYPE_INT);
+
+	v.i = i;
+	return v;
+}
+
+static inline struct chan_value chan_value_float(double f)
+{
+	struct chan_value v = chan_value_of(CHAN_TYPE_FLOAT);
+
+	v.f = f;
+	return v;
+}
+
+static inline struct chan_value chan_value_bool(bool b)
+{
+	struct chan_value v = chan_value_of(CHAN_TYPE_BOOL);
+
+	v.b = b;
+	return v;
+}
+
+/* These point to what they are given. */
+static inline struct chan_value chan_value_bytes(const void *bytes, size_t len)
+{
+	struct chan_value v = chan_value_of(CHAN_TYPE_BYTES);
+
+	v.bytes = bytes;
+	v.len = len;
+	return v;
+}
+
+static inline struct chan_value chan_value_string(const char *string, size_t len)
+{
+	struct chan_value v = chan_value_bytes(string, len);
+
+	v.type = CHAN_TYPE_STRING;
+	return v;
+}
+
+static inline struct chan_value chan_value_raw(const void *bytes, size_t len)
+{
+	struct chan_value v = chan_value_bytes(bytes, len);
+
+	v.type = CHAN_TYPE_RAW;
+	return v;
+}
+
+static inline struct chan_value chan_value_signal(void)
+{
+	return chan_value_of(CHAN_TYPE_SIGNAL);
+}
+
+static inline struct chan_value chan_value_chan(struct chan *chan)
+{
+	struct chan_value v = chan_value_of(CHAN_TYPE_CHAN);
+
+	v.chan = chan;
+	return v;
+}
+
+/*
+ * Frees what a received value holds and empties it. It says nothing to the broker about the value:
+ * with manual confirmation chan_confirm or chan_return comes first. An empty value is allowed.
+ */
+void chan_value_clear(struct chan_value *v);
+
+/* "int" ... "chan", or "?"; and back: 0 where the word is no type. */
+const char *chan_type_name(enum chan_type type);
+enum chan_type chan_type_parse(const char *word);
+
+/* ---- channels ----------------------------------------------------------------------------- */
+
+/* How the values of a receiving end come. A zeroed struct is the default. */
+struct chan_end_options {
+	/*
+	 * How many values of a buffered channel the library may fetch ahead of the receives, so that
+	 * each does not cost a round trip; 0 and 1: none, a value is asked for by each receive. Values
+	 * that were fetched ahead belong to this end until it is released, then go back to their
+	 * place; if the program dies, others see again (marked by attempt) what it had received of
+	 * them and not more than credit. On an unbuffered channel a receive is always one that waits
+	 * now, and credit has no effect. An end with credit above 1 cannot stand in a select.
+	 */
+	uint32_t credit;
+
+	/* The program confirms each value by chan_confirm, or gives it back by chan_return; without
+	 * it, receiving a value confirms it. */
+	bool manual;
+
+	/* Receive values as CHAN_TYPE_RAW. */
+	bool raw;
+};
+
+struct chan_make_options {
+	bool temporary;                /* the channel goes with the last session that holds it */
+	enum chan_direction direction; /* of the end that is opened; 0: CHAN_BOTH */
+	struct chan_end_options end;
+};
+
+struct chan_open_options {
+	bool wait_create;   /* wait until somebody makes the channel; else CHAN_ENOCHANNEL */
+	int64_t timeout_ns; /* of that waiting; 0: no deadline */
+	struct chan_end_options end;
+};
+
+/*
+ * Makes a channel, or opens the one that exists with the same attributes, and opens an end of it.
+ * Blocks. name: 1 to 255 bytes of A-Z a-z 0-9 . _ - / : or NULL for an unnamed channel, which is
+ * passed on as a value and lives while somebody holds it. capacity 0: unbuffered. options may be
+ * NULL. ret_chan may be NULL, and then no end is opened. The end is the caller's, who gives it up
+ * with chan_release. CHAN_EEXIST: with other attributes; CHAN_EINVAL: the name, type or capacity.
+ */
+int chan_make(struct chan_client *client, const char *name, enum chan_type type, int64_t capacity,
+	const struct chan_make_options *options, struct chan **ret_chan);
+
+/* Opens an end of a channel that exists. Blocks. CHAN_ENOCHANNEL; CHAN_ETIMEDOUT. */
+int chan_open(struct chan_client *client, const char *name, enum chan_direction direction,
+	const struct chan_open_options *options, struct chan **ret_chan);
+
+/*
+ * The end that a reference (a value of type chan, as CHAN_TYPE_RAW) stands for, once it was
+ * received by this client. Blocks. CHAN_ESTALE: the channel is no more.
+ */
+int chan_open_reference(struct chan_client *client, const void *bytes, size_t len,
+	const struct chan_end_options *options, struct chan **ret_chan);
+
+/*
+ * Gives an end up and frees it: what was fetched ahead goes back, confirmations leave. Does not
+ * wait for the broker. No other thread may use the end any more; operations of it in flight go on
+ * and complete. NULL is allowed.
+ */
+void chan_release(struct chan *ch);
+
+/* The channel's name ("" of an unnamed one), type, capacity, id within this run of the broker, and
+ * what the end may do. An end that was received as a value learns its type from the broker: the
+ * first call of chan_type, chan_cap or chan_recv... on it may block for a round trip; type 0 and
+ * capacity -1 say that the channel is no more. */
+const char *chan_name(const struct chan *ch);
+enum chan_type chan_type(struct chan *ch);
+int64_t chan_cap(struct chan *ch);
+uint64_t chan_id(const struct chan *ch);
+enum chan_direction chan_direction(const struct chan *ch);
+struct chan_client *chan_client_of(const struct chan *ch);
+
+/* Values in the buffer now, those that are out and not taken included. Blocks. */
+int64_t chan_len(struct chan *ch);
+
+/*
+ * Closes the channel for everybody: no more sends; receivers get what is left and then 0. reason
+ * (may be NULL) is shown to those who send later. Blocks. CHAN_ECLOSED: it was closed before;
+ * CHAN_EWRONGEND: a receive-only end.
+ */
+int chan_close(struct chan *ch, const char *reason);
+
+/* Removes a channel by name: whoever waits gets CHAN_EREMOVED, what was buffered is dropped.
+ * Blocks. CHAN_ENOCHANNEL. */
+int chan_remove(struct chan_client *client, const char *name);
+
+/* ---- sending ------------------------------------------------------------------------------ */
+
+/*
+ * Sends a value. Blocks until it is in the buffer, or, on an unbuffered channel, until a receiver
+ * has taken it. The value stays the caller's, on failure too.
+ *
+ * CHAN_ECLOSED: chan_last_error says who closed it and when; CHAN_ETYPE, CHAN_ETOOLARGE: nothing
+ * was sent; CHAN_EREMOVED, CHAN_ESTALE: the channel is no more; CHAN_EABORTED: nobody is left who could
+ * receive; CHAN_EWRONGEND; CHAN_EWOULDBLOCK (try), CHAN_ETIMEDOUT (deadline).
+ */
+int chan_send(struct chan *ch, const struct chan_value *v);
+int chan_try_send(struct chan *ch, const struct chan_value *v);
+int chan_send_timeout(struct chan *ch, const struct chan_value *v, int64_t timeout_ns);
+
+int chan_send_int(struct chan *ch, int64_t i);
+int chan_send_float(struct chan *ch, double f);
+int chan_send_bool(struct chan *ch, bool b);
+int chan_send_string(struct chan *ch, const char *string);
+int chan_send_bytes(struct chan *ch, const void *bytes, size_t len);
+int chan_send_signal(struct chan *ch);
+int chan_send_chan(struct chan *ch, struct chan *passed);
+
+/*
+ * Sends n values, in order, as n sends of which none waits for a round trip of the one before.
+ * Blocks until all have ended. Returns 0 when all were sent, else the failure of the first that
+ * was not; those behind it were not sent either. *ret_sent (may be NULL) is set in every case.
+ * The deadline or CHAN_TRY holds for all together.
+ */
+int chan_sendv(struct chan *ch, const struct chan_value *values, size_t n, int64_t timeout_ns,
+	size_t *ret_sent);
+
+/* ---- receiving ---------------------------------------------------------------------------- */
+
+/*
+ * Receives a value. Blocks. 1: *ret_value is the caller's, who ends it by chan_value_clear; it is
+ * confirmed by this call (unless the end was opened with manual confirmation). 0: the channel is
+ * closed and drained, now and for ever. Failures: as chan_send's, CHAN_ECLOSED excepted.
+ */
+int chan_recv(struct chan *ch, struct chan_value *ret_value);
+int chan_try_recv(struct chan *ch, struct chan_value *ret_value);
+int chan_recv_timeout(struct chan *ch, struct chan_value *ret_value, int64_t timeout_ns);
+
+/*
+ * The same for a channel of exactly that type: on another, of any too, CHAN_ETYPE, and nothing is
+ * received. Not for ends with manual confirmation or raw values (CHAN_EINVAL). Strings and bytes
+ * are the caller's, to free(), and followed by a NUL; ret_len may be NULL. *ret_chan is to be
+ * released.
+ */
+int chan_recv_int(struct chan *ch, int64_t *ret_int);
+int chan_recv_float(struct chan *ch, double *ret_float);
+int chan_recv_bool(struct chan *ch, bool *ret_bool);
+int chan_recv_string(struct chan *ch, char **ret_string, size_t *ret_len);
+int chan_recv_bytes(struct chan *ch, void **ret_bytes, size_t *ret_len);
+int chan_recv_signal(struct chan *ch);
+int chan_recv_chan(struct chan *ch, struct chan **ret_chan);
+
+/*
+ * Receives one value or more: waits for the first, takes as many more as were fetched ahead (see
+ * credit), n at most. Blocks. Returns how many, or as chan_recv.
+ */
+int chan_recvv(struct chan *ch, struct chan_value *values, size_t n, int64_t timeout_ns);
+
+/*
+ * Manual confirmation: the values are done with, and only now gone from their channel; or they go
+ * back to their place, to be received again with a higher attempt. n values that were received
+ * through ch; each is to be confirmed or returned once (its delivery becomes 0). Blocks for the
+ * broker's answer. CHAN_EGONE: at least one had been taken away, because this client was thought
+ * lost; somebody else will see it, and the others were settled.
+ */
+int chan_confirm(struct chan *ch, struct chan_value *values, size_t n);
+int chan_return(struct chan *ch, struct chan_value *values, size_t n);
+
+/* ---- select ------------------------------------------------------------------------------- */
+
+struct chan_case {
+	struct chan *chan;             /* NULL: never ready */
+	enum chan_direction direction; /* CHAN_SEND or CHAN_RECV */
+	struct chan_value value;       /* to send; or what was received, as by chan_recv */
+	int result; /* of the case that happened: 1 sent or received, 0 closed and drained, CHAN_ECLOSED
+		     * a send case on a closed channel; of all others 0 */
+};
+
+/*
+ * Waits until one of the cases can happen and does that one; among several that can, chance
+ * decides. Blocks. Returns its index, with the case's value and result set (for a receive on a
+ * closed and drained channel: the index, with result 0). CHAN_EWOULDBLOCK: CHAN_TRY and none was
+ * ready, Go's default; CHAN_ETIMEDOUT; CHAN_ECLOSED: a send case on a closed channel was chosen.
+ * All channels are of this client. With no case (or only NULL ones) it waits for its deadline.
+ */
+int chan_select(struct chan_client *client, struct chan_case *cases, size_t n, int64_t timeout_ns);
+
+/* ---- looking around ----------------------------------------------------------------------- */
+
+struct chan_stat {
+	char name[256];
+	uint64_t id;
+	enum chan_type type;
+	int64_t capacity;
+	uint64_t length; /* values in it, those out for delivery included */
+	bool closed, temporary;
+	uint64_t senders_waiting, receivers_waiting;
+	uint64_t in_flight; /* out for delivery, not confirmed */
+	uint64_t sent, received, redelivered; /* since it was made */
+	uint64_t bytes_buffered;
+	uint64_t ends_open;
+	int64_t made_unix_ns;
+	int64_t closed_unix_ns; /* 0: not closed */
+	char closed_by[256];    /* "program[pid]@host" */
+	char reason[256];       /* given to chan_close; cut to this size */
+};
+
+/* Blocks. CHAN_ENOCHANNEL. */
+int chan_stat(struct chan_client *client, const char *name, struct chan_stat *ret_stat);
+
+/*
+ * Calls each() for every named channel whose name begins with prefix (NULL: all), in the order of
+ * the names, with what lives for that call only. each() may use the client; it ends the walk by
+ * returning other than 0, which chan_list then returns. Blocks; asks for a page at a time, so what
+ * is made or removed meanwhile may be seen or not.
+ */
+int chan_list(struct chan_client *client, const char *prefix,
+	int (*each)(const struct chan_stat *stat, void *arg), void *arg);
+
+/* An operation that waits in the broker. */
+struct chan_waiter {
+	uint64_t id;
+	const char *host, *program, *group; /* who waits */
+	uint64_t pid;
+	uint32_t participant;  /* which thread of it */
+	const char *operation; /* "send", "recv", "select", "open" */
+	const char *const *channels; /* of a select with the direction: "recv:jobs" */
+	size_t channel_count;
+	int64_t waiting_ns;   /* since it began */
+	int64_t remaining_ns; /* to its deadline; CHAN_FOREVER: none */
+};
+
+/* The same walk over all operations that wait, oldest first. */
+int chan_ps(struct chan_client *client, int (*each)(const struct chan_waiter *waiter, void *arg),
+	void *arg);
+
+/* ---- the asynchronous face ----------------------------------------------------------------
+ *
+ * chan_start_... begins what the call without start_ does and returns at once; each operation ends
+ * with exactly one completion. The calls above are this and a wait. For an event loop:
+ *
+ *	poll chan_fd() for chan_events();
+ *	when ready: chan_process(client);
+ *	after it, and after starting operations: while (chan_next_completion(client, &c) > 0) ...;
+ *
+ * chan_start_... fail (and then there is no operation) only with CHAN_ENOMEM, CHAN_EUNREACHABLE and
+ * CHAN_EINVAL; everything else comes with the completion. They copy what they are given. ret_op may
+ * be NULL. Operations on one channel take effect in the order in which they were started; sends
+ * that are started one after another share frames, and there is no bound to how many may be in
+ * flight but the program's memory: what exceeds the broker's bounds waits in the library.
+ */
+
+struct chan_completion {
+	void *tag;         /* as given to chan_start_... */
+	struct chan *chan; /* the operation's channel; of a make or open the new end, the caller's; NULL of
+			    * a select and of a failed open */
+	int status;        /* what the blocking call would have returned */
+	size_t count;      /* of a send: values that were sent; of a receive: 1 or 0 */
+	struct chan_value value; /* what was received (also by a select's case); the caller's */
+	bool closed; /* a receive (also a select's case) found its channel closed and drained */
+	const struct chan_error *error; /* of status < 0, as chan_last_error() until this thread's next
+					 * failing call */
+};
+
+int chan_start_make(struct chan_client *client, const char *name, enum chan_type type,
+	int64_t capacity, const struct chan_make_options *options, void *tag,
+	struct chan_op **ret_op);
+int chan_start_open(struct chan_client *client, const char *name, enum chan_direction direction,
+	const struct chan_open_options *options, void *tag, struct chan_op **ret_op);
+int chan_start_send(struct chan *ch, const struct chan_value *values, size_t n, int64_t timeout_ns,
+	void *tag, struct chan_op **ret_op);
+int chan_start_recv(struct chan *ch, int64_t timeout_ns, void *tag, struct chan_op **ret_op);
+int chan_start_select(struct chan_client *client, const struct chan_case *cases, size_t n,
+	int64_t timeout_ns, void *tag, struct chan_op **ret_op);
+int chan_start_confirm(struct chan *ch, struct chan_value *values, size_t n, void *tag,
+	struct chan_op **ret_op);
+int chan_start_return(struct chan *ch, struct chan_value *values, size_t n, void *tag,
+	struct chan_op **ret_op);
+int chan_start_close(struct chan *ch, const char *reason, void *tag, struct chan_op **ret_op);
+
+/* The descriptor to poll, and what for: POLLIN, and POLLOUT while something waits to be written.
+ * Ask again after every call. Sends off what has gathered, as a wait follows. */
+int chan_fd(const struct chan_client *client);
+short chan_events(struct chan_client *client);
+
+/* Reads and writes as much as is possible without waiting. 0, or why the connection was lost (its
+ * operations have completed then). While a blocking call of another thread does the reading, there
+ * is nothing to do here. */
+int chan_process(struct chan_client *client);
+
+/* Takes the next completion, in the order in which they happened: 1, or 0 when there is none. A
+ * received value is confirmed here. */
+int chan_next_completion(struct chan_client *client, struct chan_completion *ret_completion);
+
+/* Operations started that have not completed, and completions not taken. */
+size_t chan_ops_pending(struct chan_client *client);
+
+/* The same as chan_next_completion, but waits for one. Blocks, at most timeout_ns. 1, or
+ * CHAN_ETIMEDOUT, or CHAN_EINVAL when no operation is in flight; CHAN_ECANCELED after a signal
+ * with withdraw_on_signal (nothing was withdrawn). */
+int chan_wait_completion(struct chan_client *client, struct chan_completion *ret_completion,
+	int64_t timeout_ns);
+
+/* Waits for one operation, whose completion it takes. Blocks. 0; the outcome is in
+ * *ret_completion. Not for clients whose completions another thread takes. */
+int chan_op_wait(struct chan_op *op, struct chan_completion *ret_completion);
+
+/*
+ * Withdraws an operation, which any thread may do while its completion has not been taken. Does not
+ * wait: the completion follows, with CHAN_ECANCELED if it was withdrawn, or with its result if it
+ * was faster. Of a send of several values those that were not accepted are withdrawn.
+ */
+void chan_op_cancel(struct chan_op *op);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
