@@ -29,8 +29,8 @@ static inline uint8_t *buf_data(const struct buf *b)
 /* Gives the memory back; the buf is empty and usable again. A zeroed struct is an empty buf. */
 void buf_fini(struct buf *b);
 
-/* Makes room for at least n bytes at b->bytes + b->end, moving what is there to the front where
- * that suffices. 0 or CHAN_ENOMEM (the buf is as it was). */
+/* Makes room for at least n bytes at b->bytes + b->end; pointers into the buf are void then.
+ * 0 or CHAN_ENOMEM (what is in the buf stays as it was). */
 int buf_reserve(struct buf *b, size_t n);
 
 /* Appends n bytes. 0 or CHAN_ENOMEM (nothing appended). */

@@ -36,6 +36,9 @@ struct frame {
  */
 long frame_parse(const uint8_t *bytes, size_t available, struct frame *ret_frame);
 
+/* Says in a sentence why frame_parse refused these bytes, for the GOAWAY and the log. */
+void frame_explain(const uint8_t *bytes, size_t available, char *text, size_t text_size);
+
 /* Writes the prefix of a frame whose header and payload will follow. */
 void frame_put_prefix(uint8_t prefix[8], uint8_t kind, uint8_t flags, uint16_t header_bytes,
 	uint32_t payload_bytes);

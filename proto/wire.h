@@ -1,8 +1,8 @@
 /*
  * wire.h - messages as plain structs, and their way to bytes and back.
  *
- * wire.c is the only file that knows protobuf. Strings are NUL-terminated and never NULL ("" where
- * absent); byte strings are slices. The meaning of every field stands in chand.proto and
+ * wire.c is the only file that knows protobuf. Strings are NUL-terminated UTF-8 and never NULL (""
+ * where absent; encoding takes NULL for ""); byte strings are slices. The meaning of every field stands in chand.proto and
  * PROTOCOL.md, and only what differs in C is said here.
  */
 #ifndef PROTO_WIRE_H
@@ -93,6 +93,7 @@ struct wire_attribute {
 struct wire_case {
 	uint64_t channel;
 	uint32_t direction; /* CHAN_SEND or CHAN_RECV */
+	uint32_t type;      /* of a send case's value; 0: not said */
 	uint64_t epoch;
 };
 
@@ -151,7 +152,7 @@ struct message {
 			uint64_t nonce, frames_received;
 		} ping; /* and pong */
 		struct {
-			uint32_t status;
+			int status; /* CHAN_E..., negative */
 			const char *message, *redirect_url;
 		} goaway;
 		struct {
@@ -184,6 +185,7 @@ struct message {
 			uint64_t timeout_ns;
 			uint32_t participant;
 			uint64_t epoch;
+			uint32_t type; /* that the values are meant to have; 0: not said */
 		} send;
 		struct {
 			uint64_t channel;
@@ -278,19 +280,25 @@ struct message {
 struct wire_scratch;
 struct wire_scratch *wire_scratch_new(void); /* NULL: out of memory */
 void wire_scratch_reset(struct wire_scratch *s); /* forgets, keeps some memory for the next use */
-void wire_scratch_free(struct wire_scratch *s);
+void wire_scratch_free(struct wire_scratch *s);          /* NULL is fine */
+size_t wire_scratch_used(const struct wire_scratch *s);  /* bytes, since the last reset */
 
 /*
  * Decodes a frame's header. What ret_message points to lies in the scratch, not in the frame's
- * bytes. 0, CHAN_EPROTOCOL (unknown kind, malformed header, a required field missing) or
- * CHAN_ENOMEM.
+ * bytes. 0, CHAN_EPROTOCOL (unknown kind, malformed header, a string that is not UTF-8 or holds
+ * a NUL, no seq) or CHAN_ENOMEM. Where 0 counts as 1 (a RECV's credit, the count of DONE and
+ * FAIL) the message has 1.
  */
 int wire_decode(const struct frame *f, struct wire_scratch *s, struct message *ret_message);
 
+/* Says in a sentence why wire_decode answered CHAN_EPROTOCOL, for the GOAWAY and the log. */
+void wire_explain(const struct frame *f, char *text, size_t text_size);
+
 /*
  * Appends a frame's prefix and header to out, for a payload of payload_bytes that the caller
- * appends or writes after it. Nothing is appended on failure: CHAN_ENOMEM, or CHAN_ETOOLARGE when
- * the header exceeds FRAME_HEADER_BYTES_MAX.
+ * appends or writes after it. Nothing is appended on failure: CHAN_ENOMEM, CHAN_ETOOLARGE when
+ * the header exceeds FRAME_HEADER_BYTES_MAX or the payload FRAME_PAYLOAD_BYTES_MAX, or
+ * CHAN_EPROTOCOL when there is no such kind.
  */
 int wire_encode(struct buf *out, const struct message *m, uint8_t flags, uint32_t payload_bytes);
 
@@ -307,6 +315,7 @@ struct wire_value {
 	const uint8_t *bytes;
 	size_t len;
 	uint32_t attempt; /* 1 without an envelope; more: redelivered */
+	bool enveloped;   /* an envelope came with it */
 };
 
 /*
@@ -319,7 +328,7 @@ int wire_value_next(const uint8_t **at, size_t *left, struct wire_value *ret_val
 size_t wire_value_bytes(size_t len, uint32_t attempt);
 
 /* Appends what stands before a value's bytes (its prefix and, with attempt > 1, an envelope).
- * CHAN_ENOMEM leaves out as it was. */
+ * CHAN_ENOMEM and CHAN_ETOOLARGE (not below 4 GiB) leave out as it was. */
 int wire_value_put_prefix(struct buf *out, size_t len, uint32_t attempt);
 
 #endif
