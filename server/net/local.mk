@@ -1,1 +1,7 @@
-# server/net: see Makefile.am
+# server/net: listening sockets and byte streams. Knows nothing of channels and messages.
+noinst_LIBRARIES += server/net/libnet.a
+server_net_libnet_a_SOURCES = \
+	server/net/address.c server/net/address.h \
+	server/net/listener.c server/net/listener.h \
+	server/net/stream.c server/net/stream.h \
+	server/net/stream_socket.c

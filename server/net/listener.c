@@ -1,0 +1,275 @@
+#include "server/net/listener.h"
+
+#include "server/base/lock.h"
+#include "server/runtime/runtime.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Connections that wait for accept: a burst of clients at start-up; the kernel caps it. */
+#define LISTEN_BACKLOG 4096
+
+/* How long accepting rests when the kernel has no memory or the whole system no descriptors. */
+#define ACCEPT_REST_NS (100 * NS_PER_MS)
+
+struct listener {
+	int fd;
+	int reserve_fd; /* given up for a moment to accept, and so refuse, when there are no others */
+	struct netpoll_desc *poll; /* NULL until started */
+	listener_accept_fn *accept_fn;
+	void *arg;
+	int family;
+	dev_t dev; /* of a Unix socket's file, to remove only our own */
+	ino_t ino;
+	struct lock lock;
+	atomic_bool stopping;      /* set by listener_stop */
+	bool ended;                /* guarded by lock: the accepting goroutine is done */
+	struct goroutine *stopper; /* guarded by lock: who waits for that */
+	char url[ADDRESS_TEXT_BYTES_MAX];
+};
+
+/* Whether somebody answers on the Unix socket: 0 no (the file may go), or -errno. */
+static int probe_unix(const struct sockaddr *sa, socklen_t len)
+{
+	const char *path = ((const struct sockaddr_un *)sa)->sun_path;
+	struct stat st;
+	int fd, rc;
+
+	if (lstat(path, &st) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (!S_ISSOCK(st.st_mode))
+		return -EEXIST;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return -errno;
+	rc = connect(fd, sa, len) == 0 ? 0 : -errno;
+	close(fd);
+	if (rc != -ECONNREFUSED)
+		return rc == 0 || rc == -EAGAIN ? -EADDRINUSE : rc;
+	return unlink(path) == 0 ? 0 : -errno;
+}
+
+/* Makes the last directory of a socket's path if it is missing. */
+static void make_parent(const char *path)
+{
+	char dir[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	char *slash;
+
+	snprintf(dir, sizeof(dir), "%s", path);
+	slash = strrchr(dir, '/');
+	if (slash && slash != dir) {
+		*slash = '\0';
+		mkdir(dir, 0755); /* bind tells what is wrong if this did not help */
+	}
+}
+
+static int bind_unix(struct listener *l, const struct sockaddr *sa, socklen_t len, uint32_t mode)
+{
+	const char *path = ((const struct sockaddr_un *)sa)->sun_path;
+	mode_t old_mask;
+	struct stat st;
+	int rc;
+
+	rc = probe_unix(sa, len);
+	if (rc < 0)
+		return rc;
+	make_parent(path);
+	old_mask = umask(0777 & ~mode);
+	rc = bind(l->fd, sa, len) == 0 ? 0 : -errno;
+	umask(old_mask);
+	if (rc == 0 && lstat(path, &st) == 0) {
+		l->dev = st.st_dev;
+		l->ino = st.st_ino;
+	}
+	return rc;
+}
+
+static int bind_tcp(struct listener *l, const struct sockaddr *sa, socklen_t len)
+{
+	int one = 1;
+
+	setsockopt(l->fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	/* "Every interface" is two sockets, one a family; without this the IPv6 one takes both. */
+	if (sa->sa_family == AF_INET6)
+		setsockopt(l->fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
+	return bind(l->fd, sa, len) == 0 ? 0 : -errno;
+}
+
+static void note_url(struct listener *l)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof(ss);
+
+	if (getsockname(l->fd, (struct sockaddr *)&ss, &len) == 0)
+		address_format((struct sockaddr *)&ss, len, l->url);
+}
+
+static void listener_free(struct listener *l)
+{
+	if (l->fd >= 0)
+		close(l->fd);
+	if (l->reserve_fd >= 0)
+		close(l->reserve_fd);
+	free(l);
+}
+
+int listener_bind(const struct sockaddr *sa, socklen_t len, uint32_t unix_mode,
+	struct listener **ret_listener, char *why, size_t why_bytes)
+{
+	struct listener *l = calloc(1, sizeof(*l));
+	int rc;
+
+	if (!l) {
+		snprintf(why, why_bytes, "out of memory");
+		return -ENOMEM;
+	}
+	lock_init(&l->lock, LOCK_RANK_OUTER);
+	l->family = sa->sa_family;
+	address_format(sa, len, l->url);
+	l->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	l->fd = socket(sa->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (l->fd < 0) {
+		rc = -errno;
+		goto fail;
+	}
+	rc = sa->sa_family == AF_UNIX ? bind_unix(l, sa, len, unix_mode) : bind_tcp(l, sa, len);
+	if (rc < 0)
+		goto fail;
+	if (listen(l->fd, LISTEN_BACKLOG) < 0) {
+		rc = -errno;
+		goto fail;
+	}
+	note_url(l);
+	*ret_listener = l;
+	return 0;
+fail:
+	snprintf(why, why_bytes, "cannot listen on %s: %s%s", l->url, strerror(-rc),
+		rc == -EEXIST && l->family == AF_UNIX ? " and is not a socket" : "");
+	listener_free(l);
+	return rc;
+}
+
+const char *listener_url(const struct listener *l)
+{
+	return l->url;
+}
+
+static void prepare_socket(const struct listener *l, int fd)
+{
+	int one = 1;
+
+	if (l->family == AF_UNIX)
+		return;
+	/* Frames leave whole, by one writev a turn: nothing is gained by holding the last back. */
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	/* A peer whose machine is gone is noticed even while nobody waits for anything. */
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
+}
+
+/* No descriptor is left: refuses the next connection, which else would wait unanswered. */
+static void refuse_one(struct listener *l)
+{
+	int fd;
+
+	close(l->reserve_fd);
+	fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (fd >= 0)
+		close(fd);
+	l->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	/* Others race for the descriptor; without one to give up, only waiting is left. */
+	if (l->reserve_fd < 0 || fd < 0)
+		go_sleep(ACCEPT_REST_NS);
+}
+
+static void accept_failed(struct listener *l, int error)
+{
+	switch (error) {
+	case EAGAIN:
+		netpoll_wait(l->poll, NETPOLL_READ, DEADLINE_NEVER);
+		break;
+	case EMFILE:
+		refuse_one(l);
+		break;
+	case ENFILE:
+	case ENOBUFS:
+	case ENOMEM:
+		go_sleep(ACCEPT_REST_NS);
+		break;
+	default: /* the connection was gone before it was accepted: next */
+		break;
+	}
+}
+
+static void accept_loop(struct listener *l)
+{
+	struct goroutine *stopper;
+
+	while (!atomic_load(&l->stopping)) {
+		struct stream *s;
+		int fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+		if (fd < 0) {
+			accept_failed(l, errno);
+			continue;
+		}
+		prepare_socket(l, fd);
+		if (stream_socket_new(fd, &s) == 0)
+			l->accept_fn(l->arg, s);
+	}
+	lock_acquire(&l->lock);
+	l->ended = true;
+	stopper = l->stopper;
+	lock_release(&l->lock);
+	if (stopper)
+		go_ready(stopper);
+}
+
+int listener_start(struct listener *l, listener_accept_fn *accept_fn, void *arg)
+{
+	int rc = netpoll_open(l->fd, &l->poll);
+
+	if (rc < 0)
+		return rc;
+	l->accept_fn = accept_fn;
+	l->arg = arg;
+	rc = go(accept_loop, l);
+	if (rc < 0) {
+		netpoll_close(l->poll);
+		l->poll = NULL;
+	}
+	return rc;
+}
+
+static void wait_until_ended(struct listener *l)
+{
+	atomic_store(&l->stopping, true);
+	shutdown(l->fd, SHUT_RDWR); /* wakes an accept that waits, and fails those that follow */
+	lock_acquire(&l->lock);
+	if (l->ended) {
+		lock_release(&l->lock);
+		return;
+	}
+	l->stopper = go_self();
+	go_park_unlock(&l->lock, WAIT_SEMACQUIRE);
+}
+
+void listener_stop(struct listener *l)
+{
+	struct stat st;
+
+	if (l->poll) {
+		wait_until_ended(l);
+		netpoll_close(l->poll);
+	}
+	if (l->family == AF_UNIX && lstat(l->url + strlen("unix:"), &st) == 0 &&
+		st.st_dev == l->dev && st.st_ino == l->ino)
+		unlink(l->url + strlen("unix:"));
+	listener_free(l);
+}

@@ -1,0 +1,48 @@
+#include "server/net/stream.h"
+
+#include "server/base/clock.h"
+#include <errno.h>
+
+/* Takes n written bytes off the front of iov. */
+static void iov_consume(struct iovec **iov, int *count, size_t n)
+{
+	while (*count > 0 && n >= (*iov)->iov_len) {
+		n -= (*iov)->iov_len;
+		(*iov)++;
+		(*count)--;
+	}
+	if (*count > 0) {
+		(*iov)->iov_base = (char *)(*iov)->iov_base + n;
+		(*iov)->iov_len -= n;
+	}
+}
+
+int stream_write_all(struct stream *s, struct iovec *iov, int count, int64_t stall_ns)
+{
+	iov_consume(&iov, &count, 0); /* empty ones in front */
+	while (count > 0) {
+		ssize_t n = stream_writev(s, iov, count);
+
+		if (n >= 0) {
+			iov_consume(&iov, &count, (size_t)n);
+			continue;
+		}
+		if (n != -EAGAIN)
+			return (int)n;
+		int rc = netpoll_wait(s->poll, NETPOLL_WRITE, clock_deadline_ns(stall_ns));
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+void stream_on_readable(struct stream *s, void (*fn)(void *arg), void *arg)
+{
+	netpoll_on_readable(s->poll, fn, arg);
+}
+
+void stream_free(struct stream *s)
+{
+	if (s)
+		s->ops->free(s);
+}

@@ -1,0 +1,70 @@
+/*
+ * stream.h - bytes both ways, over a socket or over what stands between (TLS, later).
+ *
+ * A function table is the seam: nothing above this layer knows what kind a stream is. Reads and
+ * writes never wait; who gets -EAGAIN waits with stream_wait, or lets a goroutine begin with
+ * stream_on_readable and holds no stack meanwhile. One reader and one writer may be at work at the
+ * same time, each a goroutine; stream_shutdown may be called by anybody who keeps the stream alive.
+ */
+#ifndef NET_STREAM_H
+#define NET_STREAM_H
+
+#include "server/runtime/netpoll.h"
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+struct stream;
+
+/* What a kind of stream must define. All of them are called with the stream alive and never park. */
+struct stream_ops {
+	/* Bytes read, 0 at the end of the stream, -EAGAIN, or another -errno: the stream is dead. */
+	ssize_t (*read)(struct stream *s, void *bytes, size_t size);
+	/* Bytes written (perhaps fewer than given), -EAGAIN, or another -errno. */
+	ssize_t (*writev)(struct stream *s, const struct iovec *iov, int count);
+	/* As shutdown(2), and as harmless: no lock, no memory, callable from a timer's function. */
+	void (*shutdown)(struct stream *s, int how);
+	void (*free)(struct stream *s);
+};
+
+struct stream {
+	const struct stream_ops *ops;
+	struct netpoll_desc *poll;
+	int fd;
+};
+
+/*
+ * A stream over a connected, non-blocking socket, whose descriptor it owns from here on (it is
+ * closed on failure too). 0, or -errno.
+ */
+int stream_socket_new(int fd, struct stream **ret_stream);
+
+static inline ssize_t stream_read(struct stream *s, void *bytes, size_t size)
+{
+	return s->ops->read(s, bytes, size);
+}
+
+static inline ssize_t stream_writev(struct stream *s, const struct iovec *iov, int count)
+{
+	return s->ops->writev(s, iov, count);
+}
+
+static inline void stream_shutdown(struct stream *s, int how)
+{
+	s->ops->shutdown(s, how);
+}
+
+/*
+ * Writes everything, parking where the peer does not keep up. iov is used up as it goes.
+ * 0, -ETIMEDOUT when not one byte could be written for stall_ns, or another -errno.
+ */
+int stream_write_all(struct stream *s, struct iovec *iov, int count, int64_t stall_ns);
+
+/* Starts a goroutine with fn(arg) when there is something to read, once. */
+void stream_on_readable(struct stream *s, void (*fn)(void *arg), void *arg);
+
+/* Closes and frees. Nobody may wait on it any more; NULL is fine. */
+void stream_free(struct stream *s);
+
+#endif
