@@ -36,6 +36,7 @@ struct engine_options {
 	struct engine_limits limits;
 	uint64_t incarnation; /* of this run of the broker; in every chan value */
 	uint64_t seed;        /* of select's choice */
+	int64_t unix_offset_ns; /* unix time less now_ns: for the times that people read */
 
 	/*
 	 * Receives every answer, in the order in which the party must see them. m, the strings in
@@ -104,5 +105,9 @@ int64_t engine_deadline_ns(const struct engine *e);
 void engine_shutdown(struct engine *e, int64_t now_ns);
 uint64_t engine_deliveries_out(const struct engine *e);
 uint64_t engine_values_buffered(const struct engine *e);
+
+/* Asserts every invariant (they stand atop channel.c). Slow: for tests; with --enable-debug it runs
+ * after every call. */
+void engine_check(const struct engine *e);
 
 #endif
