@@ -489,6 +489,8 @@ struct chan_completion {
 	size_t count;      /* of a send: values that were sent; of a receive: 1 or 0 */
 	struct chan_value value; /* what was received (also by a select's case); the caller's */
 	bool closed; /* a receive (also a select's case) found its channel closed and drained */
+	int case_index; /* of a select: the case that happened, also a send case that failed with
+			 * CHAN_ECLOSED; else -1 */
 	const struct chan_error *error; /* of status < 0, as chan_last_error() until this thread's next
 					 * failing call */
 };
