@@ -1,0 +1,116 @@
+/*
+ * history.h - what clients saw of a broker, and whether channels can have behaved so.
+ *
+ * A history is a list of events in the order in which one observer, who acts for every client,
+ * did or saw them. What a client asks is entered before it is written, what it is told when it
+ * is read; so an answer that stands before a question was given before it was asked, whatever
+ * the threads of the broker did meanwhile. Each rule is judged only by what that order makes certain.
+ *
+ * As text, an event is a line: its word, then its numbers, each behind a letter:
+ *
+ *   channel c1 n2          a channel of capacity 2
+ *   send s3 o5 c1 v7       session 3 offers value 7 to it, in its operation 5
+ *   sent o5 v7             told: done
+ *   recv s4 o6 c1 n1       asks for one value (credit)
+ *   got s4 o6 c1 v7 n1     is handed it, at the first attempt
+ *   taken s4 v7            is about to confirm it;	settled s4 v7: the broker has answered
+ *   returned s4 v7         is about to give it back
+ *   select s3 o8           followed by a send or recv line with o8 for each case
+ *   close s3 o9 c1         is about to close;	closed o9: told that it is
+ *   failed o8 c1 v7 n1     told: no effect; n is the status (chan/status.h), of a select's closed
+ *                          case c, and v if that is a send case
+ *   lost s4                is about to drop its connection
+ *   end                    the observer has closed and drained everything, and waits for no answer
+ *
+ * Sessions, operations, channels and values are numbered from 1, densely. Every value is offered
+ * once.
+ */
+#ifndef TESTS_STRESS_HISTORY_H
+#define TESTS_STRESS_HISTORY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#define EVENT_LIST(X)                                                                              \
+	X(CHANNEL, "channel")                                                                      \
+	X(SEND, "send")                                                                            \
+	X(RECV, "recv")                                                                            \
+	X(SELECT, "select")                                                                        \
+	X(CLOSE, "close")                                                                          \
+	X(SENT, "sent")                                                                            \
+	X(GOT, "got")                                                                              \
+	X(CLOSED, "closed")                                                                        \
+	X(FAILED, "failed")                                                                        \
+	X(TAKEN, "taken")                                                                          \
+	X(SETTLED, "settled")                                                                      \
+	X(RETURNED, "returned")                                                                    \
+	X(LOST, "lost")                                                                            \
+	X(END, "end")
+
+enum event_kind {
+#define EVENT_CONSTANT(name, word) EVENT_##name,
+	EVENT_LIST(EVENT_CONSTANT)
+#undef EVENT_CONSTANT
+	EVENT_KINDS
+};
+
+struct event {
+	enum event_kind kind;
+	uint32_t session, op, channel, value; /* 0: none */
+	uint32_t number;                      /* capacity, credit, attempt or status */
+};
+
+struct history {
+	struct event *events;
+	size_t count, size;
+};
+
+/* Appends; aborts the program when memory is out. A zeroed struct is an empty history. */
+void history_add(struct history *h, struct event e);
+void history_fini(struct history *h);
+
+void history_print(const struct history *h, FILE *out);
+
+/* Reads the text form up to its end; empty lines and those that begin with # are skipped.
+ * Returns 0, or the number of the line that is none. */
+int history_read(struct history *h, FILE *in);
+
+/* What may have been broken. */
+#define RULE_LIST(X)                                                                               \
+	X(NONE, "nothing is wrong")                                                                \
+	X(NONSENSE, "an answer answers what was asked")                                            \
+	X(ANSWERED, "every operation is answered, once")                                           \
+	X(ONE_CASE, "exactly one case of a select happens")                                        \
+	X(NO_EFFECT, "an operation that failed had no effect")                                     \
+	X(LOST, "a value that was sent is received")                                               \
+	X(TWICE, "a value is in one receiver's hands at a time, and never again once confirmed")   \
+	X(ATTEMPT, "a value that comes again says so, and only then")                              \
+	X(FIFO, "values leave in the order in which they were accepted")                           \
+	X(RENDEZVOUS, "an unbuffered send ends when its value was taken, not before")              \
+	X(CAPACITY, "no channel holds more than its capacity")                                     \
+	X(CLOSED, "closed is said only of a channel that was closed, and close succeeds once")     \
+	X(AFTER_CLOSE, "nothing enters a closed channel, and nothing comes out once it is drained") \
+	X(EMPTY, "no receive gives up while a value lies in its channel")
+
+enum history_rule {
+#define RULE_CONSTANT(name, sentence) RULE_##name,
+	RULE_LIST(RULE_CONSTANT)
+#undef RULE_CONSTANT
+};
+
+const char *history_rule_name(enum history_rule rule); /* "FIFO" */
+const char *history_rule_sentence(enum history_rule rule);
+
+struct verdict {
+	enum history_rule rule; /* RULE_NONE: the history is possible */
+	size_t at;              /* the event that shows it */
+	uint32_t channel, value, op;
+	char text[160];
+};
+
+/* Judges a history: the first rule that it breaks. Quadratic in the values of one channel. */
+struct verdict history_check(const struct history *h);
+
+#endif

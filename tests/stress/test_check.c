@@ -1,0 +1,226 @@
+/* The judge of histories, on histories written by hand: good ones pass, and each bad one breaks
+ * the rule that it was written to break. */
+#include "tests/stress/history.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <cmocka.h>
+#include <string.h>
+
+static struct verdict judge(const char *text)
+{
+	struct history h = {0};
+	struct verdict verdict;
+	FILE *in = fmemopen((void *)text, strlen(text), "r");
+
+	assert_int_equal(history_read(&h, in), 0);
+	fclose(in);
+	verdict = history_check(&h);
+	history_fini(&h);
+	return verdict;
+}
+
+static void expect(enum history_rule rule, const char *text)
+{
+	struct verdict verdict = judge(text);
+
+	if (verdict.rule != rule)
+		fail_msg("%s instead of %s: %s", history_rule_name(verdict.rule),
+			history_rule_name(rule), verdict.text);
+}
+
+#define BUFFERED "channel c1 n2\n"
+#define UNBUFFERED "channel c1\n"
+#define SEND(s, v) "send s" #s " o" #v " c1 v" #v "\n"
+#define SENT(v) "sent o" #v " v" #v "\n"
+#define RECV(s, o) "recv s" #s " o" #o " c1 n1\n"
+#define GOT(s, o, v, attempt) "got s" #s " o" #o " c1 v" #v " n" #attempt "\n"
+#define TAKE(s, v) "taken s" #s " v" #v "\n" "settled s" #s " v" #v "\n"
+
+static void test_good_histories(void **state)
+{
+	(void)state;
+	expect(RULE_NONE, BUFFERED SEND(1, 1) SENT(1) RECV(2, 9) GOT(2, 9, 1, 1) TAKE(2, 1) "end\n");
+	expect(RULE_NONE, UNBUFFERED SEND(1, 1) RECV(2, 9) GOT(2, 9, 1, 1) TAKE(2, 1) SENT(1) "end\n");
+	/* Two sessions may see two values in either order while both receives stand. */
+	expect(RULE_NONE, BUFFERED RECV(2, 8) RECV(3, 9) SEND(1, 1) SENT(1) SEND(1, 2) SENT(2)
+		GOT(3, 9, 2, 1) GOT(2, 8, 1, 1) TAKE(2, 1) TAKE(3, 2) "end\n");
+	/* A select whose losing send never leaves. */
+	expect(RULE_NONE, BUFFERED "channel c2 n1\nselect s1 o1\nsend s1 o1 c1 v1\nsend s1 o1 c2 v2\n"
+		SENT(1) RECV(2, 9) GOT(2, 9, 1, 1) TAKE(2, 1) "end\n");
+}
+
+static void test_what_a_lost_receiver_may_do(void **state)
+{
+	(void)state;
+	/* Lost with the value out: it comes again. */
+	expect(RULE_NONE, BUFFERED SEND(1, 1) SENT(1) RECV(2, 8) GOT(2, 8, 1, 1) "lost s2\n"
+		RECV(3, 9) GOT(3, 9, 1, 2) TAKE(3, 1) "end\n");
+	/* Lost behind its confirmation: it may come again, or not. */
+	expect(RULE_NONE, BUFFERED SEND(1, 1) SENT(1) RECV(2, 8) GOT(2, 8, 1, 1) "taken s2 v1\nlost s2\nend\n");
+	expect(RULE_NONE, BUFFERED SEND(1, 1) SENT(1) RECV(2, 8) GOT(2, 8, 1, 1) "taken s2 v1\nlost s2\n"
+		RECV(3, 9) GOT(3, 9, 1, 2) TAKE(3, 1) "end\n");
+	/* A lost sender's value may have arrived, or not. */
+	expect(RULE_NONE, BUFFERED SEND(1, 1) "lost s1\nend\n");
+	expect(RULE_NONE, BUFFERED SEND(1, 1) "lost s1\n" RECV(2, 9) GOT(2, 9, 1, 1) TAKE(2, 1) "end\n");
+}
+
+static void test_answers(void **state)
+{
+	(void)state;
+	expect(RULE_NONSENSE, BUFFERED "sent o1 v1\n");
+	expect(RULE_NONSENSE, BUFFERED RECV(2, 9) GOT(2, 9, 1, 1));
+	expect(RULE_ANSWERED, BUFFERED SEND(1, 1) SENT(1) SENT(1));
+	expect(RULE_ANSWERED, BUFFERED SEND(1, 1) "end\n");
+	expect(RULE_ANSWERED, BUFFERED SEND(1, 1) SEND(1, 2) SENT(1) SENT(2) RECV(2, 9)
+		GOT(2, 9, 1, 1) GOT(2, 9, 2, 1));
+}
+
+static void test_one_case(void **state)
+{
+	static const char select[] = BUFFERED "channel c2 n1\nselect s1 o1\nsend s1 o1 c1 v1\nrecv s1 o1 c2 n1\n"
+		"send s2 o2 c2 v2\nsent o2 v2\n";
+	char text[512];
+
+	(void)state;
+	snprintf(text, sizeof(text), "%s%s", select, "sent o1 v1\ngot s1 o1 c2 v2 n1\n");
+	expect(RULE_ONE_CASE, text);
+	snprintf(text, sizeof(text), "%s%s", select, "got s1 o1 c2 v2 n1\n" RECV(3, 9) GOT(3, 9, 1, 1));
+	expect(RULE_ONE_CASE, text);
+	snprintf(text, sizeof(text), "%s%s", select, RECV(3, 9) GOT(3, 9, 1, 1) TAKE(3, 1) "got s1 o1 c2 v2 n1\n");
+	expect(RULE_NO_EFFECT, text);
+}
+
+static void test_no_effect(void **state)
+{
+	(void)state;
+	expect(RULE_NO_EFFECT, BUFFERED SEND(1, 1) "failed o1 n3\n" RECV(2, 9) GOT(2, 9, 1, 1));
+	expect(RULE_NO_EFFECT, UNBUFFERED SEND(1, 1) RECV(2, 9) GOT(2, 9, 1, 1) "failed o1 n3\n");
+	expect(RULE_NONE, UNBUFFERED SEND(1, 1) RECV(2, 9) GOT(2, 9, 1, 1) "returned s2 v1\nfailed o1 n3\nend\n");
+}
+
+static void test_lost(void **state)
+{
+	(void)state;
+	expect(RULE_LOST, BUFFERED SEND(1, 1) SENT(1) "end\n");
+	expect(RULE_LOST, BUFFERED SEND(1, 1) SENT(1) RECV(2, 9) GOT(2, 9, 1, 1) "returned s2 v1\nend\n");
+	expect(RULE_LOST, BUFFERED SEND(1, 1) SENT(1) RECV(2, 9) GOT(2, 9, 1, 1) "lost s2\nend\n");
+}
+
+static void test_twice(void **state)
+{
+	(void)state;
+	expect(RULE_TWICE, BUFFERED SEND(1, 1) SENT(1) RECV(2, 8) GOT(2, 8, 1, 1) RECV(3, 9) GOT(3, 9, 1, 2));
+	expect(RULE_TWICE, BUFFERED SEND(1, 1) SENT(1) RECV(2, 8) GOT(2, 8, 1, 1) "taken s2 v1\n"
+		RECV(3, 9) GOT(3, 9, 1, 2));
+	expect(RULE_TWICE, BUFFERED SEND(1, 1) SENT(1) RECV(2, 8) GOT(2, 8, 1, 1) TAKE(2, 1) "lost s2\n"
+		RECV(3, 9) GOT(3, 9, 1, 2));
+}
+
+static void test_attempt(void **state)
+{
+	(void)state;
+	expect(RULE_ATTEMPT, BUFFERED SEND(1, 1) SENT(1) RECV(2, 8) GOT(2, 8, 1, 2));
+	expect(RULE_ATTEMPT, BUFFERED SEND(1, 1) SENT(1) RECV(2, 8) GOT(2, 8, 1, 1) "returned s2 v1\n"
+		RECV(3, 9) GOT(3, 9, 1, 1));
+}
+
+static void test_order(void **state)
+{
+	(void)state;
+	/* To one receiver. */
+	expect(RULE_FIFO, BUFFERED SEND(1, 1) SEND(1, 2) SENT(1) SENT(2) RECV(3, 8) RECV(3, 9)
+		GOT(3, 8, 2, 1) GOT(3, 9, 1, 1));
+	/* To two, the second of which asked when the first had its value. */
+	expect(RULE_FIFO, BUFFERED SEND(1, 1) SEND(1, 2) SENT(1) SENT(2) RECV(3, 8) GOT(3, 8, 2, 1)
+		RECV(4, 9) GOT(4, 9, 1, 1));
+	/* From two producers, one of which had its answer before the other began. */
+	expect(RULE_FIFO, BUFFERED SEND(1, 1) SENT(1) SEND(2, 2) SENT(2) RECV(3, 8) GOT(3, 8, 2, 1)
+		RECV(3, 9) GOT(3, 9, 1, 1));
+	/* What comes again may come late. */
+	expect(RULE_NONE, BUFFERED SEND(1, 1) SEND(1, 2) SENT(1) SENT(2) RECV(5, 7) "lost s5\n" RECV(3, 8)
+		GOT(3, 8, 2, 1) RECV(3, 9) GOT(3, 9, 1, 2) TAKE(3, 1) TAKE(3, 2) "end\n");
+}
+
+static void test_rendezvous(void **state)
+{
+	(void)state;
+	expect(RULE_RENDEZVOUS, UNBUFFERED SEND(1, 1) SENT(1));
+	expect(RULE_RENDEZVOUS, UNBUFFERED SEND(1, 1) RECV(2, 9) GOT(2, 9, 1, 1) SENT(1));
+}
+
+static void test_capacity(void **state)
+{
+	(void)state;
+	expect(RULE_CAPACITY, BUFFERED SEND(1, 1) SENT(1) SEND(1, 2) SENT(2) SEND(1, 3) SENT(3));
+	/* What is out still counts, until it was taken. */
+	expect(RULE_CAPACITY, BUFFERED SEND(1, 1) SENT(1) SEND(1, 2) SENT(2) RECV(2, 9) GOT(2, 9, 1, 1)
+		SEND(1, 3) SENT(3));
+	expect(RULE_NONE, BUFFERED SEND(1, 1) SENT(1) SEND(1, 2) SENT(2) RECV(2, 9) GOT(2, 9, 1, 1)
+		TAKE(2, 1) SEND(1, 3) SENT(3));
+}
+
+static void test_closing(void **state)
+{
+	(void)state;
+	expect(RULE_CLOSED, BUFFERED RECV(2, 9) "failed o9 n1\n");
+	expect(RULE_CLOSED, BUFFERED "close s1 o1 c1\nclosed o1\nclose s1 o2 c1\nclosed o2\n");
+	expect(RULE_AFTER_CLOSE, BUFFERED "close s1 o9 c1\nclosed o9\n" SEND(1, 1) SENT(1));
+	expect(RULE_AFTER_CLOSE, BUFFERED SEND(1, 1) SENT(1) "close s1 o9 c1\nclosed o9\n"
+		RECV(2, 7) "failed o7 n1\n" RECV(2, 8) GOT(2, 8, 1, 1));
+	/* Values that were in it stay readable. */
+	expect(RULE_NONE, BUFFERED SEND(1, 1) SENT(1) "close s1 o9 c1\nclosed o9\n" RECV(2, 8) GOT(2, 8, 1, 1)
+		TAKE(2, 1) RECV(2, 7) "failed o7 n1\nend\n");
+}
+
+static void test_empty(void **state)
+{
+	(void)state;
+	expect(RULE_EMPTY, BUFFERED SEND(1, 1) SENT(1) RECV(2, 7) "failed o7 n2\n" RECV(2, 8)
+		GOT(2, 8, 1, 1) TAKE(2, 1));
+	expect(RULE_NONE, BUFFERED RECV(2, 7) SEND(1, 1) SENT(1) "failed o7 n2\n" RECV(2, 8)
+		GOT(2, 8, 1, 1) TAKE(2, 1));
+}
+
+static void test_text_form_reads_back(void **state)
+{
+	static const char text[] = BUFFERED SEND(1, 1) SENT(1) "lost s1\nend\n";
+	char printed[256];
+	struct history h = {0};
+	FILE *in = fmemopen((void *)text, strlen(text), "r");
+	FILE *out = fmemopen(printed, sizeof(printed), "w");
+
+	(void)state;
+	assert_int_equal(history_read(&h, in), 0);
+	history_print(&h, out);
+	fclose(in);
+	fclose(out);
+	history_fini(&h);
+	assert_string_equal(printed, text);
+
+	in = fmemopen((void *)"channel c1\nsned s1\n", 19, "r");
+	assert_int_equal(history_read(&h, in), 2);
+	fclose(in);
+	history_fini(&h);
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_good_histories),
+		cmocka_unit_test(test_what_a_lost_receiver_may_do),
+		cmocka_unit_test(test_answers),
+		cmocka_unit_test(test_one_case),
+		cmocka_unit_test(test_no_effect),
+		cmocka_unit_test(test_lost),
+		cmocka_unit_test(test_twice),
+		cmocka_unit_test(test_attempt),
+		cmocka_unit_test(test_order),
+		cmocka_unit_test(test_rendezvous),
+		cmocka_unit_test(test_capacity),
+		cmocka_unit_test(test_closing),
+		cmocka_unit_test(test_empty),
+		cmocka_unit_test(test_text_form_reads_back),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
