@@ -7,6 +7,9 @@
 /* A block of our own has room for many pieces; malloc serves 32 KiB from its heap, no mmap. */
 #define BLOCK_BYTES (32u * 1024u)
 
+/* Far above any frame, far below where sizes wrap. */
+#define PIECE_BYTES_MAX (1u << 30)
+
 #define ALIGNMENT _Alignof(max_align_t)
 
 struct arena_block {
@@ -49,7 +52,7 @@ void *arena_alloc(struct arena *a, size_t bytes)
 	size_t rounded = (bytes + ALIGNMENT - 1) & ~(ALIGNMENT - 1);
 	void *piece;
 
-	if (rounded < bytes || (rounded > a->left && !add_block(a, rounded))) {
+	if (bytes > PIECE_BYTES_MAX || (rounded > a->left && !add_block(a, rounded))) {
 		a->failed = true;
 		return NULL;
 	}

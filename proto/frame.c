@@ -88,10 +88,12 @@ void frame_explain(const uint8_t *bytes, size_t available, char *text, size_t te
 		snprintf(text, text_size, "nothing is wrong with the frame");
 		break;
 	case FRAME_TOO_SHORT:
-		snprintf(text, text_size, "a frame's length is at least %u, not %u", LENGTH_MIN, length);
+		snprintf(text, text_size, "a frame's length is at least %u, not %u", LENGTH_MIN,
+			length);
 		break;
 	case FRAME_TOO_LONG:
-		snprintf(text, text_size, "a frame's length is at most %u, not %u", LENGTH_MAX, length);
+		snprintf(text, text_size, "a frame's length is at most %u, not %u", LENGTH_MAX,
+			length);
 		break;
 	case FRAME_BAD_FLAGS:
 		snprintf(text, text_size, "a frame's flags are 0 or %u, not %u", FRAME_MORE,

@@ -25,7 +25,7 @@ struct frame {
 	uint8_t flags;
 	uint16_t header_bytes;
 	uint32_t payload_bytes;
-	const uint8_t *header;  /* both point into the bytes that were parsed */
+	const uint8_t *header; /* both point into the bytes that were parsed */
 	const uint8_t *payload;
 };
 

@@ -13,7 +13,7 @@ _Static_assert(NAME_BYTES_MAX == 255, "NAME_RULE says so");
 static bool allowed(char c)
 {
 	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
-		(c && strchr("._-/:", c));
+	       (c && strchr("._-/:", c));
 }
 
 int name_check(const char *name, size_t bytes)

@@ -7,8 +7,7 @@
 static const struct {
 	const char *name;
 	const char *text;
-} statuses[] = {
-	{"OK", "success"},
+} statuses[] = {{"OK", "success"},
 #define STATUS_ROW(name, number, sentence) [number] = {#name, sentence},
 	CHAN_STATUS_LIST(STATUS_ROW)
 #undef STATUS_ROW

@@ -53,7 +53,7 @@ static bool fits_any(const uint8_t *bytes, size_t len)
 	enum chan_type type;
 
 	return type_any_split(bytes, len, &type, &bytes, &len) == 0 &&
-		type_check(type, bytes, len) == 0;
+	       type_check(type, bytes, len) == 0;
 }
 
 static const struct {

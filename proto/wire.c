@@ -38,10 +38,10 @@ struct shape;
 
 struct field {
 	uint8_t how;
-	uint8_t bytes;                 /* of a SCALAR */
-	uint16_t pb, pb_count;         /* offsets in protobuf-c's struct */
-	uint16_t plain, plain_count;   /* offsets in ours */
-	const struct shape *of;        /* of SUB and LIST */
+	uint8_t bytes;               /* of a SCALAR */
+	uint16_t pb, pb_count;       /* offsets in protobuf-c's struct */
+	uint16_t plain, plain_count; /* offsets in ours */
+	const struct shape *of;      /* of SUB and LIST */
 };
 
 struct shape {
@@ -58,14 +58,21 @@ struct shape {
 
 /* A field between protobuf-c's struct and a plain one. */
 #define FIELD(how_, Pb, pb_, Plain, plain_)                                                        \
-	{.how = (how_), .pb = offsetof(Pb, pb_), .plain = offsetof(Plain, plain_)}
+	{                                                                                          \
+		.how = (how_), .pb = offsetof(Pb, pb_), .plain = offsetof(Plain, plain_)           \
+	}
 #define FIELD_SCALAR(Pb, pb_, Plain, plain_)                                                       \
-	{.how = SCALAR, .bytes = SAME_BYTES(MEMBER_BYTES(Pb, pb_), MEMBER_BYTES(Plain, plain_)),   \
-		.pb = offsetof(Pb, pb_), .plain = offsetof(Plain, plain_)}
+	{                                                                                          \
+		.how = SCALAR,                                                                     \
+		.bytes = SAME_BYTES(MEMBER_BYTES(Pb, pb_), MEMBER_BYTES(Plain, plain_)),           \
+		.pb = offsetof(Pb, pb_), .plain = offsetof(Plain, plain_)                          \
+	}
 #define FIELD_REPEATED(how_, Pb, pb_, Plain, list_, count_, of_)                                   \
-	{.how = (how_), .pb = offsetof(Pb, pb_), .pb_count = offsetof(Pb, n_##pb_),                \
+	{                                                                                          \
+		.how = (how_), .pb = offsetof(Pb, pb_), .pb_count = offsetof(Pb, n_##pb_),         \
 		.plain = offsetof(Plain, list_), .plain_count = offsetof(Plain, count_),           \
-		.of = (of_)}
+		.of = (of_)                                                                        \
+	}
 
 /* The same for the kind K: struct message's member m, field f. */
 #define ANY_OF(how_, K, m, f) FIELD(how_, Chand__##K, f, struct message, m.f)
@@ -73,49 +80,51 @@ struct shape {
 #define SEQ_OF(K) FIELD(SEQ, Chand__##K, seq, struct message, seq)
 #define TRY_OF(K, m) FIELD(BOOL, Chand__##K, try_, struct message, m.try)
 
-#define SHAPE_OF(Pb, descriptor_, fields_, Plain)                                                  \
-	{.descriptor = &(descriptor_), .fields = (fields_),                                        \
+#define SHAPE_OF(descriptor_, fields_, Plain)                                                      \
+	{                                                                                          \
+		.descriptor = &(descriptor_), .fields = (fields_),                                 \
 		.field_count = sizeof(fields_) / sizeof((fields_)[0]),                             \
-		.plain_bytes = sizeof(Plain)}
-#define KIND_SHAPE(K, k) SHAPE_OF(Chand__##K, chand__##k##__descriptor, k##_fields, struct message)
+		.plain_bytes = sizeof(Plain)                                                       \
+	}
+#define KIND_SHAPE(K, k) SHAPE_OF(chand__##k##__descriptor, k##_fields, struct message)
 
 /* Messages within messages. */
 #define SPEAKER(how_, f) FIELD(how_, Chand__Speaker, f, struct wire_speaker, f)
-static const struct field speaker_fields[] = {
-	SPEAKER(TEXT, host), SPEAKER(TEXT, program), SPEAKER(TEXT, group), SPEAKER(TEXT, library),
+static const struct field speaker_fields[] = {SPEAKER(TEXT, host), SPEAKER(TEXT, program),
+	SPEAKER(TEXT, group), SPEAKER(TEXT, library),
 	FIELD_SCALAR(Chand__Speaker, pid, struct wire_speaker, pid)};
-static const struct shape speaker_shape = SHAPE_OF(
-	Chand__Speaker, chand__speaker__descriptor, speaker_fields, struct wire_speaker);
+static const struct shape speaker_shape =
+	SHAPE_OF(chand__speaker__descriptor, speaker_fields, struct wire_speaker);
 
 static const struct field credentials_fields[] = {
 	FIELD(TEXT, Chand__Credentials, mechanism, struct message, hello.mechanism),
 	FIELD(BYTES, Chand__Credentials, token, struct message, hello.token)};
-static const struct shape credentials_shape = SHAPE_OF(
-	Chand__Credentials, chand__credentials__descriptor, credentials_fields, struct message);
+static const struct shape credentials_shape =
+	SHAPE_OF(chand__credentials__descriptor, credentials_fields, struct message);
 
 #define LIMIT(f) FIELD_SCALAR(Chand__Limits, f, struct wire_limits, f)
 static const struct field limits_fields[] = {LIMIT(frame_header_bytes), LIMIT(frame_payload_bytes),
 	LIMIT(value_bytes), LIMIT(capacity), LIMIT(select_cases), LIMIT(credit),
 	LIMIT(batch_values), LIMIT(ops_in_flight), LIMIT(bytes_in_flight)};
-static const struct shape limits_shape = SHAPE_OF(
-	Chand__Limits, chand__limits__descriptor, limits_fields, struct wire_limits);
+static const struct shape limits_shape =
+	SHAPE_OF(chand__limits__descriptor, limits_fields, struct wire_limits);
 
 static const struct field attribute_fields[] = {
 	FIELD(TEXT, Chand__Attribute, name, struct wire_attribute, name),
 	FIELD(BYTES, Chand__Attribute, value, struct wire_attribute, value)};
-static const struct shape attribute_shape = SHAPE_OF(
-	Chand__Attribute, chand__attribute__descriptor, attribute_fields, struct wire_attribute);
+static const struct shape attribute_shape =
+	SHAPE_OF(chand__attribute__descriptor, attribute_fields, struct wire_attribute);
 
 static const struct field range_fields[] = {
 	FIELD_SCALAR(Chand__Range, first, struct wire_range, first),
 	FIELD_SCALAR(Chand__Range, count, struct wire_range, count)};
 static const struct shape range_shape =
-	SHAPE_OF(Chand__Range, chand__range__descriptor, range_fields, struct wire_range);
+	SHAPE_OF(chand__range__descriptor, range_fields, struct wire_range);
 
 #define CASE(f) FIELD_SCALAR(Chand__Case, f, struct wire_case, f)
 static const struct field case_fields[] = {CASE(channel), CASE(direction), CASE(epoch), CASE(type)};
 static const struct shape case_shape =
-	SHAPE_OF(Chand__Case, chand__case__descriptor, case_fields, struct wire_case);
+	SHAPE_OF(chand__case__descriptor, case_fields, struct wire_case);
 
 #define STAT_NUMBER(f) FIELD_SCALAR(Chand__ChannelStat, f, struct wire_channel_stat, f)
 #define STAT_ANY(how_, f) FIELD(how_, Chand__ChannelStat, f, struct wire_channel_stat, f)
@@ -126,28 +135,34 @@ static const struct field channel_stat_fields[] = {STAT_ANY(TEXT, name), STAT_NU
 	STAT_NUMBER(bytes_buffered), STAT_NUMBER(ends_open), STAT_NUMBER(made_unix_ns),
 	STAT_ANY(TEXT, closed_by), STAT_NUMBER(closed_unix_ns), STAT_ANY(TEXT, reason),
 	STAT_NUMBER(epoch)};
-static const struct shape channel_stat_shape = SHAPE_OF(Chand__ChannelStat,
-	chand__channel_stat__descriptor, channel_stat_fields, struct wire_channel_stat);
+static const struct shape channel_stat_shape =
+	SHAPE_OF(chand__channel_stat__descriptor, channel_stat_fields, struct wire_channel_stat);
 
 #define WAITER_NUMBER(f) FIELD_SCALAR(Chand__Waiter, f, struct wire_waiter, f)
 static const struct field waiter_fields[] = {WAITER_NUMBER(id), WAITER_NUMBER(participant),
-	{.how = SUB, .pb = offsetof(Chand__Waiter, speaker),
-		.plain = offsetof(struct wire_waiter, speaker), .of = &speaker_shape},
+	{.how = SUB,
+		.pb = offsetof(Chand__Waiter, speaker),
+		.plain = offsetof(struct wire_waiter, speaker),
+		.of = &speaker_shape},
 	FIELD(TEXT, Chand__Waiter, operation, struct wire_waiter, operation),
-	FIELD_REPEATED(TEXTS, Chand__Waiter, channels, struct wire_waiter, channels, channel_count,
-		NULL),
+	FIELD_REPEATED(
+		TEXTS, Chand__Waiter, channels, struct wire_waiter, channels, channel_count, NULL),
 	WAITER_NUMBER(waiting_ns), WAITER_NUMBER(remaining_ns)};
-static const struct shape waiter_shape = SHAPE_OF(
-	Chand__Waiter, chand__waiter__descriptor, waiter_fields, struct wire_waiter);
+static const struct shape waiter_shape =
+	SHAPE_OF(chand__waiter__descriptor, waiter_fields, struct wire_waiter);
 
 /* The session. */
 #define HELLO(how_, f) ANY_OF(how_, Hello, hello, f)
 #define HELLO_NUMBER(f) NUMBER(Hello, hello, f)
 static const struct field hello_fields[] = {HELLO_NUMBER(version_min), HELLO_NUMBER(version_max),
 	HELLO_NUMBER(features),
-	{.how = SUB, .pb = offsetof(Chand__Hello, speaker),
-		.plain = offsetof(struct message, hello.speaker), .of = &speaker_shape},
-	{.how = SUB, .pb = offsetof(Chand__Hello, credentials), .plain = 0,
+	{.how = SUB,
+		.pb = offsetof(Chand__Hello, speaker),
+		.plain = offsetof(struct message, hello.speaker),
+		.of = &speaker_shape},
+	{.how = SUB,
+		.pb = offsetof(Chand__Hello, credentials),
+		.plain = 0,
 		.of = &credentials_shape},
 	HELLO_NUMBER(linger_ms), HELLO(BYTES, session_id), HELLO(BYTES, session_secret),
 	HELLO_NUMBER(connection_epoch), HELLO_NUMBER(incarnation), HELLO_NUMBER(frames_received)};
@@ -158,8 +173,10 @@ static const struct field welcome_fields[] = {WELCOME_NUMBER(version), WELCOME_N
 	WELCOME(TEXT, broker), WELCOME_NUMBER(incarnation), WELCOME(BYTES, session_id),
 	WELCOME(BYTES, session_secret), WELCOME_NUMBER(connection_epoch), WELCOME(BOOL, resumed),
 	WELCOME_NUMBER(frames_received), WELCOME_NUMBER(linger_ms), WELCOME_NUMBER(heartbeat_ms),
-	{.how = SUB, .pb = offsetof(Chand__Welcome, limits),
-		.plain = offsetof(struct message, welcome.limits), .of = &limits_shape}};
+	{.how = SUB,
+		.pb = offsetof(Chand__Welcome, limits),
+		.plain = offsetof(struct message, welcome.limits),
+		.of = &limits_shape}};
 
 static const struct field ping_fields[] = {
 	NUMBER(Ping, ping, nonce), NUMBER(Ping, ping, frames_received)};
@@ -196,9 +213,8 @@ static const struct field grant_fields[] = {SEQ_OF(Grant), NUMBER(Grant, grant, 
 		settle.deliveries.count, &range_shape)
 static const struct field taken_fields[] = {
 	FIELD_SCALAR(Chand__Taken, seq, struct message, seq), DELIVERIES(Taken)};
-static const struct field return_fields[] = {
-	FIELD_SCALAR(Chand__Return, seq, struct message, seq), DELIVERIES(Return),
-	NUMBER(Return, settle, delay_ns)};
+static const struct field return_fields[] = {FIELD_SCALAR(Chand__Return, seq, struct message, seq),
+	DELIVERIES(Return), NUMBER(Return, settle, delay_ns)};
 static const struct field gone_fields[] = {DELIVERIES(Gone)};
 
 static const struct field select_fields[] = {SEQ_OF(Select),
@@ -212,8 +228,8 @@ static const struct field close_fields[] = {SEQ_OF(Close), NUMBER(Close, close, 
 	NUMBER(Close, close, participant), NUMBER(Close, close, epoch)};
 static const struct field remove_fields[] = {SEQ_OF(Remove),
 	ANY_OF(TEXT, Remove, channel_ref, name), NUMBER(Remove, channel_ref, channel)};
-static const struct field stat_fields[] = {SEQ_OF(Stat), ANY_OF(TEXT, Stat, channel_ref, name),
-	NUMBER(Stat, channel_ref, channel)};
+static const struct field stat_fields[] = {
+	SEQ_OF(Stat), ANY_OF(TEXT, Stat, channel_ref, name), NUMBER(Stat, channel_ref, channel)};
 static const struct field list_fields[] = {SEQ_OF(List), ANY_OF(TEXT, List, list, prefix),
 	ANY_OF(TEXT, List, list, after), NUMBER(List, list, count_max)};
 static const struct field ps_fields[] = {
@@ -256,7 +272,7 @@ static const struct shape shapes[] = {
 	[MESSAGE_RECV] = KIND_SHAPE(Recv, recv),
 	[MESSAGE_GRANT] = KIND_SHAPE(Grant, grant),
 	[MESSAGE_TAKEN] = KIND_SHAPE(Taken, taken),
-	[MESSAGE_RETURN] = KIND_SHAPE(Return, return),
+	[MESSAGE_RETURN] = KIND_SHAPE(Return, return ),
 	[MESSAGE_SELECT] = KIND_SHAPE(Select, select),
 	[MESSAGE_CANCEL] = KIND_SHAPE(Cancel, cancel),
 	[MESSAGE_CLOSE] = KIND_SHAPE(Close, close),
@@ -272,8 +288,7 @@ static const struct shape shapes[] = {
 	[MESSAGE_GONE] = KIND_SHAPE(Gone, gone),
 	[MESSAGE_STATS] = KIND_SHAPE(Stats, stats),
 	[MESSAGE_WAITERS] = KIND_SHAPE(Waiters, waiters),
-	[MESSAGE_GOAWAY] = SHAPE_OF(Chand__GoAway, chand__go_away__descriptor, goaway_fields,
-		struct message),
+	[MESSAGE_GOAWAY] = SHAPE_OF(chand__go_away__descriptor, goaway_fields, struct message),
 };
 
 static const struct shape *kind_shape(int kind)
@@ -654,8 +669,7 @@ static bool take_varint(const uint8_t **at, size_t *left, uint64_t *ret_v)
 }
 
 /* How many bytes follow a tag, for those wire types whose bytes can be skipped. */
-static bool take_length(
-	unsigned wire_type, const uint8_t **at, size_t *left, uint64_t *ret_length)
+static bool take_length(unsigned wire_type, const uint8_t **at, size_t *left, uint64_t *ret_length)
 {
 	uint64_t ignored;
 
@@ -691,8 +705,8 @@ static bool texts_valid(const ProtobufCMessageDescriptor *d, const uint8_t *at, 
 			!take_length(tag & 7, &at, &left, &length) || length > left)
 			return false;
 		field = (tag & 7) == PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED
-			? protobuf_c_message_descriptor_get_field(d, (unsigned)tag >> 3)
-			: NULL;
+				? protobuf_c_message_descriptor_get_field(d, (unsigned)tag >> 3)
+				: NULL;
 		if (field && field->type == PROTOBUF_C_TYPE_STRING && length > 0 &&
 			(memchr(at, 0, length) || u8_check(at, length)))
 			return false;
@@ -715,8 +729,7 @@ int wire_decode(const struct frame *f, struct wire_scratch *s, struct message *r
 
 	if (!shape || !texts_valid(shape->descriptor, f->header, f->header_bytes))
 		return CHAN_EPROTOCOL;
-	pb = protobuf_c_message_unpack(
-		shape->descriptor, &allocator, f->header_bytes, f->header);
+	pb = protobuf_c_message_unpack(shape->descriptor, &allocator, f->header_bytes, f->header);
 	if (!pb)
 		return s->arena.failed ? CHAN_ENOMEM : CHAN_EPROTOCOL;
 	memset(&m, 0, sizeof(m));

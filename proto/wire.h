@@ -2,8 +2,8 @@
  * wire.h - messages as plain structs, and their way to bytes and back.
  *
  * wire.c is the only file that knows protobuf. Strings are NUL-terminated UTF-8 and never NULL (""
- * where absent; encoding takes NULL for ""); byte strings are slices. The meaning of every field stands in chand.proto and
- * PROTOCOL.md, and only what differs in C is said here.
+ * where absent; encoding takes NULL for ""); byte strings are slices. The meaning of every field
+ * stands in chand.proto and PROTOCOL.md, and only what differs in C is said here.
  */
 #ifndef PROTO_WIRE_H
 #define PROTO_WIRE_H
@@ -201,7 +201,7 @@ struct message {
 		struct {
 			struct wire_ranges deliveries;
 			uint64_t delay_ns; /* of a RETURN */
-		} settle; /* TAKEN, RETURN and GONE */
+		} settle;                  /* TAKEN, RETURN and GONE */
 		struct {
 			const struct wire_case *cases;
 			size_t case_count;
@@ -278,10 +278,10 @@ struct message {
  * widest ratio of decoded to encoded bytes is stated in wire.c.
  */
 struct wire_scratch;
-struct wire_scratch *wire_scratch_new(void); /* NULL: out of memory */
+struct wire_scratch *wire_scratch_new(void);     /* NULL: out of memory */
 void wire_scratch_reset(struct wire_scratch *s); /* forgets, keeps some memory for the next use */
-void wire_scratch_free(struct wire_scratch *s);          /* NULL is fine */
-size_t wire_scratch_used(const struct wire_scratch *s);  /* bytes, since the last reset */
+void wire_scratch_free(struct wire_scratch *s);  /* NULL is fine */
+size_t wire_scratch_used(const struct wire_scratch *s); /* bytes, since the last reset */
 
 /*
  * Decodes a frame's header. What ret_message points to lies in the scratch, not in the frame's
