@@ -88,7 +88,7 @@ void hchan_unref(struct hchan *c)
 {
 	if (!c || atomic_fetch_sub_explicit(&c->references, 1, memory_order_acq_rel) > 1)
 		return;
-	if (wait_queue_length(&c->sendq) || wait_queue_length(&c->recvq))
+	if (wait_queue_first(&c->sendq) || wait_queue_first(&c->recvq))
 		panic("hchan: freed while a goroutine waits on it");
 	if (c->drop)
 		drop_buffered(c);
@@ -132,7 +132,9 @@ static void buffer_get(struct hchan *c, void *value)
 	store_count(c, load_count(c) - 1);
 }
 
-int hchan_send_locked(struct hchan *c, const void *value, struct goroutine **wake)
+/* The two steps are inline here: they are what a channel costs. */
+static inline __attribute__((always_inline)) int send_step(
+	struct hchan *c, const void *value, struct goroutine **wake)
 {
 	struct sudog *receiver;
 
@@ -151,7 +153,8 @@ int hchan_send_locked(struct hchan *c, const void *value, struct goroutine **wak
 	return 0;
 }
 
-int hchan_recv_locked(struct hchan *c, void *value, struct goroutine **wake)
+static inline __attribute__((always_inline)) int recv_step(
+	struct hchan *c, void *value, struct goroutine **wake)
 {
 	struct sudog *sender;
 
@@ -177,11 +180,21 @@ int hchan_recv_locked(struct hchan *c, void *value, struct goroutine **wake)
 	return 1;
 }
 
+int hchan_send_locked(struct hchan *c, const void *value, struct goroutine **wake)
+{
+	return send_step(c, value, wake);
+}
+
+int hchan_recv_locked(struct hchan *c, void *value, struct goroutine **wake)
+{
+	return recv_step(c, value, wake);
+}
+
 /* Asserts the invariants at the top of this file. */
 static void check_locked(struct hchan *c)
 {
-	struct sudog *sender = atomic_load_explicit(&c->sendq.first, memory_order_relaxed);
-	struct sudog *receiver = atomic_load_explicit(&c->recvq.first, memory_order_relaxed);
+	struct sudog *sender = wait_queue_first(&c->sendq);
+	struct sudog *receiver = wait_queue_first(&c->recvq);
 	size_t count = load_count(c);
 
 	if (sender && receiver && !(sender->race && receiver->race))
@@ -229,7 +242,7 @@ void hchan_send(struct hchan *c, const void *value)
 	if (!c)
 		wait_for_ever(WAIT_CHAN_SEND_NIL);
 	lock_acquire(&c->lock);
-	rc = hchan_send_locked(c, value, &wake);
+	rc = send_step(c, value, &wake);
 	if (rc == -EAGAIN) {
 		struct sudog sg = {.g = go_self(), .value = (void *)value};
 
@@ -251,7 +264,7 @@ bool hchan_recv(struct hchan *c, void *value)
 	if (!c)
 		wait_for_ever(WAIT_CHAN_RECEIVE_NIL);
 	lock_acquire(&c->lock);
-	rc = hchan_recv_locked(c, value, &wake);
+	rc = recv_step(c, value, &wake);
 	if (rc == -EAGAIN) {
 		struct sudog sg = {.g = go_self(), .value = value};
 
@@ -271,7 +284,7 @@ bool hchan_try_send(struct hchan *c, const void *value)
 	if (!c || !hchan_may_send(c))
 		return false;
 	lock_acquire(&c->lock);
-	rc = hchan_send_locked(c, value, &wake);
+	rc = send_step(c, value, &wake);
 	unlock_and_wake(c, wake);
 	if (rc == -EPIPE)
 		hchan_panic_send_on_closed();
@@ -286,7 +299,7 @@ int hchan_try_recv(struct hchan *c, void *value)
 	if (!c || !hchan_may_recv(c))
 		return -EAGAIN;
 	lock_acquire(&c->lock);
-	rc = hchan_recv_locked(c, value, &wake);
+	rc = recv_step(c, value, &wake);
 	unlock_and_wake(c, wake);
 	return rc;
 }

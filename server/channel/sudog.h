@@ -59,13 +59,43 @@ struct wait_queue {
 	struct sudog *last;
 };
 
+static inline struct sudog *wait_queue_first(const struct wait_queue *q)
+{
+	return atomic_load_explicit(&q->first, memory_order_relaxed);
+}
+
 /* Appends sg. Needs the channel's lock. */
-void wait_queue_put(struct wait_queue *q, struct sudog *sg);
+static inline void wait_queue_put(struct wait_queue *q, struct sudog *sg)
+{
+	sg->next = NULL;
+	sg->queued = true;
+	if (wait_queue_first(q)) {
+		sg->prev = q->last;
+		q->last->next = sg;
+	} else {
+		sg->prev = NULL;
+		atomic_store_explicit(&q->first, sg, memory_order_relaxed);
+	}
+	q->last = sg;
+}
 
 /* Takes out the first waiter that can still be had, having won its race if it is in a select;
  * waiters of selects that another case won are taken out on the way and left to find that out
  * themselves. Returns NULL if there is none. Needs the channel's lock. */
-struct sudog *wait_queue_take(struct wait_queue *q);
+static inline struct sudog *wait_queue_take(struct wait_queue *q)
+{
+	struct sudog *sg;
+
+	while ((sg = wait_queue_first(q))) {
+		atomic_store_explicit(&q->first, sg->next, memory_order_relaxed);
+		if (sg->next)
+			sg->next->prev = NULL;
+		sg->queued = false;
+		if (!sg->race || select_race_win(sg->race, sg))
+			break;
+	}
+	return sg;
+}
 
 /* Takes sg out of the queue wherever it stands; nothing if it no longer does. Needs the lock. */
 void wait_queue_remove(struct wait_queue *q, struct sudog *sg);
