@@ -1,8 +1,26 @@
 # Seeded stress tests and the judge of what they saw.
-
-check_PROGRAMS += tests/stress/test_check
-tests_stress_test_check_SOURCES = tests/stress/test_check.c $(judge_sources)
-tests_stress_test_check_LDADD = $(CMOCKA_LIBS)
-TESTS += tests/stress/test_check
+#
+#   make stress STRESS_SECONDS=60 STRESS_SEED=0x1234
+#   make broken-rules       builds with each rule broken in turn, and sees that the judge notices
 
 judge_sources = tests/stress/check.c tests/stress/history.c tests/stress/history.h
+
+check_PROGRAMS += tests/stress/test_check tests/stress/stress
+tests_stress_test_check_SOURCES = tests/stress/test_check.c $(judge_sources)
+tests_stress_test_check_LDADD = $(CMOCKA_LIBS)
+tests_stress_stress_SOURCES = tests/stress/stress.c tests/stress/agent.c tests/stress/agent.h \
+	$(judge_sources)
+tests_stress_stress_LDADD = proto/libproto.la
+TESTS += tests/stress/test_check
+
+EXTRA_DIST += tests/stress/broken-rules.sh
+CLEANFILES += stress-*.history
+
+STRESS_SECONDS = 30
+.PHONY: stress broken-rules
+stress: all tests/stress/stress
+	STRESS_SECONDS=$(STRESS_SECONDS) STRESS_SEED=$(STRESS_SEED) tests/stress/stress
+
+broken-rules: variant-broken
+	$(MAKE) $(AM_MAKEFLAGS) -C build-broken tests/stress/stress
+	$(SHELL) $(top_srcdir)/tests/stress/broken-rules.sh build-broken
