@@ -1,0 +1,435 @@
+/*
+ * peer.c - clients that measure a daemon through libchan. One process, one role:
+ *
+ *   peer setup                 makes the channels anew
+ *   peer produce N BYTES       sends N values, many in flight; prints start_ns
+ *   peer consume N BYTES       receives them in order; prints ready, at last end_ns
+ *   peer ping N BYTES          N times: sends to X, waits for Y; prints p50_ns p99_ns p999_ns
+ *   peer pong N BYTES          the other side; prints ready
+ *   peer sync CONNS N BYTES    N sends of which each waits for its answer, over CONNS connections
+ *                              (or, with CONNS negative, that many at once over one); prints rate
+ *   peer idle CONNS REPS       CONNS connections wait in a receive; REPS times one value
+ *   peer many CHANNELS         a value through each of so many channels; prints many_ns a channel
+ *
+ * The daemon: $BENCH_ADDR (unix:PATH or tcp:HOST:PORT), else as chan_dial finds it. Results are
+ * lines `key value`, times CLOCK_MONOTONIC. `empty`, `filled` and the `ready` of idle wait for a
+ * line on stdin, so that a driver can look at the daemon's memory meanwhile. Every program
+ * ends with cpu_us, its own processor time.
+ */
+#include "chan/chan.h"
+#include <err.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { BATCH_MAX = 512, CAPACITY = 4096, SYNC_CAPACITY = 1024 * 1024, BATCHES = 8, ALARM_S = 90 };
+
+static int64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
+}
+
+static void say(const char *key, int64_t value)
+{
+	printf("%s %lld\n", key, (long long)value);
+	fflush(stdout);
+}
+
+static void mark(const char *key)
+{
+	char line[64];
+
+	puts(key);
+	fflush(stdout);
+	if (!fgets(line, sizeof(line), stdin))
+		exit(1);
+}
+
+static int must(int rc)
+{
+	if (rc < 0)
+		errx(1, "%s", chan_error_text());
+	return rc;
+}
+
+static struct chan_client *dial(void)
+{
+	const char *address = getenv("BENCH_ADDR");
+	struct chan_client *client;
+	char url[256];
+
+	if (address && strncmp(address, "tcp:", 4) == 0)
+		snprintf(url, sizeof(url), "tcp://%s", address + 4);
+	else if (address)
+		snprintf(url, sizeof(url), "%s", address);
+	must(chan_dial(address ? url : NULL, NULL, &client));
+	return client;
+}
+
+static struct chan *end_of(const char *name, enum chan_direction direction, uint32_t credit)
+{
+	struct chan_open_options options = {.end = {.credit = credit}};
+	struct chan *ch;
+
+	must(chan_open(dial(), name, direction, &options, &ch));
+	return ch;
+}
+
+static void make_anew(struct chan_client *client, const char *name, int64_t capacity)
+{
+	int rc = chan_remove(client, name);
+
+	if (rc != CHAN_ENOCHANNEL)
+		must(rc);
+	must(chan_make(client, name, CHAN_TYPE_BYTES, capacity, NULL, NULL));
+}
+
+static void setup(long a, long b, long c)
+{
+	struct chan_client *client = dial();
+
+	(void)a, (void)b, (void)c;
+	make_anew(client, "bench-q", CAPACITY);
+	make_anew(client, "bench-x", CAPACITY);
+	make_anew(client, "bench-y", CAPACITY);
+	make_anew(client, "bench-sync", SYNC_CAPACITY);
+	chan_hangup(client);
+}
+
+/* ---- throughput ---- */
+
+static long batch_of(long bytes)
+{
+	return bytes <= 128 ? BATCH_MAX : bytes <= 1024 ? 128 : 8;
+}
+
+static void produce(long n, long bytes, long unused)
+{
+	struct chan *ch = end_of("bench-q", CHAN_SEND, 0);
+	struct chan_client *client = chan_client_of(ch);
+	long batch = batch_of(bytes), in_flight = 0;
+	uint8_t *memory = calloc(batch, bytes);
+	struct chan_value values[BATCH_MAX];
+	struct chan_completion done;
+
+	(void)unused;
+	say("start_ns", now_ns());
+	for (long sent = 0; sent < n; sent += batch) {
+		for (long i = 0; i < batch; i++) {
+			memcpy(memory + i * bytes, &(uint64_t){sent + i}, 8);
+			values[i] = chan_value_bytes(memory + i * bytes, bytes);
+		}
+		must(chan_start_send(ch, values, n - sent < batch ? n - sent : batch, CHAN_FOREVER,
+			NULL, NULL));
+		if (++in_flight < BATCHES)
+			continue;
+		must(chan_wait_completion(client, &done, CHAN_FOREVER));
+		must(done.status);
+		in_flight--;
+	}
+	for (; in_flight > 0; in_flight--)
+		must(chan_wait_completion(client, &done, CHAN_FOREVER));
+	free(memory);
+	chan_hangup(client);
+}
+
+static void consume(long n, long bytes, long unused)
+{
+	long batch = batch_of(bytes);
+	struct chan *ch = end_of("bench-q", CHAN_RECV, 2 * batch);
+	struct chan_value values[BATCH_MAX];
+
+	(void)unused;
+	puts("ready");
+	fflush(stdout);
+	for (long received = 0; received < n;) {
+		int got = must(chan_recvv(ch, values, batch, CHAN_FOREVER));
+
+		for (int i = 0; i < got; i++, received++) {
+			if (values[i].len != (size_t)bytes ||
+				memcmp(values[i].bytes, &(uint64_t){received}, 8) != 0)
+				errx(1, "another value than %ld", received);
+			chan_value_clear(&values[i]);
+		}
+	}
+	say("end_ns", now_ns());
+	chan_hangup(chan_client_of(ch));
+}
+
+/* ---- round trips ---- */
+
+static int compare_ns(const void *a, const void *b)
+{
+	int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static void percentiles(int64_t *ns, long n)
+{
+	qsort(ns, n, sizeof(*ns), compare_ns);
+	say("p50_ns", ns[n / 2]);
+	say("p99_ns", ns[n * 99 / 100]);
+	say("p999_ns", ns[n * 999 / 1000]);
+}
+
+static void pass(struct chan *from, struct chan *to)
+{
+	struct chan_value v;
+
+	must(chan_recv(from, &v));
+	must(chan_send(to, &v));
+	chan_value_clear(&v);
+}
+
+static void ping(long n, long bytes, long unused)
+{
+	struct chan *to = end_of("bench-x", CHAN_SEND, 0), *from = end_of("bench-y", CHAN_RECV, 0);
+	int64_t *ns = calloc(n, sizeof(*ns));
+	struct chan_value out = chan_value_bytes(calloc(1, bytes), bytes), in;
+
+	(void)unused;
+	for (long i = -n / 10; i < n; i++) {
+		int64_t began_ns = now_ns();
+
+		must(chan_send(to, &out));
+		must(chan_recv(from, &in));
+		chan_value_clear(&in);
+		if (i >= 0)
+			ns[i] = now_ns() - began_ns;
+	}
+	percentiles(ns, n);
+}
+
+static void pong(long n, long bytes, long unused)
+{
+	struct chan *from = end_of("bench-x", CHAN_RECV, 0), *to = end_of("bench-y", CHAN_SEND, 0);
+
+	(void)bytes, (void)unused;
+	puts("ready");
+	fflush(stdout);
+	for (long i = -n / 10; i < n; i++)
+		pass(from, to);
+}
+
+/* ---- many connections, many channels ---- */
+
+static void need_descriptors(rlim_t n)
+{
+	struct rlimit limit = {.rlim_cur = n + 64, .rlim_max = n + 64}, now;
+
+	getrlimit(RLIMIT_NOFILE, &now);
+	if (now.rlim_cur >= limit.rlim_cur)
+		return;
+	if (now.rlim_max > limit.rlim_max)
+		limit.rlim_max = now.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+		err(1, "raise ulimit -n to %ld", (long)n + 64);
+}
+
+static void watch(int epoll, struct chan *ch)
+{
+	struct chan_client *client = chan_client_of(ch);
+	struct epoll_event e = {.events = EPOLLIN, .data.ptr = ch};
+
+	chan_events(client);
+	if (epoll_ctl(epoll, EPOLL_CTL_ADD, chan_fd(client), &e) < 0)
+		err(1, "epoll");
+}
+
+/* The next completion of any of the clients that are watched. */
+static struct chan_completion next_completion(int epoll)
+{
+	struct chan_completion done;
+	struct epoll_event e;
+	struct chan *ch;
+
+	for (;;) {
+		if (epoll_wait(epoll, &e, 1, -1) != 1)
+			err(1, "epoll");
+		ch = e.data.ptr;
+		must(chan_process(chan_client_of(ch)));
+		if (chan_next_completion(chan_client_of(ch), &done) == 1) {
+			must(done.status);
+			return done;
+		}
+	}
+}
+
+static void start_sync(struct chan *ch, const struct chan_value *v)
+{
+	must(chan_start_send(ch, v, 1, CHAN_FOREVER, NULL, NULL));
+	chan_events(chan_client_of(ch)); /* sends it off */
+}
+
+static void sync_shared(long senders, long n, const struct chan_value *v)
+{
+	struct chan *ch = end_of("bench-sync", CHAN_SEND, 0);
+	struct chan_client *client = chan_client_of(ch);
+	struct chan_completion done;
+	long sent = 0, answered = 0;
+
+	for (; sent < senders && sent < n; sent++)
+		must(chan_start_send(ch, v, 1, CHAN_FOREVER, NULL, NULL));
+	for (; answered < n; answered++) {
+		must(chan_wait_completion(client, &done, CHAN_FOREVER));
+		must(done.status);
+		if (sent++ < n)
+			must(chan_start_send(ch, v, 1, CHAN_FOREVER, NULL, NULL));
+	}
+}
+
+static void sync_apart(long conns, long n, const struct chan_value *v)
+{
+	int epoll = epoll_create1(EPOLL_CLOEXEC);
+	struct chan **ends = calloc(conns, sizeof(struct chan *));
+	long sent = 0;
+
+	need_descriptors(conns);
+	for (long i = 0; i < conns; i++) {
+		ends[i] = end_of("bench-sync", CHAN_SEND, 0);
+		watch(epoll, ends[i]);
+	}
+	for (; sent < conns && sent < n; sent++)
+		start_sync(ends[sent], v);
+	for (long answered = 0; answered < n; answered++) {
+		struct chan_completion done = next_completion(epoll);
+
+		if (sent++ < n)
+			start_sync(done.chan, v);
+	}
+	free(ends);
+}
+
+static void sync_sends(long conns, long n, long bytes)
+{
+	struct chan_value v = chan_value_bytes(calloc(1, bytes), bytes);
+	int64_t began_ns;
+
+	began_ns = now_ns();
+	if (conns < 0)
+		sync_shared(-conns, n, &v);
+	else
+		sync_apart(conns, n, &v);
+	say("rate", n * INT64_C(1000000000) / (now_ns() - began_ns));
+}
+
+static void idle(long conns, long reps, long unused)
+{
+	int epoll = epoll_create1(EPOLL_CLOEXEC);
+	int64_t *ns = calloc(reps, sizeof(*ns));
+	struct chan_value v = chan_value_bytes("0123456789abcdef", 16);
+	struct chan *to;
+
+	(void)unused;
+	need_descriptors(conns);
+	mark("empty");
+	for (long i = 0; i < conns; i++) {
+		struct chan *ch = end_of("bench-q", CHAN_RECV, 0);
+
+		must(chan_start_recv(ch, CHAN_FOREVER, NULL, NULL));
+		watch(epoll, ch);
+	}
+	to = end_of("bench-q", CHAN_SEND, 0);
+	must(chan_ping(chan_client_of(to), NULL));
+	mark("ready");
+	for (long i = 0; i < reps; i++) {
+		int64_t began_ns = now_ns();
+		struct chan_completion done;
+
+		must(chan_send(to, &v));
+		done = next_completion(epoll);
+		ns[i] = now_ns() - began_ns;
+		chan_value_clear(&done.value);
+		must(chan_start_recv(done.chan, CHAN_FOREVER, NULL, NULL));
+		chan_events(chan_client_of(done.chan));
+		usleep(500);
+	}
+	percentiles(ns, reps);
+}
+
+static void await_all(struct chan_client *client, long n, struct chan **ends)
+{
+	struct chan_completion done;
+
+	for (long i = 0; i < n; i++) {
+		must(chan_wait_completion(client, &done, CHAN_FOREVER));
+		must(done.status);
+		if (ends)
+			ends[(intptr_t)done.tag] = done.chan;
+		chan_value_clear(&done.value);
+	}
+}
+
+static void many(long n, long b, long c)
+{
+	struct chan_client *client = dial();
+	struct chan **ends = calloc(n, sizeof(struct chan *));
+	struct chan_value v = chan_value_bytes("0123456789abcdef", 16);
+	struct chan_make_options options = {.temporary = true};
+	int64_t began_ns, spent_ns;
+	char name[32];
+
+	(void)b, (void)c;
+	mark("empty");
+	began_ns = now_ns();
+	for (intptr_t i = 0; i < n; i++) {
+		snprintf(name, sizeof(name), "bench-m%ld", (long)i);
+		must(chan_start_make(client, name, CHAN_TYPE_BYTES, 1, &options, (void *)i, NULL));
+	}
+	await_all(client, n, ends);
+	for (long i = 0; i < n; i++)
+		must(chan_start_send(ends[i], &v, 1, CHAN_FOREVER, NULL, NULL));
+	await_all(client, n, NULL);
+	spent_ns = now_ns() - began_ns;
+	mark("filled");
+	began_ns = now_ns();
+	for (long i = 0; i < n; i++)
+		must(chan_start_recv(ends[i], CHAN_FOREVER, NULL, NULL));
+	await_all(client, n, NULL);
+	say("many_ns", (spent_ns + now_ns() - began_ns) / n);
+	chan_hangup(client);
+}
+
+static const struct {
+	const char *name;
+	void (*play)(long, long, long);
+} roles[] = {
+	{"setup", setup},
+	{"produce", produce},
+	{"consume", consume},
+	{"ping", ping},
+	{"pong", pong},
+	{"sync", sync_sends},
+	{"idle", idle},
+	{"many", many},
+};
+
+static long number(int argc, char **argv, int i)
+{
+	return i < argc ? atol(argv[i]) : 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct rusage used;
+
+	alarm(ALARM_S);
+	for (size_t i = 0; argc > 1 && i < sizeof(roles) / sizeof(roles[0]); i++) {
+		if (strcmp(argv[1], roles[i].name) != 0)
+			continue;
+		roles[i].play(number(argc, argv, 2), number(argc, argv, 3), number(argc, argv, 4));
+		getrusage(RUSAGE_SELF, &used);
+		say("cpu_us", (used.ru_utime.tv_sec + used.ru_stime.tv_sec) * INT64_C(1000000) +
+				      used.ru_utime.tv_usec + used.ru_stime.tv_usec);
+		return 0;
+	}
+	return 3;
+}
