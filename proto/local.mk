@@ -17,7 +17,7 @@ proto_libproto_la_LIBADD = $(PROTOBUF_C_LIBS) $(UNISTRING_LIBS)
 
 BUILT_SOURCES += proto/chand.pb-c.h
 CLEANFILES += proto/chand.pb-c.c proto/chand.pb-c.h
-EXTRA_DIST += proto/chand.proto
+EXTRA_DIST += proto/chand.proto proto/PROTOCOL.md
 
 proto/chand.pb-c.c: proto/chand.proto
 	$(AM_V_GEN)$(MKDIR_P) proto && \
