@@ -291,8 +291,8 @@ int hchan_select(struct select_case *cases, int n, int64_t deadline_ns)
 {
 	int i;
 
-	if (n < 0 || n > SELECT_CASES_MAX)
-		panic("select: %d cases, 0 to %d are possible", n, SELECT_CASES_MAX);
+	if (n < 0 || n > HCHAN_SELECT_CASES_MAX)
+		panic("select: %d cases, 0 to %d are possible", n, HCHAN_SELECT_CASES_MAX);
 	i = try_optimistic(cases, n);
 	return i >= 0 ? i : select_locked(cases, n, deadline_ns);
 }

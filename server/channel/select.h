@@ -41,7 +41,7 @@ struct select_case {
 #define SELECT_DEFAULT INT64_MIN
 
 /* More cases in one select are a panic: it holds that many locks at once, if for a moment. */
-#define SELECT_CASES_MAX 1000
+#define HCHAN_SELECT_CASES_MAX 1000
 
 /*
  * Waits until one of n cases can happen and does it; if several can, each with equal chance. The
