@@ -17,6 +17,12 @@ static const char *const level_words[] = {
 };
 
 static _Atomic int log_level = LOG_LEVEL_INFO;
+static void (*log_blocks)(bool begins);
+
+void log_set_blocking(void (*blocks)(bool begins))
+{
+	log_blocks = blocks;
+}
 
 void log_set_level(enum log_level level)
 {
@@ -64,7 +70,11 @@ void log_line(enum log_level level, const char *subsystem, const char *format, .
 		n = snprintf(line, 64, "%s: %s: ", level_words[level], subsystem);
 	at = append_escaped(line, n < 64 ? (size_t)n : 63, text);
 	line[at++] = '\n';
+	if (log_blocks)
+		log_blocks(true);
 	while (write(STDERR_FILENO, line, at) < 0 && errno == EINTR)
 		;
+	if (log_blocks)
+		log_blocks(false);
 	errno = saved_errno;
 }

@@ -9,6 +9,8 @@
 #ifndef CHAND_BASE_LOG_H
 #define CHAND_BASE_LOG_H
 
+#include <stdbool.h>
+
 enum log_level {
 	LOG_LEVEL_ERROR = 3,
 	LOG_LEVEL_WARNING = 4,
@@ -36,6 +38,10 @@ void log_line(enum log_level level, const char *subsystem, const char *format, .
 	__attribute__((format(printf, 3, 4)));
 
 void log_set_level(enum log_level level);
+
+/* Sets what is called before (true) and after (false) each write, which may block: the daemon tells
+ * its scheduler so. NULL for nothing. Before there are threads. */
+void log_set_blocking(void (*blocks)(bool begins));
 
 /* "error", "warning", "notice", "info", "debug" → the level; -1 for other words. */
 int log_level_parse(const char *word);
