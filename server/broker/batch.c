@@ -1,0 +1,170 @@
+#include "server/broker/batch.h"
+
+#include "chan/status.h"
+#include "proto/limits.h"
+#include "server/base/lock.h"
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Batches that are kept for reuse: about as many as are between connections and broker at once. */
+#define POOL_MAX 64
+
+/* A pooled batch keeps arrays up to these sizes; one that a large turn blew up gives them back. */
+#define POOL_OPS_MAX 128
+#define POOL_VALUES_MAX 8192
+
+static struct {
+	struct lock lock;
+	struct list batches;
+	int count;
+} pool = {.lock = LOCK_INIT(LOCK_RANK_OUTER), .batches = LIST_INIT(pool.batches)};
+
+static struct batch *pool_take(void)
+{
+	struct list *link;
+
+	lock_acquire(&pool.lock);
+	link = list_pop_front(&pool.batches);
+	if (link)
+		pool.count--;
+	lock_release(&pool.lock);
+	return link ? list_entry(link, struct batch, link) : NULL;
+}
+
+/* False when the pool is full. */
+static bool pool_give(struct batch *b)
+{
+	bool room;
+
+	lock_acquire(&pool.lock);
+	room = pool.count < POOL_MAX;
+	if (room) {
+		list_push_front(&pool.batches, &b->link);
+		pool.count++;
+	}
+	lock_release(&pool.lock);
+	return room;
+}
+
+static void batch_destroy(struct batch *b)
+{
+	wire_scratch_free(b->scratch);
+	free(b->ops);
+	free(b->values);
+	free(b);
+}
+
+struct batch *batch_new(struct session *s)
+{
+	struct batch *b = pool_take();
+
+	if (!b) {
+		b = calloc(1, sizeof(*b));
+		if (!b)
+			return NULL;
+		arena_init(&b->arena, b->arena_first, sizeof(b->arena_first));
+		b->scratch = wire_scratch_new();
+		if (!b->scratch) {
+			free(b);
+			return NULL;
+		}
+	}
+	b->session = s;
+	return b;
+}
+
+void batch_free(struct batch *b)
+{
+	if (!b)
+		return;
+	for (size_t i = 0; i < b->value_count; i++)
+		value_unref(b->values[i]);
+	arena_reset(&b->arena);
+	b->count = b->value_count = 0;
+	wire_scratch_reset(b->scratch);
+	if (b->size > POOL_OPS_MAX || b->value_size > POOL_VALUES_MAX || !pool_give(b))
+		batch_destroy(b);
+}
+
+/* The array with room for one more than count, moved perhaps; NULL: out of memory. */
+static void *grown(void *array, size_t *size, size_t count, size_t elem_bytes)
+{
+	size_t n = *size ? 2 * *size : 8;
+	void *p;
+
+	if (count < *size)
+		return array;
+	p = realloc(array, n * elem_bytes);
+	if (p)
+		*size = n;
+	return p;
+}
+
+struct batch_op *batch_add(struct batch *b)
+{
+	struct batch_op *op;
+	struct batch_op *ops = grown(b->ops, &b->size, b->count, sizeof(*ops));
+
+	if (!ops)
+		return NULL;
+	b->ops = ops;
+	op = &b->ops[b->count++];
+	*op = (struct batch_op){.value_first = b->value_count};
+	return op;
+}
+
+void batch_drop_last(struct batch *b)
+{
+	struct batch_op *op = &b->ops[--b->count];
+
+	while (b->value_count > op->value_first)
+		value_unref(b->values[--b->value_count]);
+}
+
+int batch_add_value(struct batch *b, const void *bytes, size_t len)
+{
+	struct value *v, **values;
+
+	values = grown(b->values, &b->value_size, b->value_count, sizeof(*values));
+	if (!values)
+		return CHAN_ENOMEM;
+	b->values = values;
+	v = value_new(len);
+	if (!v)
+		return CHAN_ENOMEM;
+	if (len)
+		memcpy(v->bytes, bytes, len);
+	b->values[b->value_count++] = v;
+	b->ops[b->count - 1].value_count++;
+	return 0;
+}
+
+const char *batch_printf(struct batch *b, const char *format, ...)
+{
+	char *text = arena_alloc(&b->arena, TEXT_BYTES_MAX);
+	va_list args;
+
+	if (!text)
+		return "out of memory";
+	va_start(args, format);
+	vsnprintf(text, TEXT_BYTES_MAX, format, args);
+	va_end(args);
+	return text;
+}
+
+void *batch_keep(struct batch *b, const void *bytes, size_t len)
+{
+	void *copy = arena_alloc(&b->arena, len);
+
+	return copy ? memcpy(copy, bytes, len) : NULL;
+}
+
+void batch_pool_fini(void)
+{
+	struct batch *b;
+
+	while ((b = pool_take()))
+		batch_destroy(b);
+}

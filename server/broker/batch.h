@@ -1,0 +1,77 @@
+/*
+ * batch.h - operations on their way from a connection's goroutine to the broker's.
+ *
+ * A connection decodes all that one turn of reading brought into a batch and sends it over the
+ * broker's hchan: one handover, whatever the number of operations. From the send on it is the
+ * broker's, which applies it and gives it back to the pool.
+ */
+#ifndef BROKER_BATCH_H
+#define BROKER_BATCH_H
+
+#include "proto/arena.h"
+#include "proto/wire.h"
+#include "server/base/list.h"
+#include "server/broker/value.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct session;
+
+/* Operations of one batch at most: what the broker does between two looks at its clock, and what
+ * one turn of one connection may hold in memory (about 250 bytes each). */
+#define BATCH_OPS_MAX 1024u
+
+/* Of sentences and copies: none in most batches, one in most others. */
+#define BATCH_ARENA_BYTES 256u
+
+/*
+ * What is to be done: an operation of a client; or HELLO, which begins the session; or FAIL, which
+ * the session found for an operation that does not reach the engine, and is only to be answered;
+ * or GOAWAY, which ends the session for a breach of the protocol; or BYE, which ends it.
+ */
+struct batch_op {
+	struct message m;
+	size_t value_first; /* its values: batch.values[value_first ...] */
+	size_t value_count;
+};
+
+struct batch {
+	struct list link; /* in the pool; free for others' use outside of it */
+	struct session *session;
+	struct wire_scratch *scratch; /* what the messages point to */
+	struct batch_op *ops;
+	size_t count, size;
+	struct value **values; /* a reference each, until the broker has applied their operation */
+	size_t value_count, value_size;
+	struct arena arena; /* what batch_printf and batch_keep hand out */
+	_Alignas(max_align_t) uint8_t arena_first[BATCH_ARENA_BYTES];
+};
+
+/* An empty batch, from the pool where it has one. Any goroutine. NULL: out of memory. */
+struct batch *batch_new(struct session *s);
+
+/* Gives up what it holds and returns it to the pool. NULL is fine. Any goroutine. */
+void batch_free(struct batch *b);
+
+/* A new operation at the end, zeroed but for where its values begin; NULL: out of memory. */
+struct batch_op *batch_add(struct batch *b);
+
+/* Takes back the last operation and the values that were added since. */
+void batch_drop_last(struct batch *b);
+
+/* Copies len bytes into a value of the last operation. 0 or CHAN_ENOMEM. */
+int batch_add_value(struct batch *b, const void *bytes, size_t len);
+
+/* A sentence that lives as long as the batch holds its operations. Never NULL: out of memory gives
+ * a constant that says so. */
+const char *batch_printf(struct batch *b, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* A copy that lives as long. NULL: out of memory. */
+void *batch_keep(struct batch *b, const void *bytes, size_t len);
+
+/* Frees the pool's memory; when no batch is out any more. */
+void batch_pool_fini(void);
+
+#endif

@@ -1,0 +1,517 @@
+#include "server/broker/broker.h"
+
+#define LOG_SUBSYSTEM "broker"
+
+#include "chan/status.h"
+#include "config.h"
+#include "proto/limits.h"
+#include "proto/status.h"
+#include "server/base/clock.h"
+#include "server/base/log.h"
+#include "server/base/random.h"
+#include "server/broker/connection.h"
+#include "server/broker/session.h"
+#include "server/channel/select.h"
+#include "server/runtime/runtime.h"
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* Batches that may wait for the broker; a reader that comes when so many do parks, and does not
+ * read on. Few suffice to keep the broker busy, and each holds up to 256 KiB of input. */
+#define BATCHES_WAITING_MAX 64
+
+/* Batches of one turn, after which answers leave whatever else waits. */
+#define TURN_BATCHES_MAX 32
+
+/* Silence is looked for this often, and only while something is out for delivery. */
+#define SILENCE_TICK_NS NS_PER_S
+
+/* A client sends PING after such a silence while operations wait; twice in silence_ns. */
+#define HEARTBEAT_MS 5000
+
+/* Connections over the limit that are being told so at once; more are closed without a word. */
+#define REFUSALS_MAX 64
+
+enum broker_state {
+	BROKER_RUNNING,
+	BROKER_SETTLING, /* no operations but TAKEN and RETURN; until nothing is out for delivery */
+	BROKER_LEAVING,  /* GOAWAY was said; until all connections have gone */
+	BROKER_STOPPED,
+};
+
+enum broker_event {
+	EVENT_STOP,
+	EVENT_EMPTY, /* the last connection has gone */
+};
+
+struct broker {
+	struct broker_options options;
+	uint64_t incarnation;
+	struct hchan *batches; /* of struct batch *; their receiver is the broker's goroutine */
+	struct hchan *events;  /* of enum broker_event */
+	struct hchan *stopped; /* closed at the end */
+
+	/* The goroutine's. */
+	struct engine *engine;
+	struct list sessions;
+	struct list touched; /* sessions with answers in this turn */
+	enum broker_state state;
+	int64_t state_deadline_ns; /* of SETTLING and LEAVING */
+	int64_t silence_tick_ns;   /* next look; DEADLINE_NEVER while nothing is out */
+	uint64_t dropped;          /* values that were in buffers at the end */
+
+	struct lock lock; /* guards these: */
+	struct list connections;
+	uint32_t connection_count;
+	uint32_t connections_max;
+	bool leaving; /* tell EVENT_EMPTY */
+};
+
+/* ---- life --------------------------------------------------------------------------------- */
+
+static void answer(struct party *to, const struct message *m, struct value *const *values,
+	const uint32_t *attempts, size_t value_count)
+{
+	session_answer(party_owner(to), m, values, attempts, value_count);
+}
+
+struct broker *broker_new(const struct broker_options *options)
+{
+	struct broker *b = calloc(1, sizeof(*b));
+	struct engine_options engine_options = {
+		.limits = options->limits,
+		.incarnation = random_seed(),
+		.seed = random_seed(),
+		.unix_offset_ns = clock_wall_ns() - clock_now_ns(),
+		.answer = answer,
+	};
+
+	if (!b)
+		return NULL;
+	b->options = *options;
+	b->incarnation = engine_options.incarnation;
+	list_init(&b->sessions);
+	list_init(&b->touched);
+	list_init(&b->connections);
+	lock_init(&b->lock, LOCK_RANK_OUTER);
+	b->connections_max = options->connections_max;
+	b->silence_tick_ns = b->state_deadline_ns = DEADLINE_NEVER;
+	b->engine = engine_new(&engine_options);
+	b->batches = hchan_make(struct batch *, BATCHES_WAITING_MAX);
+	b->events = hchan_make(enum broker_event, 2);
+	b->stopped = hchan_new(0, 0, NULL);
+	if (!b->engine || !b->batches || !b->events || !b->stopped) {
+		broker_free(b);
+		return NULL;
+	}
+	return b;
+}
+
+void broker_free(struct broker *b)
+{
+	struct session *s, *next;
+
+	if (b->connection_count)
+		return; /* somebody did not go in time, and still refers to all this */
+	LIST_FOREACH_SAFE(s, next, &b->sessions, link)
+		session_free(s);
+	engine_free(b->engine);
+	hchan_unref(b->batches);
+	hchan_unref(b->events);
+	hchan_unref(b->stopped);
+	batch_pool_fini();
+	free(b);
+}
+
+const struct broker_options *broker_options(const struct broker *b)
+{
+	return &b->options;
+}
+
+/* ---- connections -------------------------------------------------------------------------- */
+
+/* Counts a new connection in: 1 it is welcome, 0 to be refused, -1 not even that. */
+static int admit(struct broker *b, struct connection *c)
+{
+	int admitted;
+
+	lock_acquire(&b->lock);
+	if (b->connection_count < b->connections_max)
+		admitted = 1;
+	else
+		admitted = b->connection_count < b->connections_max + REFUSALS_MAX ? 0 : -1;
+	list_push_back(&b->connections, &c->link);
+	b->connection_count++;
+	lock_release(&b->lock);
+	return admitted;
+}
+
+void broker_accept(void *arg, struct stream *stream)
+{
+	struct broker *b = arg;
+	struct connection *c = connection_new(b, stream);
+	char text[TEXT_BYTES_MAX];
+
+	if (!c)
+		return;
+	switch (admit(b, c)) {
+	case 1:
+		connection_start(c, b->options.hello_timeout_ns);
+		break;
+	case 0:
+		snprintf(text, sizeof(text), "the broker has %" PRIu32
+			" connections, its limit (connections_max); try again later",
+			b->connections_max);
+		connection_refuse(c, CHAN_ELIMIT, text);
+		break;
+	default:
+		connection_unref(c);
+	}
+}
+
+void broker_connection_gone(struct broker *b, struct connection *c)
+{
+	bool empty;
+
+	lock_acquire(&b->lock);
+	list_remove(&c->link);
+	b->connection_count--;
+	empty = b->leaving && b->connection_count == 0;
+	lock_release(&b->lock);
+	if (empty)
+		hchan_try_send(b->events, &(enum broker_event){EVENT_EMPTY});
+}
+
+void broker_set_connections_max(struct broker *b, uint32_t connections_max)
+{
+	lock_acquire(&b->lock);
+	b->connections_max = connections_max;
+	lock_release(&b->lock);
+}
+
+/* Closes every connection with GOAWAY; their readers and writers do the rest. */
+static void close_connections(struct broker *b)
+{
+	struct connection *c, **list;
+	uint32_t n = 0;
+
+	lock_acquire(&b->lock);
+	b->leaving = true;
+	list = malloc((b->connection_count + 1) * sizeof(struct connection *));
+	LIST_FOREACH(c, &b->connections, link)
+		if (list && connection_try_ref(c))
+			list[n++] = c;
+	lock_release(&b->lock);
+
+	for (uint32_t i = 0; i < n; i++) {
+		connection_close(list[i], CHAN_ESHUTDOWN, "the broker is shutting down");
+		connection_unref(list[i]);
+	}
+	free(list);
+}
+
+/* ---- greeting ----------------------------------------------------------------------------- */
+
+int broker_check_hello(const struct broker *b, const struct message *hello, char *why, size_t why_bytes)
+{
+	if (hello->hello.version_min > PROTOCOL_VERSION || hello->hello.version_max < PROTOCOL_VERSION) {
+		snprintf(why, why_bytes, "this broker speaks version %u of the protocol, the client %"
+			PRIu32 " to %" PRIu32, PROTOCOL_VERSION, hello->hello.version_min,
+			hello->hello.version_max);
+		return CHAN_ENOTSUP;
+	}
+	if (*hello->hello.mechanism) {
+		snprintf(why, why_bytes, "credentials (mechanism '%.64s') are not supported yet",
+			hello->hello.mechanism);
+		return CHAN_ENOTSUP;
+	}
+	if (hello->hello.session_id.len && hello->hello.incarnation != b->incarnation) {
+		snprintf(why, why_bytes, "the broker has restarted; it knows nothing of the session");
+		return CHAN_ERESTARTED;
+	}
+	if (hello->hello.session_id.len) {
+		snprintf(why, why_bytes, "resuming a session is not supported yet");
+		return CHAN_ENOTSUP;
+	}
+	return 0;
+}
+
+void broker_fill_welcome(const struct broker *b, const struct session *s, struct message *ret_message)
+{
+	const struct engine_limits *limits = &b->options.limits;
+	struct message m = {.kind = MESSAGE_WELCOME};
+
+	m.welcome.version = PROTOCOL_VERSION;
+	m.welcome.broker = PACKAGE_NAME " " PACKAGE_VERSION;
+	m.welcome.incarnation = b->incarnation;
+	m.welcome.session_id = (struct wire_bytes){s->id, sizeof(s->id)};
+	m.welcome.session_secret = (struct wire_bytes){s->secret, sizeof(s->secret)};
+	m.welcome.connection_epoch = 1;
+	m.welcome.heartbeat_ms = HEARTBEAT_MS;
+	m.welcome.limits = (struct wire_limits){
+		.frame_header_bytes = FRAME_HEADER_BYTES_MAX,
+		.frame_payload_bytes = FRAME_PAYLOAD_BYTES_MAX,
+		.value_bytes = limits->value_bytes_max,
+		.capacity = (uint64_t)limits->capacity_max,
+		.select_cases = SELECT_CASES_MAX,
+		.credit = CREDIT_MAX,
+		.batch_values = BATCH_VALUES_MAX,
+		.ops_in_flight = limits->ops_in_flight_max,
+		.bytes_in_flight = limits->bytes_in_flight_max,
+	};
+	*ret_message = m;
+}
+
+/* ---- sessions, in the broker's goroutine --------------------------------------------------- */
+
+void broker_touch(struct broker *b, struct session *s)
+{
+	if (list_empty(&s->touched))
+		list_push_back(&b->touched, &s->touched);
+}
+
+/* Hands the session's answers of this turn to its connection. */
+static void flush_session(struct session *s)
+{
+	struct outbox *answers = s->answers;
+
+	list_remove(&s->touched);
+	s->answers = NULL;
+	if (s->failed) {
+		log_warning("out of memory for an answer; its connection is cut");
+		outbox_free(answers);
+		connection_cut(s->connection);
+	} else if (answers) {
+		connection_queue(s->connection, answers);
+	}
+}
+
+/* Ends the session's part in the engine, and lets its connection say why (0: without a word). */
+static void end_party(struct broker *b, struct session *s, int status, const char *text)
+{
+	if (!s->party)
+		return;
+	engine_party_end(b->engine, s->party, clock_now_ns());
+	s->party = NULL;
+	flush_session(s);
+	if (status)
+		log_info("session ends: %s: %s", status_name(status), text);
+	connection_close(s->connection, status, text);
+}
+
+static void flush_touched(struct broker *b)
+{
+	while (!list_empty(&b->touched)) {
+		struct session *s = list_entry(b->touched.next, struct session, touched);
+
+		if (s->failed)
+			end_party(b, s, 0, NULL);
+		flush_session(s);
+	}
+}
+
+static void begin_party(struct broker *b, struct session *s, const struct message *hello)
+{
+	list_push_back(&b->sessions, &s->link);
+	if (b->state != BROKER_RUNNING) {
+		connection_close(s->connection, CHAN_ESHUTDOWN, "the broker is shutting down");
+		return;
+	}
+	s->party = engine_party_new(b->engine, s, &hello->hello.speaker);
+	if (!s->party)
+		connection_close(s->connection, CHAN_ENOMEM, "the broker is out of memory");
+}
+
+/* Applies one operation of a session. False once the session was freed. */
+static bool apply(struct broker *b, struct session *s, struct batch *batch, struct batch_op *op,
+	int64_t now_ns)
+{
+	struct value **values = batch->values + op->value_first;
+	int rc;
+
+	switch (op->m.kind) {
+	case MESSAGE_HELLO:
+		begin_party(b, s, &op->m);
+		return true;
+	case MESSAGE_BYE:
+		end_party(b, s, 0, NULL);
+		session_free(s);
+		return false;
+	case MESSAGE_GOAWAY:
+		end_party(b, s, op->m.goaway.status, op->m.goaway.message);
+		session_free(s);
+		return false;
+	case MESSAGE_FAIL:
+		if (s->party)
+			session_answer(s, &op->m, NULL, NULL, 0);
+		return true;
+	default:
+		break;
+	}
+	if (!s->party)
+		return true;
+	rc = engine_apply(b->engine, s->party, &op->m, values, op->value_count, now_ns);
+	for (size_t i = 0; i < op->value_count; i++)
+		values[i] = NULL; /* their references were the engine's to take */
+	if (rc < 0)
+		end_party(b, s, rc, "the operation cannot come from a client that follows the protocol");
+	return true;
+}
+
+static void apply_batch(struct broker *b, struct batch *batch)
+{
+	int64_t now_ns = clock_now_ns();
+
+	for (size_t i = 0; i < batch->count; i++)
+		if (!apply(b, batch->session, batch, &batch->ops[i], now_ns))
+			break;
+	batch_free(batch);
+}
+
+void broker_submit(struct broker *b, struct batch *batch)
+{
+	hchan_send(b->batches, &batch);
+}
+
+/* ---- silence ------------------------------------------------------------------------------ */
+
+/* Takes back what is out to a session that has been silent for too long. One that does not even
+ * read what it is sent is ended: it could not learn which of its deliveries were revoked. */
+static void check_silence(struct broker *b, struct session *s, int64_t now_ns)
+{
+	int64_t heard_ns = atomic_load_explicit(&s->connection->heard_ns, memory_order_relaxed);
+
+	if (!s->party || !engine_party_deliveries_out(s->party)) {
+		s->out_since_ns = 0;
+		return;
+	}
+	if (!s->out_since_ns)
+		s->out_since_ns = now_ns;
+	if (now_ns - s->out_since_ns < b->options.silence_ns || now_ns - heard_ns < b->options.silence_ns)
+		return;
+	log_info("a receiver was silent for %d s; what it had not confirmed goes back",
+		(int)(b->options.silence_ns / NS_PER_S));
+	s->out_since_ns = 0;
+	if (connection_busy(s->connection))
+		connection_cut(s->connection);
+	else
+		engine_party_revoke(b->engine, s->party, now_ns);
+}
+
+static void look_for_silence(struct broker *b, int64_t now_ns)
+{
+	struct session *s;
+
+	if (now_ns >= b->silence_tick_ns)
+		LIST_FOREACH(s, &b->sessions, link)
+			check_silence(b, s, now_ns);
+	if (!engine_deliveries_out(b->engine))
+		b->silence_tick_ns = DEADLINE_NEVER;
+	else if (now_ns >= b->silence_tick_ns || b->silence_tick_ns == DEADLINE_NEVER)
+		b->silence_tick_ns = now_ns + SILENCE_TICK_NS;
+}
+
+/* ---- the goroutine ------------------------------------------------------------------------- */
+
+static void enter_state(struct broker *b, enum broker_state state, int64_t span_ns)
+{
+	b->state = state;
+	b->state_deadline_ns = clock_deadline_ns(span_ns);
+}
+
+/* What follows from the state, at the end of a turn. */
+static void advance(struct broker *b, int64_t now_ns)
+{
+	bool late = now_ns >= b->state_deadline_ns;
+	uint64_t out;
+
+	if (b->state == BROKER_SETTLING) {
+		out = engine_deliveries_out(b->engine);
+		if (out && !late)
+			return;
+		if (out)
+			log_warning("%" PRIu64 " values were out for delivery and not confirmed in time", out);
+		b->dropped = engine_values_buffered(b->engine);
+		enter_state(b, BROKER_LEAVING, 2 * CONNECTION_LINGER_NS);
+		flush_touched(b);
+		close_connections(b);
+		late = false;
+	}
+	if (b->state == BROKER_LEAVING) {
+		lock_acquire(&b->lock);
+		late |= b->connection_count == 0;
+		lock_release(&b->lock);
+		if (late)
+			b->state = BROKER_STOPPED;
+	}
+}
+
+static void handle_event(struct broker *b, enum broker_event event)
+{
+	if (event != EVENT_STOP || b->state != BROKER_RUNNING)
+		return; /* EVENT_EMPTY: advance() looks */
+	engine_shutdown(b->engine, clock_now_ns());
+	enter_state(b, BROKER_SETTLING, b->options.settle_timeout_ns);
+}
+
+static int64_t next_deadline(const struct broker *b)
+{
+	int64_t deadline_ns = engine_deadline_ns(b->engine);
+
+	if (b->silence_tick_ns < deadline_ns)
+		deadline_ns = b->silence_tick_ns;
+	return b->state_deadline_ns < deadline_ns ? b->state_deadline_ns : deadline_ns;
+}
+
+/* Waits for something to do, and does it. */
+static void turn(struct broker *b)
+{
+	struct batch *batch = NULL;
+	enum broker_event event;
+	struct select_case cases[] = {
+		select_recv(b->batches, &batch),
+		select_recv(b->events, &event),
+	};
+	int64_t now_ns;
+
+	switch (hchan_select(cases, 2, next_deadline(b))) {
+	case 0:
+		apply_batch(b, batch);
+		for (int i = 1; i < TURN_BATCHES_MAX && hchan_try_recv(b->batches, &batch) > 0; i++)
+			apply_batch(b, batch);
+		break;
+	case 1:
+		handle_event(b, event);
+		break;
+	default: /* a deadline */
+		break;
+	}
+	now_ns = clock_now_ns();
+	if (now_ns >= engine_deadline_ns(b->engine))
+		engine_expire(b->engine, now_ns);
+	look_for_silence(b, now_ns);
+	flush_touched(b);
+	advance(b, now_ns);
+}
+
+static void broker_run(struct broker *b)
+{
+	go_set_label("broker");
+	while (b->state != BROKER_STOPPED)
+		turn(b);
+	hchan_close(b->stopped);
+}
+
+int broker_start(struct broker *b)
+{
+	return go(broker_run, b);
+}
+
+uint64_t broker_stop(struct broker *b)
+{
+	hchan_send(b->events, &(enum broker_event){EVENT_STOP});
+	hchan_recv(b->stopped, NULL);
+	return b->dropped;
+}

@@ -1,0 +1,74 @@
+/*
+ * broker.h - the goroutine that owns all named channels, and what surrounds it.
+ *
+ * Share memory by communicating: connections send batches of operations over an hchan, and one
+ * goroutine applies them to the engine (engine.h), in the order in which they come; so the rules
+ * need no lock, and a select over any number of channels is atomic because nothing else happens
+ * meanwhile. A turn takes the batches that wait, up to a bound, then ends what has timed out, then
+ * hands every session's answers to its connection, whose writer makes frames of them in parallel.
+ */
+#ifndef BROKER_BROKER_H
+#define BROKER_BROKER_H
+
+#include "proto/wire.h"
+#include "server/broker/batch.h"
+#include "server/broker/engine.h"
+#include "server/net/stream.h"
+#include <stddef.h>
+#include <stdint.h>
+
+struct broker;
+struct connection;
+struct session;
+
+struct broker_options {
+	struct engine_limits limits;
+	uint32_t connections_max;
+	int64_t hello_timeout_ns;  /* from the connection to its HELLO */
+	int64_t silence_ns;        /* a receiver with deliveries out that says nothing for so long is lost */
+	int64_t settle_timeout_ns; /* at shutdown, for what is out for delivery */
+};
+
+/* NULL: out of memory. */
+struct broker *broker_new(const struct broker_options *options);
+
+/* Starts the broker's goroutine. From a goroutine. 0 or -errno. */
+int broker_start(struct broker *b);
+
+/* A listener_accept_fn: takes a stream, as a new connection. arg is the broker. */
+void broker_accept(void *arg, struct stream *stream);
+
+/*
+ * Stops: refuses operations, answers those that wait with ESHUTDOWN, waits settle_timeout_ns at
+ * most until what is out for delivery is settled, says GOAWAY to all and waits until they have gone.
+ * Listeners are to be stopped before. Parks. Returns the number of values that were in buffers.
+ */
+uint64_t broker_stop(struct broker *b);
+
+/* Frees a broker that has stopped, or was never started. One whose connections did not all go in
+ * time stays, for the little time that the process has. */
+void broker_free(struct broker *b);
+
+/* Changes how many connections may be open; those that are stay. Any goroutine. */
+void broker_set_connections_max(struct broker *b, uint32_t connections_max);
+
+/* ---- for connections and sessions --------------------------------------------------------- */
+
+const struct broker_options *broker_options(const struct broker *b);
+
+/* Sends a batch to the broker's goroutine, whose it is from here on. Parks while many wait. */
+void broker_submit(struct broker *b, struct batch *batch);
+
+/* Whether a HELLO can be taken: 0, or the status and sentence to refuse it with. */
+int broker_check_hello(const struct broker *b, const struct message *hello, char *why, size_t why_bytes);
+
+/* The WELCOME for a session; it points into the session and to constants. */
+void broker_fill_welcome(const struct broker *b, const struct session *s, struct message *ret_message);
+
+/* The broker's goroutine only: the session has answers, or failed, in this turn. */
+void broker_touch(struct broker *b, struct session *s);
+
+/* The connection's last reference is gone, and it is about to be freed. */
+void broker_connection_gone(struct broker *b, struct connection *c);
+
+#endif

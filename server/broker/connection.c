@@ -1,0 +1,632 @@
+#include "server/broker/connection.h"
+
+#include "chan/status.h"
+#include "proto/limits.h"
+#include "server/base/clock.h"
+#include "server/broker/batch.h"
+#include "server/broker/broker.h"
+#include "server/broker/session.h"
+#include "server/broker/writer.h"
+#include "server/runtime/runtime.h"
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+/* Room for one read: small at first, and large where that was filled, since a system call is worth
+ * about a hundred small values. */
+#define READ_BYTES (64u * 1024u)
+#define READ_BYTES_MAX (256u * 1024u)
+
+/* How long to wait for memory where there is no other way out. */
+#define MEMORY_REST_NS (10 * NS_PER_MS)
+
+static void connection_read(void *arg);
+static void connection_write(struct connection *c);
+
+/* ---- life --------------------------------------------------------------------------------- */
+
+/* Both timers end what they watch by shutting the socket down, which starts the reader. */
+static void read_timer_fired(void *arg)
+{
+	struct connection *c = arg;
+
+	atomic_store(&c->impatient, true);
+	stream_shutdown(c->stream, SHUT_RD);
+}
+
+static void close_timer_fired(void *arg)
+{
+	stream_shutdown(((struct connection *)arg)->stream, SHUT_RDWR);
+}
+
+struct connection *connection_new(struct broker *broker, struct stream *stream)
+{
+	struct connection *c = calloc(1, sizeof(*c));
+
+	if (!c) {
+		stream_free(stream);
+		return NULL;
+	}
+	c->broker = broker;
+	c->stream = stream;
+	list_init(&c->link);
+	lock_init(&c->lock, LOCK_RANK_OUTER);
+	timer_init(&c->read_timer, read_timer_fired, c);
+	timer_init(&c->close_timer, close_timer_fired, c);
+	atomic_init(&c->refs, 1);
+	atomic_init(&c->heard_ns, clock_now_ns());
+	return c;
+}
+
+struct connection *connection_ref(struct connection *c)
+{
+	atomic_fetch_add_explicit(&c->refs, 1, memory_order_relaxed);
+	return c;
+}
+
+bool connection_try_ref(struct connection *c)
+{
+	unsigned int refs = atomic_load(&c->refs);
+
+	while (refs && !atomic_compare_exchange_weak(&c->refs, &refs, refs + 1))
+		;
+	return refs != 0;
+}
+
+void connection_unref(struct connection *c)
+{
+	if (atomic_fetch_sub(&c->refs, 1) != 1)
+		return;
+	timer_stop(&c->read_timer);
+	timer_stop(&c->close_timer);
+	stream_free(c->stream);
+	while (c->queue_head) {
+		struct outbox *o = c->queue_head;
+
+		c->queue_head = o->next;
+		outbox_free(o);
+	}
+	buf_fini(&c->in);
+	buf_fini(&c->control);
+	buf_fini(&c->farewell);
+	broker_connection_gone(c->broker, c);
+	free(c);
+}
+
+/* Starts the read timer, for as long as the reader rests. Without memory for it: ends c. */
+static void be_patient(struct connection *c, int64_t span_ns)
+{
+	if (c->patient)
+		return;
+	c->patient = true;
+	if (timer_start(&c->read_timer, clock_deadline_ns(span_ns)) < 0)
+		connection_cut(c);
+}
+
+static void stop_patience(struct connection *c)
+{
+	if (!c->patient)
+		return;
+	timer_stop(&c->read_timer);
+	c->patient = false;
+}
+
+void connection_start(struct connection *c, int64_t hello_timeout_ns)
+{
+	be_patient(c, hello_timeout_ns);
+	stream_on_readable(c->stream, connection_read, c);
+}
+
+void connection_refuse(struct connection *c, int status, const char *text)
+{
+	c->state = CONNECTION_DISCARDING;
+	connection_close(c, status, text);
+	stream_on_readable(c->stream, connection_read, c);
+}
+
+/* ---- writing ------------------------------------------------------------------------------ */
+
+/* What the caller, who holds c->lock, has to do once it has released it: start the writer? */
+static bool claim_writer(struct connection *c)
+{
+	if (c->writing || c->broken)
+		return false;
+	c->writing = true;
+	connection_ref(c);
+	return true;
+}
+
+/* Throws the queue away; what was in it is returned, to be freed without the lock. */
+static struct outbox *break_queue(struct connection *c)
+{
+	struct outbox *list = c->queue_head;
+
+	c->broken = true;
+	c->queue_head = c->queue_tail = NULL;
+	buf_consume(&c->control, buf_len(&c->control));
+	buf_consume(&c->farewell, buf_len(&c->farewell));
+	c->queued_bytes = 0;
+	return list;
+}
+
+static void free_outboxes(struct outbox *list)
+{
+	while (list) {
+		struct outbox *o = list;
+
+		list = o->next;
+		outbox_free(o);
+	}
+}
+
+void connection_cut(struct connection *c)
+{
+	struct outbox *list;
+
+	lock_acquire(&c->lock);
+	list = break_queue(c);
+	lock_release(&c->lock);
+	free_outboxes(list);
+	stream_shutdown(c->stream, SHUT_RDWR);
+}
+
+static void start_writer(struct connection *c)
+{
+	if (go(connection_write, c) == 0)
+		return;
+	lock_acquire(&c->lock);
+	c->writing = false;
+	lock_release(&c->lock);
+	connection_cut(c);
+	connection_unref(c);
+}
+
+void connection_queue(struct connection *c, struct outbox *answers)
+{
+	bool start;
+
+	lock_acquire(&c->lock);
+	if (c->broken) {
+		lock_release(&c->lock);
+		outbox_free(answers);
+		return;
+	}
+	if (c->queue_tail)
+		c->queue_tail->next = answers;
+	else
+		c->queue_head = answers;
+	c->queue_tail = answers;
+	c->queued_bytes += answers->bytes;
+	start = claim_writer(c);
+	lock_release(&c->lock);
+	if (start)
+		start_writer(c);
+}
+
+/* Queues a frame ahead of all answers. 0 or CHAN_ENOMEM. */
+static int queue_control(struct connection *c, const struct message *m)
+{
+	bool start = false;
+	size_t before;
+	int rc;
+
+	lock_acquire(&c->lock);
+	before = buf_len(&c->control);
+	rc = c->broken ? 0 : wire_encode(&c->control, m, 0, 0);
+	c->queued_bytes += buf_len(&c->control) - before;
+	if (rc == 0)
+		start = claim_writer(c);
+	lock_release(&c->lock);
+	if (start)
+		start_writer(c);
+	return rc;
+}
+
+void connection_close(struct connection *c, int status, const char *text)
+{
+	struct message m = {.kind = MESSAGE_GOAWAY};
+	struct buf farewell = {0};
+	bool start;
+
+	m.goaway.status = status;
+	m.goaway.message = text ? text : "";
+	m.goaway.redirect_url = "";
+	if (status)
+		wire_encode(&farewell, &m, 0, 0); /* without memory it ends without a word */
+
+	lock_acquire(&c->lock);
+	if (c->closing || c->broken) {
+		lock_release(&c->lock);
+		buf_fini(&farewell);
+		return;
+	}
+	c->closing = true;
+	c->farewell = farewell;
+	start = claim_writer(c);
+	lock_release(&c->lock);
+
+	if (timer_start(&c->close_timer, clock_deadline_ns(CONNECTION_LINGER_NS)) < 0)
+		stream_shutdown(c->stream, SHUT_RD);
+	if (start)
+		start_writer(c);
+}
+
+bool connection_busy(struct connection *c)
+{
+	bool busy;
+
+	lock_acquire(&c->lock);
+	busy = c->writing;
+	lock_release(&c->lock);
+	return busy;
+}
+
+/*
+ * Moves what is queued to the writer, or ends the writing where nothing is: false then, and c is
+ * still the caller's to look at by the writer's reference. `written` bytes have left since.
+ */
+static bool take_queue(struct connection *c, struct writer *w, struct buf *control, size_t written,
+	bool *ret_start_reader)
+{
+	bool go_on = true;
+
+	lock_acquire(&c->lock);
+	if (!c->broken)
+		c->queued_bytes -= written;
+	writer_add(w, c->queue_head);
+	c->queue_head = c->queue_tail = NULL;
+	*control = c->control;
+	c->control = (struct buf){0};
+	if (c->closing && !buf_len(control) && writer_idle(w)) {
+		buf_fini(control);
+		*control = c->farewell;
+		c->farewell = (struct buf){0};
+	}
+	if (!buf_len(control) && writer_idle(w)) {
+		c->writing = false;
+		go_on = false;
+	}
+	*ret_start_reader = c->reader_resting &&
+		(c->broken || c->queued_bytes < CONNECTION_QUEUED_BYTES_MAX / 2);
+	if (*ret_start_reader)
+		c->reader_resting = false;
+	lock_release(&c->lock);
+	return go_on;
+}
+
+/* Writes one round. *ret_written: bytes of the queue that have left. 0, or why c is broken. */
+static int write_round(struct connection *c, struct writer *w, struct buf *control, size_t *ret_written)
+{
+	size_t control_bytes = buf_len(control);
+	int n, rc;
+
+	rc = control_bytes ? writer_put_control(w, control) : 0;
+	buf_fini(control);
+	if (rc < 0)
+		return -ENOMEM;
+	n = writer_fill(w);
+	if (n < 0)
+		return -ENOMEM;
+	rc = stream_write_all(c->stream, w->iov, n, CONNECTION_STALL_NS);
+	if (rc < 0)
+		return rc;
+	atomic_store_explicit(&c->heard_ns, clock_now_ns(), memory_order_relaxed);
+	*ret_written = control_bytes + writer_written(w);
+	return 0;
+}
+
+static void start_reader(struct connection *c)
+{
+	while (go(connection_read, c) < 0)
+		go_sleep(MEMORY_REST_NS);
+}
+
+/* The writing goroutine. */
+static void connection_write(struct connection *c)
+{
+	struct buf control;
+	struct writer w;
+	size_t written = 0;
+	bool read, closing;
+
+	writer_init(&w);
+	while (take_queue(c, &w, &control, written, &read)) {
+		if (read)
+			start_reader(c);
+		written = 0;
+		if (write_round(c, &w, &control, &written) < 0) {
+			connection_cut(c);
+			writer_fini(&w);
+			writer_init(&w);
+		}
+	}
+	if (read)
+		start_reader(c);
+	writer_fini(&w);
+
+	lock_acquire(&c->lock);
+	closing = c->closing && !c->writing;
+	lock_release(&c->lock);
+	if (closing)
+		stream_shutdown(c->stream, SHUT_WR);
+	connection_unref(c);
+}
+
+/* ---- reading ------------------------------------------------------------------------------ */
+
+/* One turn of the reader: the frames of one read, and the batch that they make. */
+struct turn {
+	struct connection *c;
+	struct batch *batch; /* NULL until there is an operation */
+	char why[TEXT_BYTES_MAX];
+};
+
+/* The turn's batch; NULL: out of memory. */
+static struct batch *turn_batch(struct turn *t)
+{
+	if (!t->batch)
+		t->batch = batch_new(t->c->session);
+	return t->batch;
+}
+
+static void hand_over(struct turn *t)
+{
+	struct batch *b = t->batch;
+
+	t->batch = NULL;
+	if (!b)
+		return;
+	if (b->count)
+		broker_submit(t->c->broker, b);
+	else
+		batch_free(b);
+}
+
+/*
+ * The session ends: with GOAWAY for a breach (status not 0), or without (BYE, or the peer is gone).
+ * The session cannot stay for want of memory, so this waits for some.
+ */
+static void end_session(struct turn *t, int status)
+{
+	struct batch_op *op;
+
+	while (!turn_batch(t) || !(op = batch_add(t->batch)))
+		go_sleep(MEMORY_REST_NS);
+	op->m.kind = status ? MESSAGE_GOAWAY : MESSAGE_BYE;
+	if (status) {
+		op->m.goaway.status = status;
+		op->m.goaway.message = batch_printf(t->batch, "%s", t->why);
+	}
+	hand_over(t);
+	t->c->session = NULL;
+	t->c->state = CONNECTION_DISCARDING;
+}
+
+/* The peer broke the protocol, or a bound, or there is no memory for it. */
+static void breach(struct turn *t, int status)
+{
+	if (t->c->session) {
+		end_session(t, status);
+		return;
+	}
+	t->c->state = CONNECTION_DISCARDING;
+	connection_close(t->c, status, t->why);
+}
+
+/* Answers the HELLO: ahead of everything, so that it is the first frame that the client sees. */
+static int welcome(struct connection *c)
+{
+	struct message m;
+
+	broker_fill_welcome(c->broker, c->session, &m);
+	return queue_control(c, &m);
+}
+
+static int on_hello(struct turn *t, const struct frame *f)
+{
+	struct connection *c = t->c;
+	struct session *s;
+	struct batch_op *op;
+	int rc;
+
+	if (c->state != CONNECTION_GREETING) {
+		snprintf(t->why, sizeof(t->why), "a second HELLO");
+		return CHAN_EPROTOCOL;
+	}
+	snprintf(t->why, sizeof(t->why), "the broker is out of memory");
+	s = session_new(c->broker, c);
+	if (!s)
+		return CHAN_ENOMEM;
+	t->batch = batch_new(s);
+	op = t->batch ? batch_add(t->batch) : NULL;
+	rc = op ? wire_decode(f, t->batch->scratch, &op->m) : CHAN_ENOMEM;
+	if (rc == CHAN_EPROTOCOL)
+		wire_explain(f, t->why, sizeof(t->why));
+	if (rc == 0)
+		rc = broker_check_hello(c->broker, &op->m, t->why, sizeof(t->why));
+	if (rc < 0) {
+		batch_free(t->batch);
+		t->batch = NULL;
+		session_free(s);
+		return rc;
+	}
+	c->session = s;
+	c->state = CONNECTION_TALKING;
+	return welcome(c);
+}
+
+static int on_ping(struct turn *t, const struct frame *f)
+{
+	struct batch *b = turn_batch(t);
+	struct message m;
+	int rc = b ? wire_decode(f, b->scratch, &m) : CHAN_ENOMEM;
+
+	if (rc == CHAN_EPROTOCOL)
+		wire_explain(f, t->why, sizeof(t->why));
+	if (rc < 0)
+		return rc;
+	m.kind = MESSAGE_PONG;
+	m.ping.frames_received = 0;
+	return queue_control(t->c, &m);
+}
+
+static int on_pong(struct turn *t, const struct frame *f)
+{
+	(void)t; /* a sign of life, which reading it was */
+	(void)f;
+	return 0;
+}
+
+static int on_bye(struct turn *t, const struct frame *f)
+{
+	(void)f;
+	end_session(t, 0);
+	return 0;
+}
+
+static int on_operation(struct turn *t, const struct frame *f)
+{
+	struct batch *b = turn_batch(t);
+
+	return b ? session_frame(t->c->session, b, f, t->why, sizeof(t->why)) : CHAN_ENOMEM;
+}
+
+static int handle_frame(struct turn *t, const struct frame *f)
+{
+	static int (*const handlers[256])(struct turn *, const struct frame *) = {
+		[MESSAGE_HELLO] = on_hello,
+		[MESSAGE_BYE] = on_bye,
+		[MESSAGE_PING] = on_ping,
+		[MESSAGE_PONG] = on_pong,
+	};
+
+	if (!message_kind_allowed(f->kind, true)) {
+		snprintf(t->why, sizeof(t->why), "a client may not send frames of kind %u (%s)", f->kind,
+			message_kind_name(f->kind));
+		return CHAN_EPROTOCOL;
+	}
+	if (t->c->state == CONNECTION_GREETING && f->kind != MESSAGE_HELLO) {
+		snprintf(t->why, sizeof(t->why), "%s before HELLO", message_kind_name(f->kind));
+		return CHAN_EPROTOCOL;
+	}
+	snprintf(t->why, sizeof(t->why), "the broker is out of memory");
+	return (handlers[f->kind] ? handlers[f->kind] : on_operation)(t, f);
+}
+
+/* Whether the reader has to rest until what is queued has been written; the writer then starts it. */
+static bool must_rest(struct connection *c)
+{
+	bool rest;
+
+	lock_acquire(&c->lock);
+	rest = c->writing && !c->broken && c->queued_bytes > CONNECTION_QUEUED_BYTES_MAX;
+	c->reader_resting = rest;
+	lock_release(&c->lock);
+	return rest;
+}
+
+/* Handles all whole frames that were read. False: the reader rests, c is not to be touched. */
+static bool handle_input(struct connection *c)
+{
+	struct turn t = {.c = c};
+	struct frame f;
+	long n = 0;
+	int rc;
+
+	while (c->state != CONNECTION_DISCARDING && buf_len(&c->in)) {
+		n = frame_parse(buf_data(&c->in), buf_len(&c->in), &f);
+		if (n == 0)
+			break;
+		if (n < 0) {
+			frame_explain(buf_data(&c->in), buf_len(&c->in), t.why, sizeof(t.why));
+			breach(&t, CHAN_EPROTOCOL);
+			break;
+		}
+		stop_patience(c);
+		rc = handle_frame(&t, &f);
+		buf_consume(&c->in, (size_t)n);
+		if (rc < 0)
+			breach(&t, rc);
+		if (t.batch && t.batch->count >= BATCH_OPS_MAX) {
+			hand_over(&t);
+			if (must_rest(c))
+				return false;
+		}
+	}
+	hand_over(&t);
+	if (c->state == CONNECTION_DISCARDING)
+		buf_fini(&c->in);
+	return !must_rest(c);
+}
+
+/* Reads once. Bytes, 0 at the end, -EAGAIN, or another -errno. */
+static ssize_t read_more(struct connection *c, size_t *size)
+{
+	ssize_t n;
+
+	if (buf_reserve(&c->in, *size) < 0)
+		return -ENOMEM;
+	n = stream_read(c->stream, c->in.bytes + c->in.end, *size);
+	if (n <= 0)
+		return n;
+	c->in.end += (size_t)n;
+	if ((size_t)n == *size)
+		*size = READ_BYTES_MAX;
+	atomic_store_explicit(&c->heard_ns, clock_now_ns(), memory_order_relaxed);
+	return n;
+}
+
+/* Before an idle time: gives the buffer back, but for half a frame, which may not stay for ever. */
+static void shed_buffer(struct connection *c)
+{
+	struct buf half = {0};
+
+	if (!buf_len(&c->in)) {
+		buf_fini(&c->in);
+		return;
+	}
+	if (buf_append(&half, buf_data(&c->in), buf_len(&c->in)) == 0) {
+		buf_fini(&c->in);
+		c->in = half;
+	}
+	be_patient(c, CONNECTION_HALF_FRAME_NS);
+}
+
+/* The stream has ended, by the peer or by us. */
+static void ended(struct connection *c)
+{
+	struct turn t = {.c = c};
+
+	if (c->session && atomic_load(&c->impatient)) {
+		snprintf(t.why, sizeof(t.why), "half a frame, and not the rest of it within %d s",
+			(int)(CONNECTION_HALF_FRAME_NS / NS_PER_S));
+		end_session(&t, CHAN_EPROTOCOL);
+	} else if (c->session) {
+		end_session(&t, 0);
+	} else if (atomic_load(&c->impatient)) {
+		connection_close(c, CHAN_ETIMEDOUT, "no HELLO came in time");
+	}
+	connection_unref(c);
+}
+
+/* The reading goroutine. */
+static void connection_read(void *arg)
+{
+	struct connection *c = arg;
+	size_t size = READ_BYTES;
+	ssize_t n;
+
+	do {
+		if (!handle_input(c))
+			return;
+		n = read_more(c, &size);
+	} while (n > 0);
+	if (n == -EAGAIN) {
+		shed_buffer(c);
+		stream_on_readable(c->stream, connection_read, c);
+		return;
+	}
+	ended(c);
+}

@@ -1,0 +1,132 @@
+#include "server/broker/outbox.h"
+
+#include "chan/status.h"
+#include "proto/limits.h"
+#include <stdlib.h>
+
+/* The most that one entry's bit field counts. */
+#define ENTRY_COUNT_MAX ((1u << 30) - 1)
+
+struct outbox *outbox_new(void)
+{
+	return calloc(1, sizeof(struct outbox));
+}
+
+void outbox_free(struct outbox *o)
+{
+	if (!o)
+		return;
+	for (size_t i = 0; i < o->value_count; i++)
+		value_unref(o->values[i].value);
+	free(o->values);
+	free(o->entries);
+	buf_fini(&o->encoded);
+	free(o);
+}
+
+static struct outbox_entry *add_entry(struct outbox *o)
+{
+	if (o->entry_count == o->entry_size) {
+		size_t n = o->entry_size ? 2 * o->entry_size : 4;
+		struct outbox_entry *p = realloc(o->entries, n * sizeof(*p));
+
+		if (!p)
+			return NULL;
+		o->entries = p;
+		o->entry_size = n;
+	}
+	o->bytes += sizeof(*o->entries);
+	return &o->entries[o->entry_count++];
+}
+
+static struct outbox_entry *last_entry(struct outbox *o, enum outbox_kind kind)
+{
+	struct outbox_entry *e = o->entry_count ? &o->entries[o->entry_count - 1] : NULL;
+
+	return e && e->kind == kind && e->count < ENTRY_COUNT_MAX - BATCH_VALUES_MAX ? e : NULL;
+}
+
+static int add_done(struct outbox *o, const struct message *m)
+{
+	struct outbox_entry *e = last_entry(o, OUTBOX_DONE);
+
+	if (e && e->seq + e->count == m->seq && e->case_index == 0 && m->done.case_index == 0) {
+		e->count += m->done.count;
+		return 0;
+	}
+	e = add_entry(o);
+	if (!e)
+		return CHAN_ENOMEM;
+	*e = (struct outbox_entry){.kind = OUTBOX_DONE, .seq = m->seq, .count = m->done.count,
+		.case_index = m->done.case_index};
+	return 0;
+}
+
+static int add_value(struct outbox *o, struct value *v, uint32_t attempt)
+{
+	if (o->value_count == o->value_size) {
+		size_t n = o->value_size ? 2 * o->value_size : 4;
+		struct outbox_value *p = realloc(o->values, n * sizeof(*p));
+
+		if (!p)
+			return CHAN_ENOMEM;
+		o->values = p;
+		o->value_size = n;
+	}
+	o->values[o->value_count++] = (struct outbox_value){value_ref(v), attempt};
+	o->bytes += sizeof(*o->values) + v->len;
+	return 0;
+}
+
+static int add_deliver(struct outbox *o, const struct message *m, struct value *const *values,
+	const uint32_t *attempts, size_t value_count)
+{
+	struct outbox_entry *e = last_entry(o, OUTBOX_DELIVER);
+
+	if (!e || e->seq != m->seq || e->delivery + e->count != m->deliver.delivery ||
+		e->channel != m->deliver.channel || e->case_index != m->deliver.case_index) {
+		e = add_entry(o);
+		if (!e)
+			return CHAN_ENOMEM;
+		*e = (struct outbox_entry){.kind = OUTBOX_DELIVER, .seq = m->seq,
+			.delivery = m->deliver.delivery, .channel = m->deliver.channel,
+			.case_index = m->deliver.case_index};
+	}
+	for (size_t i = 0; i < value_count; i++) {
+		if (add_value(o, values[i], attempts[i]) < 0)
+			return CHAN_ENOMEM;
+		e->count++;
+	}
+	return 0;
+}
+
+static int add_encoded(struct outbox *o, const struct message *m)
+{
+	size_t before = buf_len(&o->encoded);
+	struct outbox_entry *e;
+	int rc;
+
+	rc = wire_encode(&o->encoded, m, 0, 0);
+	if (rc < 0)
+		return rc;
+	e = add_entry(o);
+	if (!e)
+		return CHAN_ENOMEM;
+	*e = (struct outbox_entry){.kind = OUTBOX_ENCODED, .seq = m->seq,
+		.count = (uint32_t)(buf_len(&o->encoded) - before)};
+	o->bytes += e->count;
+	return 0;
+}
+
+int outbox_add(struct outbox *o, const struct message *m, struct value *const *values,
+	const uint32_t *attempts, size_t value_count)
+{
+	switch (m->kind) {
+	case MESSAGE_DONE:
+		return add_done(o, m);
+	case MESSAGE_DELIVER:
+		return add_deliver(o, m, values, attempts, value_count);
+	default:
+		return add_encoded(o, m);
+	}
+}

@@ -1,0 +1,61 @@
+/*
+ * outbox.h - answers of one session on their way to its connection.
+ *
+ * The broker's goroutine appends what the engine answers, in compact records: runs of DONE and
+ * neighbouring values of one receive are joined as they come. At the end of its turn it hands the
+ * outbox to the connection, whose writing goroutine makes frames of it (writer.h). An outbox has
+ * one owner at a time and no lock.
+ */
+#ifndef BROKER_OUTBOX_H
+#define BROKER_OUTBOX_H
+
+#include "proto/buf.h"
+#include "proto/wire.h"
+#include "server/broker/value.h"
+#include <stddef.h>
+#include <stdint.h>
+
+enum outbox_kind {
+	OUTBOX_DONE,    /* operations seq .. seq+count-1 succeeded */
+	OUTBOX_DELIVER, /* count values, the next ones of outbox.values */
+	OUTBOX_ENCODED, /* a frame of count bytes, the next ones of outbox.encoded */
+};
+
+struct outbox_entry {
+	uint64_t seq;
+	uint64_t delivery; /* id of the first value */
+	uint64_t channel;
+	uint32_t case_index;
+	uint32_t count : 30;
+	enum outbox_kind kind : 2;
+};
+
+struct outbox_value {
+	struct value *value; /* one reference */
+	uint32_t attempt;
+};
+
+struct outbox {
+	struct outbox *next; /* in the connection's queue */
+	struct outbox_entry *entries;
+	size_t entry_count, entry_size;
+	struct outbox_value *values;
+	size_t value_count, value_size;
+	struct buf encoded;
+	size_t bytes; /* of frames and values, about: what backpressure counts */
+};
+
+/* NULL: out of memory. */
+struct outbox *outbox_new(void);
+
+/* Gives up what it holds. NULL is fine. */
+void outbox_free(struct outbox *o);
+
+/*
+ * Appends an answer as the engine gives it (engine.h); takes references to values. 0, or
+ * CHAN_ENOMEM: the session then cannot go on, since an answer is missing.
+ */
+int outbox_add(struct outbox *o, const struct message *m, struct value *const *values,
+	const uint32_t *attempts, size_t value_count);
+
+#endif

@@ -1,0 +1,403 @@
+#include "server/broker/session.h"
+
+#include "chan/status.h"
+#include "chan/value.h"
+#include "proto/limits.h"
+#include "server/broker/broker.h"
+#include "server/broker/connection.h"
+#include "server/base/clock.h"
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+/* What may stand before a value beside its prefix: an envelope's length and the envelope. */
+#define ENVELOPE_BYTES_MAX 4096u
+
+/* A SEND or SELECT whose payload arrives in pieces. */
+struct assembly {
+	struct list link;
+	struct message m;        /* its cases are the assembly's own copy */
+	struct wire_case *cases;
+	uint64_t total;          /* bytes announced */
+	uint64_t received;
+	struct buf payload;      /* empty when refused */
+	bool refused;            /* answered already: what still comes is thrown away */
+	int64_t began_ns;
+};
+
+struct session *session_new(struct broker *broker, struct connection *connection)
+{
+	struct session *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return NULL;
+	if (getrandom(s->id, sizeof(s->id), 0) != sizeof(s->id) ||
+		getrandom(s->secret, sizeof(s->secret), 0) != sizeof(s->secret)) {
+		free(s);
+		return NULL;
+	}
+	s->broker = broker;
+	s->connection = connection_ref(connection);
+	list_init(&s->assemblies);
+	list_init(&s->link);
+	list_init(&s->touched);
+	return s;
+}
+
+static void assembly_free(struct session *s, struct assembly *a)
+{
+	if (!a->refused)
+		s->assembly_bytes -= a->total;
+	s->assembly_count--;
+	list_remove(&a->link);
+	buf_fini(&a->payload);
+	free(a->cases);
+	free(a);
+}
+
+void session_free(struct session *s)
+{
+	struct assembly *a, *next;
+
+	LIST_FOREACH_SAFE(a, next, &s->assemblies, link)
+		assembly_free(s, a);
+	list_remove(&s->link);
+	list_remove(&s->touched);
+	outbox_free(s->answers);
+	connection_unref(s->connection);
+	free(s);
+}
+
+/* ---- what a frame asks -------------------------------------------------------------------- */
+
+/* How many sequence numbers an operation uses up. */
+static uint64_t numbers_used(const struct message *m)
+{
+	switch (m->kind) {
+	case MESSAGE_SEND:
+		return m->send.count;
+	case MESSAGE_GRANT: /* its number is that of the receive */
+		return 0;
+	case MESSAGE_TAKEN:
+	case MESSAGE_RETURN: /* without a number they want no answer */
+		return m->seq != 0;
+	default:
+		return 1;
+	}
+}
+
+/* Sequence numbers rise in the order in which operations begin. */
+static int check_seq(struct session *s, const struct message *m, char *why, size_t why_bytes)
+{
+	uint64_t n = numbers_used(m);
+
+	if (n == 0 && m->kind != MESSAGE_SEND)
+		return 0;
+	if (m->kind == MESSAGE_SEND && (n == 0 || n > BATCH_VALUES_MAX)) {
+		snprintf(why, why_bytes, "a SEND carries 1 to %u values, this one says %" PRIu64,
+			BATCH_VALUES_MAX, n);
+		return CHAN_EPROTOCOL;
+	}
+	if (m->seq <= s->last_seq || m->seq > UINT64_MAX - n) {
+		snprintf(why, why_bytes, "%s has number %" PRIu64 " after %" PRIu64
+			": sequence numbers must rise", message_kind_name(m->kind), m->seq, s->last_seq);
+		return CHAN_EPROTOCOL;
+	}
+	s->last_seq = m->seq + n - 1;
+	return 0;
+}
+
+static uint32_t values_expected(const struct message *m)
+{
+	uint32_t n = 0;
+
+	if (m->kind == MESSAGE_SEND)
+		return m->send.count;
+	if (m->kind == MESSAGE_SELECT)
+		for (size_t i = 0; i < m->select.case_count; i++)
+			n += m->select.cases[i].direction == CHAN_SEND;
+	return n;
+}
+
+static uint64_t payload_announced(const struct message *m)
+{
+	switch (m->kind) {
+	case MESSAGE_SEND:
+		return m->send.payload_bytes;
+	case MESSAGE_SELECT:
+		return m->select.payload_bytes;
+	default:
+		return 0;
+	}
+}
+
+/* Takes the values of the batch's last operation from its whole payload. */
+static int add_values(struct batch *b, const uint8_t *at, size_t left, char *why, size_t why_bytes)
+{
+	const struct message *m = &b->ops[b->count - 1].m;
+	uint32_t expected = values_expected(m), n = 0;
+	struct wire_value v;
+	int rc;
+
+	while ((rc = wire_value_next(&at, &left, &v)) > 0) {
+		if (++n > expected)
+			break;
+		rc = batch_add_value(b, v.bytes, v.len);
+		if (rc < 0)
+			return rc;
+	}
+	if (rc < 0 || n != expected) {
+		snprintf(why, why_bytes, "the payload of %s %" PRIu64 " is not the %" PRIu32
+			" values that it announces", message_kind_name(m->kind), m->seq, expected);
+		return CHAN_EPROTOCOL;
+	}
+	return 0;
+}
+
+/* ---- payloads in pieces ------------------------------------------------------------------- */
+
+/* Makes the batch's last operation a FAIL of what it asked. */
+static void refuse(struct batch *b, uint64_t seq, uint32_t count, int status, const char *text)
+{
+	struct batch_op *op = &b->ops[b->count - 1];
+
+	op->m = (struct message){.kind = MESSAGE_FAIL, .seq = seq};
+	op->m.fail.count = count;
+	op->m.fail.status = status;
+	op->m.fail.message = text;
+	op->m.fail.closed_by = op->m.fail.reason = op->m.fail.redirect_url = "";
+}
+
+/* Whether bounds let the payload in: 0, or the status and sentence to refuse it with. */
+static int check_bounds(struct session *s, struct batch *b, const struct message *m, uint64_t total,
+	const char **ret_text)
+{
+	const struct engine_limits *limits = &broker_options(s->broker)->limits;
+	uint64_t values = values_expected(m);
+
+	if (total > values * ((uint64_t)limits->value_bytes_max + VALUE_PREFIX_BYTES + ENVELOPE_BYTES_MAX)) {
+		*ret_text = batch_printf(b, "the payload of %" PRIu64 " bytes holds a value over the limit of %"
+			PRIu32 " bytes (value_bytes_max); send it in parts", total, limits->value_bytes_max);
+		return CHAN_ETOOLARGE;
+	}
+	if (s->assembly_bytes + total > limits->bytes_in_flight_max + VALUE_PREFIX_BYTES + ENVELOPE_BYTES_MAX) {
+		*ret_text = batch_printf(b, "%" PRIu64 " bytes are arriving in pieces and %" PRIu64
+			" more would exceed the session's limit of %" PRIu64
+			" (bytes_in_flight_max); wait for answers", s->assembly_bytes, total,
+			limits->bytes_in_flight_max);
+		return CHAN_ELIMIT;
+	}
+	return 0;
+}
+
+static int copy_cases(struct assembly *a)
+{
+	size_t n = a->m.kind == MESSAGE_SELECT ? a->m.select.case_count : 0;
+
+	if (n == 0)
+		return 0;
+	a->cases = malloc(n * sizeof(*a->cases));
+	if (!a->cases)
+		return CHAN_ENOMEM;
+	memcpy(a->cases, a->m.select.cases, n * sizeof(*a->cases));
+	a->m.select.cases = a->cases;
+	return 0;
+}
+
+/* The batch's last operation begins a payload that is to go on: takes it out of the batch, or
+ * makes it its refusal. */
+static int begin_assembly(struct session *s, struct batch *b, const struct frame *f, char *why,
+	size_t why_bytes)
+{
+	struct message *m = &b->ops[b->count - 1].m;
+	uint64_t total = payload_announced(m);
+	struct assembly *a;
+	const char *text;
+	int rc;
+
+	if ((m->kind != MESSAGE_SEND && m->kind != MESSAGE_SELECT) || f->payload_bytes > total ||
+		(m->kind == MESSAGE_SEND && m->send.count != 1)) {
+		snprintf(why, why_bytes, "%s %" PRIu64 " cannot go on in pieces: only one value's SEND or "
+			"a SELECT can, with no more bytes than it announces",
+			message_kind_name(m->kind), m->seq);
+		return CHAN_EPROTOCOL;
+	}
+	if (s->assembly_count == ASSEMBLIES_MAX) {
+		snprintf(why, why_bytes, "more than %u payloads are arriving in pieces at once",
+			ASSEMBLIES_MAX);
+		return CHAN_ELIMIT;
+	}
+	a = calloc(1, sizeof(*a));
+	if (!a)
+		return CHAN_ENOMEM;
+	*a = (struct assembly){.m = *m, .total = total, .received = f->payload_bytes,
+		.refused = true, .began_ns = clock_now_ns()};
+	list_push_back(&s->assemblies, &a->link);
+	s->assembly_count++;
+	rc = copy_cases(a);
+	if (rc < 0)
+		return rc;
+
+	rc = check_bounds(s, b, m, total, &text);
+	if (rc < 0) {
+		refuse(b, m->seq, (uint32_t)numbers_used(m), rc, text);
+		return 0;
+	}
+	rc = buf_append(&a->payload, f->payload, f->payload_bytes);
+	if (rc < 0)
+		return rc;
+	a->refused = false;
+	s->assembly_bytes += total;
+	batch_drop_last(b);
+	return 0;
+}
+
+/* All pieces are here: the operation has arrived. Its deadline runs since its first frame. */
+static int end_assembly(struct session *s, struct batch *b, struct assembly *a, char *why,
+	size_t why_bytes)
+{
+	uint64_t *timeout_ns, waited_ns = (uint64_t)(clock_now_ns() - a->began_ns);
+	struct batch_op *op;
+	int rc = 0;
+
+	if (a->refused)
+		goto out;
+	rc = CHAN_ENOMEM;
+	op = batch_add(b);
+	if (!op)
+		goto out;
+	op->m = a->m;
+	timeout_ns = op->m.kind == MESSAGE_SEND ? &op->m.send.timeout_ns : &op->m.select.timeout_ns;
+	if (*timeout_ns)
+		*timeout_ns = *timeout_ns > waited_ns ? *timeout_ns - waited_ns : 1;
+	if (a->cases) {
+		op->m.select.cases = batch_keep(b, a->cases, a->m.select.case_count * sizeof(*a->cases));
+		if (!op->m.select.cases)
+			goto out_drop;
+	}
+	rc = add_values(b, a->payload.bytes + a->payload.start, buf_len(&a->payload), why, why_bytes);
+out_drop:
+	if (rc < 0)
+		batch_drop_last(b);
+out:
+	assembly_free(s, a);
+	return rc;
+}
+
+static struct assembly *find_assembly(struct session *s, uint64_t id)
+{
+	struct assembly *a;
+
+	LIST_FOREACH(a, &s->assemblies, link)
+		if (a->m.seq == id)
+			return a;
+	return NULL;
+}
+
+static int take_piece(struct session *s, struct batch *b, const struct frame *f, uint64_t id, char *why,
+	size_t why_bytes)
+{
+	struct assembly *a = find_assembly(s, id);
+	bool more = f->flags & FRAME_MORE;
+	int rc;
+
+	if (!a) {
+		snprintf(why, why_bytes, "PIECE of %" PRIu64 ", whose payload is not to go on", id);
+		return CHAN_EPROTOCOL;
+	}
+	a->received += f->payload_bytes;
+	if (a->received > a->total || (!more && a->received != a->total)) {
+		snprintf(why, why_bytes, "the pieces of %" PRIu64 " have %" PRIu64 " bytes, announced were %"
+			PRIu64, id, a->received, a->total);
+		return CHAN_EPROTOCOL;
+	}
+	if (!a->refused) {
+		rc = buf_append(&a->payload, f->payload, f->payload_bytes);
+		if (rc < 0)
+			return rc;
+	}
+	return more ? 0 : end_assembly(s, b, a, why, why_bytes);
+}
+
+/* A CANCEL whose target has not arrived whole: the target ends here, and the engine, which does not
+ * know it, answers the CANCEL. */
+static int cancel_assembly(struct session *s, struct batch *b, uint64_t target)
+{
+	struct assembly *a = find_assembly(s, target);
+	struct batch_op op;
+
+	if (!a || a->refused)
+		return 0;
+	a->refused = true;
+	s->assembly_bytes -= a->total;
+	buf_fini(&a->payload);
+
+	op = b->ops[b->count - 1];
+	refuse(b, target, (uint32_t)numbers_used(&a->m), CHAN_ECANCELED,
+		"the operation was withdrawn before all of it had arrived");
+	if (!batch_add(b))
+		return CHAN_ENOMEM;
+	b->ops[b->count - 1] = op;
+	return 0;
+}
+
+/* ---- frames ------------------------------------------------------------------------------- */
+
+static int take_operation(struct session *s, struct batch *b, const struct frame *f, char *why,
+	size_t why_bytes)
+{
+	const struct message *m = &b->ops[b->count - 1].m;
+	int rc;
+
+	rc = check_seq(s, m, why, why_bytes);
+	if (rc < 0)
+		return rc;
+	if (f->flags & FRAME_MORE)
+		return begin_assembly(s, b, f, why, why_bytes);
+	if (m->kind == MESSAGE_CANCEL)
+		return cancel_assembly(s, b, m->cancel.target);
+	if (payload_announced(m) != f->payload_bytes) {
+		snprintf(why, why_bytes, "%s %" PRIu64 " announces %" PRIu64 " bytes of payload and has %"
+			PRIu32, message_kind_name(m->kind), m->seq, payload_announced(m),
+			f->payload_bytes);
+		return CHAN_EPROTOCOL;
+	}
+	return add_values(b, f->payload, f->payload_bytes, why, why_bytes);
+}
+
+int session_frame(struct session *s, struct batch *b, const struct frame *f, char *why,
+	size_t why_bytes)
+{
+	struct batch_op *op = batch_add(b);
+	int rc;
+
+	snprintf(why, why_bytes, "out of memory");
+	if (!op)
+		return CHAN_ENOMEM;
+	rc = wire_decode(f, b->scratch, &op->m);
+	if (rc == CHAN_EPROTOCOL)
+		wire_explain(f, why, why_bytes);
+	if (rc == 0 && op->m.kind == MESSAGE_PIECE) {
+		uint64_t id = op->m.seq;
+
+		batch_drop_last(b);
+		return take_piece(s, b, f, id, why, why_bytes);
+	}
+	if (rc == 0)
+		rc = take_operation(s, b, f, why, why_bytes);
+	if (rc < 0)
+		batch_drop_last(b);
+	return rc;
+}
+
+void session_answer(struct session *s, const struct message *m, struct value *const *values,
+	const uint32_t *attempts, size_t value_count)
+{
+	if (!s->answers)
+		s->answers = outbox_new();
+	if (!s->answers || outbox_add(s->answers, m, values, attempts, value_count) < 0)
+		s->failed = true;
+	broker_touch(s->broker, s);
+}

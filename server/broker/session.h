@@ -1,0 +1,73 @@
+/*
+ * session.h - one client, from its HELLO to its end: its numbers, its operations, its deliveries.
+ *
+ * A session is not its connection (connection.h): it is what a reconnecting client will resume.
+ * So far each has exactly one connection and ends with it.
+ *
+ * Two goroutines see a session, each its own half: the connection's reader (sequence numbers and
+ * payloads that arrive in pieces) and the broker's (the party, the answers). It is made by the
+ * reader at the HELLO, which goes to the broker as the first operation, and is freed by the broker
+ * at the operation that ends it (BYE or GOAWAY), the last that the reader sends.
+ */
+#ifndef BROKER_SESSION_H
+#define BROKER_SESSION_H
+
+#include "proto/wire.h"
+#include "server/base/list.h"
+#include "server/broker/batch.h"
+#include "server/broker/outbox.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct broker;
+struct connection;
+struct party;
+
+#define SESSION_ID_BYTES 16u
+
+/* Payloads of one session that are arriving in pieces at once; few clients have more than one. */
+#define ASSEMBLIES_MAX 256u
+
+struct session {
+	/* The reader's half. */
+	uint64_t last_seq;
+	struct list assemblies; /* in the order in which they began */
+	uint32_t assembly_count;
+	uint64_t assembly_bytes; /* announced by those that were not refused */
+
+	/* The broker's half. */
+	struct list link;    /* in broker.sessions */
+	struct list touched; /* in broker.touched while it has answers or failed */
+	struct party *party; /* NULL before the HELLO was applied, and after the end */
+	struct outbox *answers; /* of this turn; NULL: none */
+	bool failed;            /* an answer could not be kept: the connection must go */
+	int64_t out_since_ns;   /* since when it always had deliveries out, to a second; 0: has none */
+
+	/* Constant. */
+	struct broker *broker;
+	struct connection *connection; /* one reference */
+	uint8_t id[SESSION_ID_BYTES], secret[SESSION_ID_BYTES];
+};
+
+/* Takes a reference to the connection. NULL: out of memory. */
+struct session *session_new(struct broker *broker, struct connection *connection);
+void session_free(struct session *s);
+
+/* ---- the reader's half -------------------------------------------------------------------- */
+
+/*
+ * Takes one frame with an operation or a PIECE, and adds to the batch what there is to do now:
+ * the operation, a FAIL for one that is refused here, or nothing yet. 0; or CHAN_EPROTOCOL,
+ * CHAN_ELIMIT or CHAN_ENOMEM with a sentence in why: the session must end.
+ */
+int session_frame(struct session *s, struct batch *b, const struct frame *f, char *why,
+	size_t why_bytes);
+
+/* ---- the broker's half -------------------------------------------------------------------- */
+
+/* Appends an answer to this turn's; see engine.h for the arguments. */
+void session_answer(struct session *s, const struct message *m, struct value *const *values,
+	const uint32_t *attempts, size_t value_count);
+
+#endif
