@@ -1,0 +1,483 @@
+#include "server/config.h"
+
+#include <argp.h>
+#include <config.h>
+#include <confuse.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/limits.h"
+#include "server/base/clock.h"
+#include "server/base/log.h"
+#include "server/net/address.h"
+#include "server/runtime/runtime.h"
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define KIB INT64_C(1024)
+#define MIB (1024 * KIB)
+#define GIB (1024 * MIB)
+
+/* ---- the table ---------------------------------------------------------------------------- */
+
+enum setting_kind { SETTING_COUNT, SETTING_SIZE, SETTING_SPAN, SETTING_MODE, SETTING_LEVEL, SETTING_TEXT, SETTING_LISTEN };
+
+struct setting {
+	const char *name; /* in the file; on the command line with dashes */
+	enum setting_kind kind;
+	bool reloads; /* SIGHUP takes a change over; others want a restart */
+	size_t offset; /* of its field in struct config */
+	const char *by_default;
+	int64_t min, max;
+	const char *argument, *help;
+};
+
+#define FIELD(field) offsetof(struct config, field)
+
+static const struct setting settings[] = {
+	{"listen", SETTING_LISTEN, false, FIELD(listen), "", 0, 0, "URL",
+		"Listen on unix:PATH or tcp://HOST:PORT instead of the default; may repeat"},
+	{"socket_mode", SETTING_MODE, false, FIELD(socket_mode), "0660", 0, 0777, "MODE",
+		"Permissions of the files of Unix sockets"},
+	{"user", SETTING_TEXT, false, FIELD(user), "", 0, 0, "NAME",
+		"Run as this user once the sockets are bound (when started as root)"},
+	{"log_level", SETTING_LEVEL, true, FIELD(log_level), "info", 0, 0, "LEVEL",
+		"error, warning, notice, info or debug"},
+	{"procs", SETTING_COUNT, false, FIELD(procs), "0", 0, GO_PROCS_MAX, "N",
+		"Threads that run goroutines at once; 0: as many as there are cores"},
+	{"connections_max", SETTING_COUNT, true, FIELD(connections_max), "20000", 1, 1000000, "N",
+		"Connections at once"},
+	{"channels_max", SETTING_COUNT, false, FIELD(channels_max), "1000000", 1, 100000000, "N",
+		"Channels at once"},
+	{"capacity_max", SETTING_COUNT, false, FIELD(capacity_max), "1048576", 0, 1 << 30, "N",
+		"Largest capacity of a channel"},
+	{"value_bytes_max", SETTING_SIZE, false, FIELD(value_bytes_max), "1M", KIB, VALUE_BYTES_MAX_LIMIT,
+		"SIZE", "Largest value"},
+	{"buffered_bytes_max", SETTING_SIZE, false, FIELD(buffered_bytes_max), "1G", MIB, 1024 * GIB, "SIZE",
+		"Bytes of values in all channels and waiting sends together"},
+	{"ops_in_flight_max", SETTING_COUNT, false, FIELD(ops_in_flight_max), "65536", 1, 1 << 24, "N",
+		"Operations of one session that are not answered yet"},
+	{"bytes_in_flight_max", SETTING_SIZE, false, FIELD(bytes_in_flight_max), "16M", KIB, 64 * GIB, "SIZE",
+		"Bytes of values in one session's waiting sends"},
+	{"ends_max", SETTING_COUNT, false, FIELD(ends_max), "65536", 1, 1 << 24, "N",
+		"Channels that one session holds open"},
+	{"hello_timeout", SETTING_SPAN, false, FIELD(hello_timeout_ns), "10s", 1, 3600 * NS_PER_S, "TIME",
+		"A connection that has not said HELLO for so long is closed"},
+	{"silence_timeout", SETTING_SPAN, false, FIELD(silence_timeout_ns), "10s", NS_PER_S, 3600 * NS_PER_S,
+		"TIME", "A receiver that was silent for so long loses what it has not confirmed"},
+	{"settle_timeout", SETTING_SPAN, false, FIELD(settle_timeout_ns), "5s", 0, 3600 * NS_PER_S, "TIME",
+		"How long a shutdown waits for confirmations"},
+};
+
+enum { SETTINGS = sizeof(settings) / sizeof(settings[0]) };
+
+static void *field_of(struct config *c, const struct setting *o)
+{
+	return (char *)c + o->offset;
+}
+
+/* ---- values ------------------------------------------------------------------------------- */
+
+struct unit {
+	const char *word;
+	int64_t factor;
+};
+
+static const struct unit size_units[] = {{"", 1}, {"K", KIB}, {"M", MIB}, {"G", GIB}, {NULL, 0}};
+static const struct unit span_units[] = {{"ms", NS_PER_MS}, {"s", NS_PER_S}, {"m", 60 * NS_PER_S}, {NULL, 0}};
+static const struct unit no_units[] = {{"", 1}, {NULL, 0}};
+
+/* Digits and a unit. -1: not that. */
+static int64_t parse_number(const char *text, const struct unit *units)
+{
+	char *end;
+	int64_t n;
+
+	if (*text < '0' || *text > '9')
+		return -1;
+	errno = 0;
+	n = strtoll(text, &end, 10);
+	for (; !errno && units->word; units++)
+		if (strcmp(end, units->word) == 0)
+			return n <= INT64_MAX / units->factor ? n * units->factor : -1;
+	return -1;
+}
+
+static int64_t parse_mode(const char *text)
+{
+	char *end;
+	long n = strtol(text, &end, 8);
+
+	return *text >= '0' && *text <= '7' && !*end ? n : -1;
+}
+
+static int parse_text(char out[static CONFIG_TEXT_BYTES_MAX], const char *text, char *why)
+{
+	if (strlen(text) >= CONFIG_TEXT_BYTES_MAX) {
+		snprintf(why, CONFIG_WHY_BYTES_MAX, "has more than %d bytes", CONFIG_TEXT_BYTES_MAX - 1);
+		return -EINVAL;
+	}
+	memcpy(out, text, strlen(text) + 1);
+	return 0;
+}
+
+/* Only the form is looked at: names are looked up when the daemon listens. */
+static int add_listen(struct config *c, const char *text, char *why)
+{
+	if (c->listen_count == CONFIG_LISTEN_MAX) {
+		snprintf(why, CONFIG_WHY_BYTES_MAX, "at most %d listeners are possible", CONFIG_LISTEN_MAX);
+		return -EINVAL;
+	}
+	if (strncmp(text, "tls://", 6) == 0) {
+		snprintf(why, CONFIG_WHY_BYTES_MAX,
+			"'%.200s': tls:// is not supported yet; use unix:PATH or tcp://HOST:PORT", text);
+		return -EINVAL;
+	}
+	if (strncmp(text, "unix:", 5) != 0 && strncmp(text, "tcp://", 6) != 0) {
+		snprintf(why, CONFIG_WHY_BYTES_MAX, "'%.200s' is not unix:PATH or tcp://HOST:PORT", text);
+		return -EINVAL;
+	}
+	if (parse_text(c->listen[c->listen_count], text, why) < 0)
+		return -EINVAL;
+	c->listen_count++;
+	return 0;
+}
+
+static const char *kind_words(enum setting_kind kind)
+{
+	switch (kind) {
+	case SETTING_SIZE:
+		return "a size in bytes (512, 64K, 1M, 2G)";
+	case SETTING_SPAN:
+		return "a time (500ms, 10s, 1m)";
+	case SETTING_MODE:
+		return "a file mode in octal (0660)";
+	case SETTING_LEVEL:
+		return "one of error, warning, notice, info, debug";
+	default:
+		return "a whole number";
+	}
+}
+
+/* A bound as the option's kind writes it. */
+static void format_bound(const struct setting *o, int64_t n, char text[static 32])
+{
+	if (o->kind == SETTING_SPAN)
+		snprintf(text, 32, "%" PRId64 "%s", n / (n < NS_PER_S ? NS_PER_MS : NS_PER_S),
+			n < NS_PER_S ? "ms" : "s");
+	else if (o->kind == SETTING_SIZE && n >= MIB)
+		snprintf(text, 32, "%" PRId64 "M", n / MIB);
+	else
+		snprintf(text, 32, o->kind == SETTING_MODE ? "0%" PRIo64 : "%" PRId64, n);
+}
+
+/* Sets one option in c. 0, or -EINVAL with why. */
+static int set_value(struct config *c, const struct setting *o, const char *text, char *why)
+{
+	char min[32], max[32];
+	int64_t n = -1;
+
+	switch (o->kind) {
+	case SETTING_LISTEN:
+		return add_listen(c, text, why);
+	case SETTING_TEXT:
+		return parse_text(field_of(c, o), text, why);
+	case SETTING_LEVEL:
+		n = log_level_parse(text);
+		break;
+	case SETTING_MODE:
+		n = parse_mode(text);
+		break;
+	case SETTING_SPAN:
+		n = parse_number(text, span_units);
+		break;
+	case SETTING_SIZE:
+		n = parse_number(text, size_units);
+		break;
+	case SETTING_COUNT:
+		n = parse_number(text, no_units);
+		break;
+	}
+	if (n < 0) {
+		snprintf(why, CONFIG_WHY_BYTES_MAX, "'%.200s' is not %s", text, kind_words(o->kind));
+		return -EINVAL;
+	}
+	if (o->max && (n < o->min || n > o->max)) {
+		format_bound(o, o->min, min);
+		format_bound(o, o->max, max);
+		snprintf(why, CONFIG_WHY_BYTES_MAX, "%.200s is out of range: %s to %s", text, min, max);
+		return -EINVAL;
+	}
+	*(int64_t *)field_of(c, o) = n;
+	return 0;
+}
+
+static void set_defaults(struct config *c)
+{
+	char why[CONFIG_WHY_BYTES_MAX];
+
+	*c = (struct config){0};
+	for (int i = 0; i < SETTINGS; i++)
+		if (settings[i].kind != SETTING_LISTEN)
+			set_value(c, &settings[i], settings[i].by_default, why);
+}
+
+/* ---- the file ----------------------------------------------------------------------------- */
+
+static const struct setting *find_setting(const char *name)
+{
+	for (int i = 0; i < SETTINGS; i++)
+		if (strcmp(settings[i].name, name) == 0)
+			return &settings[i];
+	return NULL;
+}
+
+/* libconfuse has no argument for its callbacks; one file is read at a time. */
+static char *file_why;
+static struct config *file_config;
+
+static void file_error(cfg_t *cfg, const char *format, va_list args)
+{
+	int n;
+
+	if (*file_why)
+		return; /* the first is what helps */
+	n = snprintf(file_why, CONFIG_WHY_BYTES_MAX, "%s:%d: ", cfg->filename, cfg->line);
+	vsnprintf(file_why + n, CONFIG_WHY_BYTES_MAX - (size_t)n, format, args);
+}
+
+/* Called for each value while its line is known. */
+static int file_value(cfg_t *cfg, cfg_opt_t *opt)
+{
+	const struct setting *o = find_setting(cfg_opt_name(opt));
+	unsigned int last = cfg_opt_size(opt);
+	char why[CONFIG_WHY_BYTES_MAX];
+
+	if (last == 0 || set_value(file_config, o, cfg_opt_getnstr(opt, last - 1), why) == 0)
+		return 0;
+	cfg_error(cfg, "%s: %s", o->name, why);
+	return -1;
+}
+
+static int load_file(struct config *c, const char *path, char *why)
+{
+	cfg_opt_t opts[SETTINGS + 1];
+	cfg_opt_t end = CFG_END();
+	cfg_t *cfg;
+	int rc;
+
+	for (int i = 0; i < SETTINGS; i++) {
+		cfg_opt_t text = CFG_STR((char *)settings[i].name, NULL, CFGF_NODEFAULT);
+		cfg_opt_t list = CFG_STR_LIST((char *)settings[i].name, NULL, CFGF_NODEFAULT);
+
+		opts[i] = settings[i].kind == SETTING_LISTEN ? list : text;
+	}
+	opts[SETTINGS] = end;
+
+	cfg = cfg_init(opts, CFGF_NONE);
+	if (!cfg) {
+		snprintf(why, CONFIG_WHY_BYTES_MAX, "%s: out of memory", path);
+		return -EINVAL;
+	}
+	*why = '\0';
+	file_why = why;
+	file_config = c;
+	cfg_set_error_function(cfg, file_error);
+	for (int i = 0; i < SETTINGS; i++)
+		cfg_set_validate_func(cfg, settings[i].name, file_value);
+	rc = cfg_parse(cfg, path);
+	cfg_free(cfg);
+	if (rc == CFG_FILE_ERROR)
+		snprintf(why, CONFIG_WHY_BYTES_MAX, "%s: cannot be read: %s", path, strerror(errno));
+	else if (rc != CFG_SUCCESS && !*why)
+		snprintf(why, CONFIG_WHY_BYTES_MAX, "%s: not a configuration file", path);
+	return rc == CFG_SUCCESS ? 0 : -EINVAL;
+}
+
+/* ---- the command line --------------------------------------------------------------------- */
+
+enum { KEY_CONFIG = 'c', KEY_LISTEN = 'l', KEY_CHECK = 0x100, KEY_OPTION = 0x200 };
+
+const char *argp_program_version = "chand " PACKAGE_VERSION;
+
+/* Once to learn what is asked and to refuse what is wrong (config NULL), and at each load to set. */
+struct command_line {
+	struct config_arguments *arguments;
+	struct config *config;
+	bool listens; /* a --listen was seen: the first replaces what the file says */
+	char *why;    /* where an error goes while loading */
+};
+
+static error_t take_setting(const struct setting *o, const char *text, struct argp_state *state)
+{
+	struct command_line *line = state->input;
+	char why[CONFIG_WHY_BYTES_MAX];
+	struct config scratch = {0};
+
+	/* A listener that is not supported is a matter of configuration, and found by the load. */
+	if (!line->config && o->kind == SETTING_LISTEN)
+		return 0;
+	if (!line->config && set_value(&scratch, o, text, why) < 0)
+		argp_error(state, "--%s: %s", o->name, why);
+	if (!line->config)
+		return 0;
+	if (o->kind == SETTING_LISTEN && !line->listens) {
+		line->config->listen_count = 0;
+		line->listens = true;
+	}
+	if (set_value(line->config, o, text, why) == 0)
+		return 0;
+	if (!*line->why)
+		snprintf(line->why, CONFIG_WHY_BYTES_MAX, "--%s: %.900s", o->name, why);
+	return 0;
+}
+
+static error_t take_argument(int key, char *text, struct argp_state *state)
+{
+	struct command_line *line = state->input;
+
+	switch (key) {
+	case KEY_CONFIG:
+		line->arguments->file = text;
+		return 0;
+	case KEY_CHECK:
+		line->arguments->check_config = true;
+		return 0;
+	case KEY_LISTEN:
+		return take_setting(find_setting("listen"), text, state);
+	case ARGP_KEY_ARG:
+		argp_error(state, "unexpected argument '%s'", text);
+		return 0;
+	default:
+		if (key < KEY_OPTION || key >= KEY_OPTION + SETTINGS)
+			return ARGP_ERR_UNKNOWN;
+		return take_setting(&settings[key - KEY_OPTION], text, state);
+	}
+}
+
+static void parse(int argc, char **argv, struct command_line *line, unsigned int flags)
+{
+	static char names[SETTINGS][32], docs[SETTINGS][192];
+	struct argp_option table[SETTINGS + 3] = {
+		{"config", KEY_CONFIG, "FILE", 0, "Read the configuration from FILE", 1},
+		{"check-config", KEY_CHECK, NULL, 0, "Check the configuration, and exit (78: it is wrong)", 1},
+	};
+	const struct argp argp = {.options = table, .parser = take_argument,
+		.doc = "Go's channels between processes: the daemon.\v"
+		       "SIGTERM ends it in order, SIGHUP reads the configuration again, SIGQUIT prints every "
+		       "goroutine. See chand(8) and chand.conf(5)."};
+
+	for (int i = 0; i < SETTINGS; i++) {
+		const struct setting *o = &settings[i];
+
+		snprintf(names[i], sizeof(names[i]), "%s", o->name);
+		for (char *p = names[i]; (p = strchr(p, '_'));)
+			*p = '-';
+		snprintf(docs[i], sizeof(docs[i]), *o->by_default ? "%s (%s)" : "%s", o->help, o->by_default);
+		table[i + 2] = (struct argp_option){names[i],
+			o->kind == SETTING_LISTEN ? KEY_LISTEN : KEY_OPTION + i, o->argument, 0, docs[i], 2};
+	}
+	argp_parse(&argp, argc, argv, flags, NULL, line);
+}
+
+void config_parse_arguments(int argc, char **argv, struct config_arguments *ret_arguments)
+{
+	struct command_line line = {.arguments = ret_arguments};
+
+	*ret_arguments = (struct config_arguments){.argc = argc, .argv = argv};
+	parse(argc, argv, &line, 0);
+}
+
+/* ---- all together ------------------------------------------------------------------------- */
+
+static int check_together(const struct config *c, char *why)
+{
+	if (c->bytes_in_flight_max < c->value_bytes_max) {
+		snprintf(why, CONFIG_WHY_BYTES_MAX,
+			"bytes_in_flight_max (%" PRId64 ") must hold a value of value_bytes_max (%" PRId64 ")",
+			c->bytes_in_flight_max, c->value_bytes_max);
+		return -EINVAL;
+	}
+	if (c->buffered_bytes_max < c->value_bytes_max) {
+		snprintf(why, CONFIG_WHY_BYTES_MAX,
+			"buffered_bytes_max (%" PRId64 ") must hold a value of value_bytes_max (%" PRId64 ")",
+			c->buffered_bytes_max, c->value_bytes_max);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+int config_load(const struct config_arguments *arguments, struct config *ret_config,
+	char why[static CONFIG_WHY_BYTES_MAX])
+{
+	struct config_arguments ignored = *arguments;
+	struct config c;
+	struct command_line line = {.arguments = &ignored, .config = &c, .why = why};
+	int rc;
+
+	set_defaults(&c);
+	if (arguments->file) {
+		rc = load_file(&c, arguments->file, why);
+		if (rc < 0)
+			return rc;
+	}
+	*why = '\0';
+	if (arguments->argc)
+		parse(arguments->argc, arguments->argv, &line, ARGP_NO_EXIT);
+	if (*why)
+		return -EINVAL;
+	if (c.listen_count == 0) {
+		address_default(c.listen[0], sizeof(c.listen[0]));
+		c.listen_count = 1;
+	}
+	rc = check_together(&c, why);
+	if (rc == 0)
+		*ret_config = c;
+	return rc;
+}
+
+/* Whether an option has another value; listeners are compared with their number. */
+static bool differs(const struct setting *o, const struct config *a, const struct config *b)
+{
+	const char *x = (const char *)a + o->offset, *y = (const char *)b + o->offset;
+
+	if (o->kind == SETTING_LISTEN)
+		return a->listen_count != b->listen_count || memcmp(x, y, sizeof(a->listen)) != 0;
+	if (o->kind == SETTING_TEXT)
+		return strcmp(x, y) != 0;
+	return *(const int64_t *)x != *(const int64_t *)y;
+}
+
+bool config_needs_restart(const struct config *then, const struct config *now, char *names,
+	size_t names_bytes)
+{
+	size_t n = 0;
+
+	*names = '\0';
+	for (int i = 0; i < SETTINGS; i++)
+		if (!settings[i].reloads && differs(&settings[i], then, now) && n < names_bytes)
+			n += (size_t)snprintf(names + n, names_bytes - n, n ? " %s" : "%s", settings[i].name);
+	return n > 0;
+}
+
+struct broker_options config_broker_options(const struct config *c)
+{
+	return (struct broker_options){
+		.limits = {
+			.channels_max = (uint32_t)c->channels_max,
+			.capacity_max = c->capacity_max,
+			.value_bytes_max = (uint32_t)c->value_bytes_max,
+			.buffered_bytes_max = (uint64_t)c->buffered_bytes_max,
+			.ops_in_flight_max = (uint32_t)c->ops_in_flight_max,
+			.bytes_in_flight_max = (uint64_t)c->bytes_in_flight_max,
+			.ends_max = (uint32_t)c->ends_max,
+		},
+		.connections_max = (uint32_t)c->connections_max,
+		.hello_timeout_ns = c->hello_timeout_ns,
+		.silence_ns = c->silence_timeout_ns,
+		.settle_timeout_ns = c->settle_timeout_ns,
+	};
+}
