@@ -1,7 +1,8 @@
-# The client in plain Python and its lessons: scripts *.py that print TAP, run by $PYTHON.
+# The client in plain Python, written from proto/PROTOCOL.md, and its lessons: scripts *.py that
+# print TAP, run by $PYTHON.
 #
 #   python_tests += tests/python/lessons.py
 
-python_tests =
-EXTRA_DIST += $(python_tests)
+python_tests = tests/python/test_protocol_md.py
+EXTRA_DIST += $(python_tests) tests/python/chand_client.py tests/python/chanctl.py tests/python/tap.py
 TESTS += $(python_tests)
