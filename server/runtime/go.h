@@ -112,35 +112,58 @@ int go_spawn(const struct go_site *site, void (*call)(void *code, void *args), v
 		} go_values_ = {.f = go_f_, inits_}; \
 		_Static_assert(sizeof(go_values_) <= GO_ARGS_BYTES_MAX, "too many bytes of arguments"); \
 		_Static_assert(_Alignof(struct go_args_) <= 16, "an argument is aligned beyond 16"); \
-		GO_CODE_((void)go_args_->f pass_) \
-		go_spawn(&go_site_, GO_CALL_, GO_CLOSURE_, &go_values_, sizeof(go_values_)); \
+		GO_CODE_(__COUNTER__, (void)go_args_->f pass_) \
+		go_spawn(&go_site_, go_entry_, go_code_, &go_values_, sizeof(go_values_)); \
 	})
 
-#ifdef __clang__
-/* How clang lays out a block: a public ABI. One that captures nothing is a constant. */
+/* GO_CODE_(n, call): declares go_entry_ and go_code_, a function that does `call` on a go_args_. */
+#define GO_CODE_(n, call) GO_CODE_N_(n, call)
+
+#if defined(__clang__)
+
+/* How clang lays out a block, a public ABI. One that captures nothing is a constant. */
 struct go_block_ {
 	void *isa;
 	int flags;
 	int reserved;
 	void (*invoke)(void *block, void *args);
 };
-#define GO_CODE_(call) \
+#define GO_CODE_N_(n, call) \
 	void (^go_block_)(void *) = ^(void *go_bytes_) { \
 		struct go_args_ *go_args_ = go_bytes_; \
 		call; \
-	};
-#define GO_CALL_ (((struct go_block_ *)(void *)go_block_)->invoke)
-#define GO_CLOSURE_ ((void *)go_block_)
-#else
-#define GO_CODE_(call) \
-	void go_call_(void *go_code_, void *go_bytes_) \
+	}; \
+	void *go_code_ = (void *)go_block_; \
+	void (*go_entry_)(void *, void *) = ((struct go_block_ *)go_code_)->invoke;
+
+#elif defined(__OPTIMIZE__)
+
+#define GO_CODE_N_(n, call) \
+	void go_call_(void *go_unused_, void *go_bytes_) \
 	{ \
 		struct go_args_ *go_args_ = go_bytes_; \
-		(void)go_code_; \
+		(void)go_unused_; \
 		call; \
-	}
-#define GO_CALL_ go_call_
-#define GO_CLOSURE_ NULL
+	} \
+	void *go_code_ = NULL; \
+	void (*go_entry_)(void *, void *) = go_call_;
+
+#else
+
+/* Without optimization gcc gives every nested function a static chain, for debuggers, and so every
+ * address of one a trampoline. The function's assembler name gives the address without. */
+#define GO_CODE_N_(n, call) \
+	auto void go_call_(void *, void *) __asm__("go_call_" #n) __attribute__((used)); \
+	void go_call_(void *go_unused_, void *go_bytes_) \
+	{ \
+		struct go_args_ *go_args_ = go_bytes_; \
+		(void)go_unused_; \
+		call; \
+	} \
+	extern char go_symbol_##n##_[] __asm__("go_call_" #n) __attribute__((visibility("hidden"))); \
+	void *go_code_ = NULL; \
+	void (*go_entry_)(void *, void *) = (void (*)(void *, void *))(void *)go_symbol_##n##_;
+
 #endif
 
 #endif

@@ -8,6 +8,7 @@
 #ifndef CHAND_RUNTIME_GOROUTINE_H
 #define CHAND_RUNTIME_GOROUTINE_H
 
+#include "server/runtime/context.h"
 #include "server/runtime/wait_reason.h"
 
 #include <stdatomic.h>
@@ -33,7 +34,7 @@ enum goroutine_state {
 };
 
 struct goroutine {
-	void *sp; /* saved stack pointer; meaningful while no machine runs it */
+	struct context context; /* its saved registers; meaningful while no machine runs it */
 
 	/* Link of the one queue that the goroutine is on: a run queue, a list of the free, a
 	 * struct go_queue, or whatever its waker keeps. */
@@ -49,7 +50,8 @@ struct goroutine {
 	uint8_t wait_reason;         /* enum wait_reason; meaningful in G_WAITING */
 	_Atomic bool guarded;        /* there is a guard below its stack (stack.h) */
 	bool scavenged;              /* free, and its stack's deep pages were given back since */
-	_Atomic uint32_t guard_slot; /* its place among cached guards (guard.c), if guarded there */
+	uint32_t slot;               /* which stack, see stack.h */
+	uint32_t guard_place;        /* among the cached guards, while guarded by one (guard.c) */
 
 	uint64_t id;              /* unique in a run, from 1; 1 is the main goroutine */
 	int64_t since_ns;         /* when it began to wait; exact to about 10 ms */
@@ -57,10 +59,6 @@ struct goroutine {
 	void *user;               /* the program's own, see go_user() */
 	const char *label;        /* shown in dumps, see go_set_label() */
 	const void *wait_object;  /* what it waits on, for debuggers and dumps; may be NULL */
-
-	void *stack_low;          /* lowest usable byte; the guard page ends here */
-	void *fiber;              /* ThreadSanitizer's view of this stack */
-	void *fake_stack;         /* AddressSanitizer's */
 };
 
 /* A batch of goroutines, linked by `link`, first in first out; zero-initialised is empty. */

@@ -14,6 +14,8 @@
 #ifndef CHAND_RUNTIME_NETPOLL_H
 #define CHAND_RUNTIME_NETPOLL_H
 
+#include "server/runtime/goroutine.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -41,7 +43,7 @@ void netpoll_close(struct netpoll_desc *desc);
 /*
  * Parks until fd is ready in that direction (end of stream, hangup and errors are readiness too:
  * the read or write that follows tells), or the deadline.
- * 0, -ETIMEDOUT, -ECANCELED after netpoll_close (do not touch desc again), -ENOMEM for the timer.
+ * 0, -ETIMEDOUT, -ECANCELED after netpoll_close (do not touch desc again).
  * Readiness counts before the deadline, so a past deadline makes it a test. Spurious returns of 0
  * are possible: try, and wait again.
  */
@@ -52,21 +54,19 @@ int netpoll_wait(struct netpoll_desc *desc, enum netpoll_mode mode, int64_t dead
  * in a new goroutine. Never blocks and never runs fn inside the call. Should no goroutine be
  * startable at that moment, the start is tried again every 10 ms.
  */
-void netpoll_on(struct netpoll_desc *desc, enum netpoll_mode mode, void (*fn)(void *arg), void *arg);
+#define netpoll_on(desc, mode, fn, arg)                                                             \
+	({                                                                                          \
+		static const struct go_site go_site_ = {__FILE__, __func__, #fn, __LINE__};         \
+		netpoll_on_at(&go_site_, desc, mode, fn, arg);                                      \
+	})
+void netpoll_on_at(const struct go_site *site, struct netpoll_desc *desc, enum netpoll_mode mode,
+	void (*fn)(void *arg), void *arg);
+
+#define netpoll_on_readable(desc, fn, arg) netpoll_on(desc, NETPOLL_READ, fn, arg)
+#define netpoll_on_writable(desc, fn, arg) netpoll_on(desc, NETPOLL_WRITE, fn, arg)
 
 /* Withdraws what netpoll_on armed: true if fn has not been started and will not be (what `arg` owns
  * is the caller's again), false if it was, or nothing is armed. */
 bool netpoll_off(struct netpoll_desc *desc, enum netpoll_mode mode);
-
-/* netpoll_on for one direction, by name. */
-static inline void netpoll_on_readable(struct netpoll_desc *desc, void (*fn)(void *arg), void *arg)
-{
-	netpoll_on(desc, NETPOLL_READ, fn, arg);
-}
-
-static inline void netpoll_on_writable(struct netpoll_desc *desc, void (*fn)(void *arg), void *arg)
-{
-	netpoll_on(desc, NETPOLL_WRITE, fn, arg);
-}
 
 #endif

@@ -4,7 +4,7 @@
  * For deadlines: a goroutine that waits starts a timer whose function ends the wait. The storage is
  * the caller's, often its stack. All timers stand in one heap under one lock, and their functions run
  * under that lock, so that timer_stop is a promise: once it has returned, the function neither runs
- * nor will.
+ * nor will. The heap is intrusive: starting a timer cannot fail.
  */
 #ifndef CHAND_RUNTIME_TIMER_H
 #define CHAND_RUNTIME_TIMER_H
@@ -21,7 +21,9 @@ struct timer {
 	 * touch timers. */
 	void (*fn)(void *arg);
 	void *arg;
-	uint32_t position; /* 1 + index in the heap; 0 while not started. Private. */
+	/* Private: links of a pairing heap. */
+	struct timer *child, *next, *prev;
+	bool started;
 };
 
 /* Sets the fields; the timer is not started. */
@@ -30,14 +32,13 @@ void timer_init(struct timer *t, void (*fn)(void *arg), void *arg);
 /*
  * Starts it. A deadline that is past fires at the next scheduling point, not inside this call;
  * DEADLINE_NEVER never fires, and still wants timer_stop. Not on a started timer.
- * -ENOMEM where the heap cannot grow; the timer is not started then.
  */
-int timer_start(struct timer *t, int64_t deadline_ns);
+void timer_start(struct timer *t, int64_t deadline_ns);
 
 /* Stops it: true if it was started and had not fired. Fine on one that is not started. */
 bool timer_stop(struct timer *t);
 
 /* Stops and starts. */
-int timer_reset(struct timer *t, int64_t deadline_ns);
+void timer_reset(struct timer *t, int64_t deadline_ns);
 
 #endif

@@ -1,0 +1,209 @@
+/*
+ * machine.c - threads that run goroutines: made when a processor has none, asleep on their note when
+ * it has no use for them, gone when the run ends.
+ */
+#include "config.h"
+
+#include "server/base/clock.h"
+#include "server/base/panic.h"
+#include "server/runtime/netpoll_sched.h"
+#include "server/runtime/sched.h"
+#include "server/runtime/timer_sched.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define JOIN_NS (100 * NS_PER_MS)
+
+/* The thread's stack, for the sanitizers. */
+static void tell_sanitizer(struct machine *m)
+{
+	pthread_attr_t attr;
+	void *low = NULL;
+	size_t bytes = 0;
+
+	if (pthread_getattr_np(pthread_self(), &attr) == 0) {
+		pthread_attr_getstack(&attr, &low, &bytes);
+		pthread_attr_destroy(&attr);
+	}
+	sanitizer_thread_stack(&m->g0.sanitizer, low, bytes);
+}
+
+int machine_init(struct machine *m)
+{
+	int rc = fault_thread_init(m);
+
+	if (rc < 0)
+		return rc;
+	tell_sanitizer(m);
+	set_this_machine(m);
+	return 0;
+}
+
+void machine_fini(struct machine *m)
+{
+	set_this_machine(NULL);
+	fault_thread_fini(m);
+}
+
+static void machine_ended(void)
+{
+	bool last;
+
+	lock_acquire(&sched.lock);
+	last = ++sched.ended_count == sched.machine_count;
+	lock_release(&sched.lock);
+	if (last)
+		note_wake(&sched.all_ended);
+}
+
+static void *machine_main(void *arg)
+{
+	struct machine *m = arg;
+
+	/* Without a stack for signals an overflow would go unexplained, no more. */
+	if (machine_init(m) < 0)
+		set_this_machine(m);
+	machine_loop(m);
+	machine_fini(m);
+	machine_ended();
+	return NULL;
+}
+
+/* With sched.lock: a machine that is counted; its thread does not run yet. */
+static struct machine *machine_new(void)
+{
+	struct machine *m;
+
+	if (sched.machine_count == MACHINES_MAX || atomic_load(&sched.stopping))
+		return NULL;
+	m = calloc(1, sizeof(*m));
+	if (!m)
+		return NULL;
+	m->index = sched.machine_count++;
+	m->all_link = sched.machines;
+	sched.machines = m;
+	return m;
+}
+
+/* With sched.lock: undoes machine_new for the last one made. */
+static void machine_undo(struct machine *m)
+{
+	struct machine **p = &sched.machines;
+
+	while (*p != m)
+		p = &(*p)->all_link;
+	*p = m->all_link;
+	sched.machine_count--;
+	free(m);
+}
+
+static struct machine *take_idle_machine(void)
+{
+	struct machine *m = sched.idle_machines;
+
+	if (m) {
+		sched.idle_machines = m->idle_link;
+		sched.idle_machine_count--;
+	}
+	return m;
+}
+
+static bool start_thread(struct machine *m)
+{
+	if (pthread_create(&m->thread, NULL, machine_main, m) == 0)
+		return true;
+	lock_acquire(&sched.lock);
+	machine_undo(m);
+	lock_release(&sched.lock);
+	return false;
+}
+
+bool start_machine(struct processor *p, bool spinning)
+{
+	struct machine *m;
+	bool asleep;
+
+	lock_acquire(&sched.lock);
+	m = take_idle_machine();
+	asleep = m != NULL;
+	if (!m)
+		m = machine_new();
+	lock_release(&sched.lock);
+	if (!m)
+		return false;
+
+	m->spinning = spinning;
+	if (asleep) {
+		m->next_p = p;
+		note_wake(&m->note);
+		return true;
+	}
+	m->p = p;
+	return start_thread(m);
+}
+
+/* With sched.lock, m just put to the idle ones: can nothing ever happen any more? Machines that block
+ * in the kernel, and a poller, are not idle. */
+static bool all_asleep(void)
+{
+	return sched.idle_machine_count == sched.machine_count && sched.global.count == 0 &&
+		!netpoll_has_waiters() && !timers_pending() && !atomic_load(&sched.polling);
+}
+
+void stop_machine(struct machine *m)
+{
+	bool dead;
+
+	lock_acquire(&sched.lock);
+	if (atomic_load(&sched.stopping)) {
+		lock_release(&sched.lock);
+		return;
+	}
+	note_clear(&m->note);
+	m->next_p = NULL;
+	m->idle_link = sched.idle_machines;
+	sched.idle_machines = m;
+	sched.idle_machine_count++;
+	dead = all_asleep();
+	lock_release(&sched.lock);
+	if (dead)
+		deadlock();
+	note_sleep(&m->note);
+	m->p = m->next_p;
+}
+
+void stop_all_machines(void)
+{
+	struct machine *m, *idle;
+
+	lock_acquire(&sched.lock);
+	atomic_store(&sched.stopping, true);
+	idle = sched.idle_machines;
+	sched.idle_machines = NULL;
+	sched.idle_machine_count = 0;
+	lock_release(&sched.lock);
+	while ((m = idle)) {
+		idle = m->idle_link;
+		note_wake(&m->note);
+	}
+	netpoll_interrupt();
+}
+
+/* The machine of go_run's caller has the index 0, and its storage is not ours. */
+bool join_all_machines(void)
+{
+	struct machine *m, *next;
+
+	machine_ended();
+	if (!note_sleep_for(&sched.all_ended, JOIN_NS))
+		return false;
+	for (m = sched.machines; m; m = next) {
+		next = m->all_link;
+		if (m->index == 0)
+			continue;
+		pthread_join(m->thread, NULL);
+		free(m);
+	}
+	return true;
+}

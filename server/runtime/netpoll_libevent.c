@@ -1,0 +1,165 @@
+/*
+ * netpoll_libevent.c - the poller on libevent's event_base; the only file that knows of libevent.
+ *
+ * Every descriptor is one persistent, edge-triggered event for both directions, added once. A timer
+ * descriptor gives the end of a wait to the nanosecond (libevent's own waits round up to milliseconds)
+ * and is only set when the deadline changes; an event descriptor interrupts.
+ */
+#include "config.h"
+
+#include "server/base/clock.h"
+#include "server/runtime/netpoll_sched.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <event2/thread.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+static struct {
+	struct event_base *base;
+	int interrupt_fd;
+	int timer_fd;
+	struct event *interrupt_event;
+	struct event *timer_event;
+	int64_t timer_ns;            /* what timer_fd is set to; the poller's */
+	struct netpoll_ready *ready; /* of the backend_poll that runs */
+} backend;
+
+static pthread_once_t threads_once = PTHREAD_ONCE_INIT;
+
+static void use_threads(void)
+{
+	evthread_use_pthreads();
+}
+
+static void on_event(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	if (what & EV_READ)
+		netpoll_fire(arg, NETPOLL_READ, backend.ready);
+	if (what & EV_WRITE)
+		netpoll_fire(arg, NETPOLL_WRITE, backend.ready);
+}
+
+/* Of the interrupt and the timer: edge-triggered too, so there is nothing to read. */
+static void on_return(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+}
+
+static struct event *add(int fd, short what, event_callback_fn fn, void *arg)
+{
+	struct event *event = event_new(backend.base, fd, what | EV_PERSIST | EV_ET, fn, arg);
+
+	if (event && event_add(event, NULL) < 0) {
+		event_free(event);
+		return NULL;
+	}
+	return event;
+}
+
+int backend_init(void)
+{
+	struct event_config *config;
+
+	pthread_once(&threads_once, use_threads);
+	backend.timer_ns = DEADLINE_NEVER;
+	backend.interrupt_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	backend.timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+	config = event_config_new();
+	if (!config || backend.interrupt_fd < 0 || backend.timer_fd < 0)
+		goto out;
+	event_config_require_features(config, EV_FEATURE_ET | EV_FEATURE_O1);
+	/* No timers of libevent's are used: spare it the clock. */
+	event_config_set_flag(config, EVENT_BASE_FLAG_NO_CACHE_TIME);
+	backend.base = event_base_new_with_config(config);
+	if (!backend.base)
+		goto out;
+	backend.interrupt_event = add(backend.interrupt_fd, EV_READ, on_return, NULL);
+	backend.timer_event = add(backend.timer_fd, EV_READ, on_return, NULL);
+out:
+	if (config)
+		event_config_free(config);
+	if (backend.interrupt_event && backend.timer_event)
+		return 0;
+	backend_fini();
+	return -ENOMEM;
+}
+
+static void event_drop(struct event **event)
+{
+	if (*event)
+		event_free(*event);
+	*event = NULL;
+}
+
+void backend_fini(void)
+{
+	event_drop(&backend.interrupt_event);
+	event_drop(&backend.timer_event);
+	if (backend.base)
+		event_base_free(backend.base);
+	backend.base = NULL;
+	if (backend.interrupt_fd >= 0)
+		close(backend.interrupt_fd);
+	if (backend.timer_fd >= 0)
+		close(backend.timer_fd);
+}
+
+int backend_add(int fd, struct netpoll_desc *desc, void **ret_handle)
+{
+	struct event *event;
+
+	errno = 0;
+	event = add(fd, EV_READ | EV_WRITE, on_event, desc);
+	if (!event)
+		return errno ? -errno : -ENOMEM;
+	*ret_handle = event;
+	return 0;
+}
+
+void backend_remove(void *handle)
+{
+	event_del_block(handle); /* waits for on_event, if it runs on another thread */
+	event_free(handle);
+}
+
+/* A deadline that is past fires at once: a timerfd has no way to say 0. */
+static void set_timer(int64_t deadline_ns)
+{
+	struct itimerspec at = {0};
+
+	if (deadline_ns == backend.timer_ns)
+		return;
+	backend.timer_ns = deadline_ns;
+	if (deadline_ns != DEADLINE_NEVER) {
+		at.it_value.tv_sec = deadline_ns / NS_PER_S;
+		at.it_value.tv_nsec = deadline_ns > 0 ? deadline_ns % NS_PER_S : 1;
+	}
+	timerfd_settime(backend.timer_fd, TFD_TIMER_ABSTIME, &at, NULL);
+}
+
+void backend_poll(int64_t deadline_ns, struct netpoll_ready *ready)
+{
+	backend.ready = ready;
+	if (deadline_ns == 0) {
+		event_base_loop(backend.base, EVLOOP_NONBLOCK);
+		return;
+	}
+	set_timer(deadline_ns);
+	event_base_loop(backend.base, EVLOOP_ONCE);
+	if (backend.timer_ns <= clock_now_ns())
+		backend.timer_ns = DEADLINE_NEVER; /* it has fired: the next one is set anew */
+}
+
+void backend_interrupt(void)
+{
+	eventfd_write(backend.interrupt_fd, 1);
+}

@@ -1,0 +1,138 @@
+/*
+ * runq.c - see runq.h.
+ *
+ * Ordering. A put writes the slot, then stores tail with release; a consumer loads tail with acquire,
+ * reads slots, and only then claims them by a release compare-and-swap on head. The owner loads head
+ * with acquire before it reuses a slot, so that a thief's reads have happened. A thief that read slots
+ * which the owner has meanwhile reused fails its compare-and-swap, since head moved on.
+ *
+ * put_next's exchange and the seq_cst store of tail in runq_put are the first step of the submit
+ * pattern in sched.c: what follows them cannot be seen before them.
+ */
+#include "server/runtime/runq.h"
+
+static struct goroutine *slot_load(struct runq *q, uint32_t i)
+{
+	return atomic_load_explicit(&q->ring[i % RUNQ_CAPACITY], memory_order_relaxed);
+}
+
+static void slot_store(struct runq *q, uint32_t i, struct goroutine *g)
+{
+	atomic_store_explicit(&q->ring[i % RUNQ_CAPACITY], g, memory_order_relaxed);
+}
+
+static inline bool put(struct runq *q, struct goroutine *g, memory_order order)
+{
+	uint32_t head = atomic_load_explicit(&q->head, memory_order_acquire);
+	uint32_t tail = atomic_load_explicit(&q->tail, memory_order_relaxed);
+
+	if (tail - head == RUNQ_CAPACITY)
+		return false;
+	slot_store(q, tail, g);
+	atomic_store_explicit(&q->tail, tail + 1, order);
+	return true;
+}
+
+bool runq_put(struct runq *q, struct goroutine *g)
+{
+	return put(q, g, memory_order_seq_cst);
+}
+
+bool runq_put_back(struct runq *q, struct goroutine *g)
+{
+	return put(q, g, memory_order_release);
+}
+
+struct goroutine *runq_put_next(struct runq *q, struct goroutine *g)
+{
+	return atomic_exchange(&q->next, g);
+}
+
+static struct goroutine *take_next(struct runq *q)
+{
+	if (!atomic_load_explicit(&q->next, memory_order_relaxed))
+		return NULL;
+	return atomic_exchange_explicit(&q->next, NULL, memory_order_acquire);
+}
+
+struct goroutine *runq_get(struct runq *q)
+{
+	struct goroutine *g = take_next(q);
+	uint32_t head, tail;
+
+	if (g)
+		return g;
+	head = atomic_load_explicit(&q->head, memory_order_acquire);
+	for (;;) {
+		tail = atomic_load_explicit(&q->tail, memory_order_relaxed);
+		if (head == tail)
+			return NULL;
+		g = slot_load(q, head);
+		if (atomic_compare_exchange_weak_explicit(
+			    &q->head, &head, head + 1, memory_order_release, memory_order_acquire))
+			return g;
+	}
+}
+
+uint32_t runq_shed(struct runq *q, struct go_queue *out)
+{
+	uint32_t head = atomic_load_explicit(&q->head, memory_order_acquire);
+	uint32_t tail = atomic_load_explicit(&q->tail, memory_order_relaxed);
+	uint32_t n = (tail - head) / 2;
+
+	/* Claim first: once thieves could take a goroutine it must not be linked. */
+	if (!atomic_compare_exchange_strong_explicit(
+		    &q->head, &head, head + n, memory_order_release, memory_order_relaxed))
+		return 0;
+	/* The owner alone puts, so the claimed slots keep what they hold. */
+	for (uint32_t i = 0; i < n; i++)
+		go_queue_push(out, slot_load(q, head + i));
+	return n;
+}
+
+/* Copies the older half of victim's ring behind thief's tail, without publishing it there. */
+static uint32_t grab(struct runq *thief, uint32_t at, struct runq *victim)
+{
+	for (;;) {
+		uint32_t head = atomic_load_explicit(&victim->head, memory_order_acquire);
+		uint32_t tail = atomic_load_explicit(&victim->tail, memory_order_acquire);
+		uint32_t n = tail - head;
+
+		n -= n / 2;
+		if (n == 0)
+			return 0;
+		if (n > RUNQ_CAPACITY / 2)
+			continue; /* head and tail were read at different times */
+		for (uint32_t i = 0; i < n; i++)
+			slot_store(thief, at + i, slot_load(victim, head + i));
+		if (atomic_compare_exchange_weak_explicit(&victim->head, &head, head + n,
+			    memory_order_acq_rel, memory_order_relaxed))
+			return n;
+	}
+}
+
+struct goroutine *runq_steal(struct runq *thief, struct runq *victim, bool next_too)
+{
+	uint32_t tail = atomic_load_explicit(&thief->tail, memory_order_relaxed);
+	uint32_t n = grab(thief, tail, victim);
+
+	if (n == 0)
+		return next_too ? take_next(victim) : NULL;
+	n--; /* the youngest of them is ours to run: it is the one not published */
+	if (n > 0)
+		atomic_store_explicit(&thief->tail, tail + n, memory_order_release);
+	return slot_load(thief, tail + n);
+}
+
+uint32_t runq_length(struct runq *q)
+{
+	uint32_t head = atomic_load(&q->head);
+	uint32_t tail = atomic_load(&q->tail);
+
+	return tail - head > RUNQ_CAPACITY ? 0 : tail - head;
+}
+
+bool runq_has_next(struct runq *q)
+{
+	return atomic_load_explicit(&q->next, memory_order_relaxed) != NULL;
+}

@@ -1,0 +1,182 @@
+/*
+ * sanitizer.h - tell AddressSanitizer, ThreadSanitizer and Valgrind about our stacks. Nothing
+ * otherwise. All that the runtime knows of these tools is here.
+ */
+#ifndef CHAND_RUNTIME_SANITIZER_H
+#define CHAND_RUNTIME_SANITIZER_H
+
+#include "config.h" /* CHAND_VALGRIND */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#if defined(__SANITIZE_ADDRESS__)
+#define SANITIZER_ADDRESS 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SANITIZER_ADDRESS 1
+#endif
+#endif
+
+#if defined(__SANITIZE_THREAD__)
+#define SANITIZER_THREAD 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define SANITIZER_THREAD 1
+#endif
+#endif
+
+#ifdef SANITIZER_ADDRESS
+#include <sanitizer/asan_interface.h>
+#include <sanitizer/common_interface_defs.h>
+#include <sanitizer/lsan_interface.h>
+#endif
+#ifdef SANITIZER_THREAD
+#include <sanitizer/tsan_interface.h>
+#endif
+#ifdef CHAND_VALGRIND
+#include <valgrind/valgrind.h>
+#endif
+
+/* Instrumented frames are larger, and the checkers call deeper. */
+#if defined(SANITIZER_ADDRESS) || defined(SANITIZER_THREAD)
+#define SANITIZER_STACK_FACTOR 4
+#else
+#define SANITIZER_STACK_FACTOR 1
+#endif
+
+/* What the tools keep of one stack. */
+struct sanitizer_stack {
+#ifdef SANITIZER_ADDRESS
+	const void *low;
+	size_t bytes;
+	void *fake_stack;
+#endif
+#ifdef SANITIZER_THREAD
+	void *fiber;
+#endif
+#ifdef CHAND_VALGRIND
+	unsigned valgrind_id;
+#endif
+	char nothing[0];
+};
+
+/* A thread's own stack: called on it. */
+static inline void sanitizer_thread_stack(struct sanitizer_stack *s, const void *low, size_t bytes)
+{
+	(void)s;
+	(void)low;
+	(void)bytes;
+#ifdef SANITIZER_ADDRESS
+	s->low = low;
+	s->bytes = bytes;
+#endif
+#ifdef SANITIZER_THREAD
+	s->fiber = __tsan_get_current_fiber();
+#endif
+}
+
+/* A goroutine's stack gets its memory; it may have been used and returned before. */
+static inline void sanitizer_stack_new(struct sanitizer_stack *s, const void *low, size_t bytes)
+{
+	(void)s;
+	(void)low;
+	(void)bytes;
+#ifdef SANITIZER_ADDRESS
+	s->low = low;
+	s->bytes = bytes;
+#endif
+#ifdef CHAND_VALGRIND
+	s->valgrind_id = VALGRIND_STACK_REGISTER(low, (const char *)low + bytes);
+#endif
+}
+
+static inline void sanitizer_stack_gone(struct sanitizer_stack *s)
+{
+	(void)s;
+#ifdef CHAND_VALGRIND
+	VALGRIND_STACK_DEREGISTER(s->valgrind_id);
+#endif
+}
+
+/* A goroutine is about to be born on the stack. */
+static inline void sanitizer_stack_begin(struct sanitizer_stack *s)
+{
+	(void)s;
+#ifdef SANITIZER_THREAD
+	s->fiber = __tsan_create_fiber(0);
+#endif
+}
+
+/* It has ended and its stack was left; what its last frames poisoned is clean again. */
+static inline void sanitizer_stack_end(struct sanitizer_stack *s)
+{
+	(void)s;
+#ifdef SANITIZER_ADDRESS
+	__asan_unpoison_memory_region(s->low, s->bytes);
+#endif
+#ifdef SANITIZER_THREAD
+	__tsan_destroy_fiber(s->fiber);
+#endif
+}
+
+/* Around the switch; `last` says that `from` is not come back to. */
+static inline void sanitizer_before_switch(
+	struct sanitizer_stack *from, struct sanitizer_stack *to, bool last)
+{
+	(void)from;
+	(void)to;
+	(void)last;
+#ifdef SANITIZER_ADDRESS
+	__sanitizer_start_switch_fiber(last ? NULL : &from->fake_stack, to->low, to->bytes);
+#endif
+#ifdef SANITIZER_THREAD
+	__tsan_switch_to_fiber(to->fiber, 0);
+#endif
+}
+
+/* The first thing on a stack that was switched to. */
+static inline void sanitizer_after_switch(struct sanitizer_stack *self)
+{
+	(void)self;
+#ifdef SANITIZER_ADDRESS
+	__sanitizer_finish_switch_fiber(self->fake_stack, NULL, NULL);
+#endif
+}
+
+/* On a new stack there is nothing to restore. */
+static inline void sanitizer_first_switch(void)
+{
+#ifdef SANITIZER_ADDRESS
+	__sanitizer_finish_switch_fiber(NULL, NULL, NULL);
+#endif
+}
+
+/* Stacks may hold the only pointer to what the leak checker would else report. */
+static inline void sanitizer_slab_new(const void *base, size_t bytes)
+{
+	(void)base;
+	(void)bytes;
+#ifdef SANITIZER_ADDRESS
+	__lsan_register_root_region(base, bytes);
+#endif
+}
+
+static inline void sanitizer_slab_gone(const void *base, size_t bytes)
+{
+	(void)base;
+	(void)bytes;
+#ifdef SANITIZER_ADDRESS
+	__lsan_unregister_root_region(base, bytes);
+	__asan_unpoison_memory_region(base, bytes);
+#endif
+}
+
+/* The leak checker reads all of a slab, where a guard that /proc/self/maps does not show kills it. */
+#ifdef SANITIZER_ADDRESS
+#define SANITIZER_WANTS_MAPPED_GUARDS 1
+#else
+#define SANITIZER_WANTS_MAPPED_GUARDS 0
+#endif
+
+#endif

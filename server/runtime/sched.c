@@ -1,0 +1,593 @@
+/*
+ * sched.c - who runs next, and who wakes whom.
+ *
+ * A switch goes straight from one goroutine to the next when the processor's own queue has one; it
+ * goes through g0, the machine's own stack, when more is to be looked at: find_runnable(). What must
+ * happen to the goroutine that was left (put it back into a queue, release the lock that keeps its
+ * waker out, free its stack) is done by whoever comes next, since before that its registers are not
+ * saved yet: after_switch().
+ *
+ * No lost wake-up. Work is submitted and threads go idle without a common lock, so each side does its
+ * step, and then looks whether the other did; both steps and both looks are sequentially consistent.
+ *
+ *	Submitting (put_next, put_tail, put_global; then wake_processor):
+ *	  1. put the goroutine into a queue
+ *	  2. look whether a processor is idle and no machine is spinning; if so, start one that spins
+ *
+ *	Stopping to look (find_runnable):
+ *	  1. give the processor to the idle list, and count oneself out of the spinning
+ *	  2. look into all queues again; if there is something, take a processor and go on
+ *
+ * Whichever first step comes second in the one order of all, its second step sees the other. And who
+ * found work while spinning counts itself out and then wakes the next (become_busy): so while work
+ * remains, either all processors are busy or someone looks.
+ *
+ * The poller. At most one machine waits in the kernel for descriptors and the next timer; it holds no
+ * processor. The others sleep on their note. Who is about to sleep makes sure that the poller will
+ * come back early enough for the first timer (poller_covers):
+ *
+ *	Poller:                                      Going to sleep:
+ *	  1. poll_until = first deadline               1. start timers (their heap's minimum changes)
+ *	  2. look at the first deadline again          2. look at poll_until; interrupt if too late
+ *
+ * Rejected:
+ * - Waking a second machine for every readied goroutine. Waking another CPU takes ten times as long as
+ *   what most goroutines do before they park; so one that is next in line for its own processor wakes
+ *   nobody, and sysmon sends help after at most 10 ms should the processor stay occupied.
+ * - A spinning poller, or idle machines that spin for a while: on few CPUs they take time from the
+ *   very processes whose messages they wait for.
+ * - Unlocking before the switch and letting the waker wait for the switch to finish: the waker would
+ *   spin on another thread's progress.
+ */
+#include "config.h"
+
+#include "server/runtime/sched.h"
+
+#include "server/base/panic.h"
+#include "server/runtime/guard.h"
+#include "server/runtime/netpoll_sched.h"
+#include "server/runtime/timer_sched.h"
+
+/* How many scheduling steps a processor takes from its own queue before it looks elsewhere. */
+enum { TICKS_OWN_QUEUE = 61 };
+
+struct sched sched;
+
+static _Thread_local struct machine *current_machine;
+
+__attribute__((noinline)) struct machine *this_machine(void)
+{
+	__asm__ volatile("" ::: "memory");
+	return current_machine;
+}
+
+void set_this_machine(struct machine *m)
+{
+	current_machine = m;
+}
+
+static void set_state(struct goroutine *g, enum goroutine_state state)
+{
+	atomic_store_explicit(&g->state, state, memory_order_relaxed);
+}
+
+/* ---- Queues ---- */
+
+static void global_put(struct go_queue *q)
+{
+	struct goroutine *g;
+
+	lock_acquire(&sched.lock);
+	while ((g = go_queue_pop(q)))
+		go_queue_push(&sched.global, g);
+	atomic_store(&sched.global_count, (uint32_t)sched.global.count);
+	lock_release(&sched.lock);
+}
+
+void put_global(struct go_queue *q)
+{
+	if (q->count == 0)
+		return;
+	global_put(q);
+	wake_processor();
+}
+
+static void put_global_one(struct goroutine *g)
+{
+	struct go_queue q = {0};
+
+	go_queue_push(&q, g);
+	put_global(&q);
+}
+
+/* To the tail of p's own queue; wakes nobody. */
+static void put_tail(struct processor *p, struct goroutine *g)
+{
+	struct go_queue half = {0};
+
+	while (!runq_put(&p->runq, g)) {
+		if (runq_shed(&p->runq, &half) > 0)
+			global_put(&half);
+	}
+}
+
+void put_next(struct machine *m, struct goroutine *g)
+{
+	struct processor *p = m ? m->p : NULL;
+	struct goroutine *displaced;
+
+	if (!p) {
+		put_global_one(g);
+		return;
+	}
+	displaced = runq_put_next(&p->runq, g);
+	if (!displaced)
+		return; /* it is next here: see "Rejected" */
+	put_tail(p, displaced);
+	wake_processor();
+}
+
+/* One from the global queue to run, and p's share of the others into its ring, which is empty. With
+ * sched.lock. */
+static struct goroutine *global_get(struct processor *p, uint32_t share_max)
+{
+	uint32_t share = (uint32_t)(sched.global.count / (size_t)sched.procs) + 1;
+	struct goroutine *g = go_queue_pop(&sched.global), *next;
+
+	if (share > share_max)
+		share = share_max;
+	while (share-- > 1 && (next = go_queue_pop(&sched.global)))
+		check(runq_put(&p->runq, next));
+	atomic_store(&sched.global_count, (uint32_t)sched.global.count);
+	return g;
+}
+
+static struct goroutine *take_global(struct processor *p, uint32_t share_max)
+{
+	struct goroutine *g;
+
+	if (atomic_load(&sched.global_count) == 0)
+		return NULL;
+	lock_acquire(&sched.lock);
+	g = global_get(p, share_max);
+	lock_release(&sched.lock);
+	return g;
+}
+
+/* ---- Idle processors ---- */
+
+/* Its goroutine has run for long: sysmon says that what is next there may go elsewhere. */
+static bool is_stuck(const struct processor *p)
+{
+	return atomic_load_explicit(&p->stuck, memory_order_relaxed);
+}
+
+struct processor *idle_processor_get(void)
+{
+	struct processor *p = sched.idle_processors;
+
+	if (!p)
+		return NULL;
+	sched.idle_processors = p->idle_link;
+	atomic_fetch_sub(&sched.idle_processor_count, 1);
+	sysmon_notice();
+	return p;
+}
+
+void idle_processor_put(struct processor *p)
+{
+	p->idle_link = sched.idle_processors;
+	sched.idle_processors = p;
+	atomic_fetch_add(&sched.idle_processor_count, 1);
+}
+
+struct processor *take_idle_processor(void)
+{
+	struct processor *p;
+
+	lock_acquire(&sched.lock);
+	p = idle_processor_get();
+	lock_release(&sched.lock);
+	return p;
+}
+
+static void give_idle_processor(struct processor *p)
+{
+	lock_acquire(&sched.lock);
+	idle_processor_put(p);
+	lock_release(&sched.lock);
+}
+
+void wake_processor(void)
+{
+	struct processor *p;
+	uint32_t none = 0;
+
+	if (atomic_load(&sched.idle_processor_count) == 0 || atomic_load(&sched.spinning) != 0)
+		return;
+	if (!atomic_compare_exchange_strong(&sched.spinning, &none, 1))
+		return;
+	p = take_idle_processor();
+	if (p && start_machine(p, true))
+		return;
+	/* None idle any more, or no thread to be had: the queue waits for who is running. */
+	if (p)
+		give_idle_processor(p);
+	atomic_fetch_sub(&sched.spinning, 1);
+}
+
+static void start_spinning(struct machine *m)
+{
+	m->spinning = true;
+	atomic_fetch_add(&sched.spinning, 1);
+}
+
+static void stop_spinning(struct machine *m)
+{
+	if (!m->spinning)
+		return;
+	m->spinning = false;
+	atomic_fetch_sub(&sched.spinning, 1);
+}
+
+/* Is there anything that an idle processor could run? What is next on another is not counted, unless
+ * that processor is stuck. */
+static bool work_anywhere(void)
+{
+	if (atomic_load(&sched.global_count) > 0)
+		return true;
+	for (int i = 0; i < sched.procs; i++) {
+		struct processor *p = &sched.processors[i];
+
+		if (runq_length(&p->runq) > 0 || (is_stuck(p) && runq_has_next(&p->runq)))
+			return true;
+	}
+	return false;
+}
+
+/* m has found something to run: if it was the one that looks, someone else has to look now. */
+static void become_busy(struct machine *m)
+{
+	if (!m->spinning)
+		return;
+	stop_spinning(m);
+	if (work_anywhere())
+		wake_processor();
+}
+
+void hand_off_processor(struct processor *p)
+{
+	bool wanted = runq_length(&p->runq) > 0 || runq_has_next(&p->runq) ||
+		atomic_load(&sched.global_count) > 0 || netpoll_needs_poller();
+
+	if (wanted && start_machine(p, false))
+		return;
+	give_idle_processor(p);
+	/* Work that came between the look and the gift found no idle processor to wake. */
+	if (!wanted && (work_anywhere() || netpoll_needs_poller()))
+		wake_processor();
+}
+
+/* ---- Finding work ---- */
+
+/* Steals from someone's queue, beginning with anyone. */
+static struct goroutine *steal(struct machine *m)
+{
+	uint32_t procs = (uint32_t)sched.procs, start = random_below(&m->p->random, procs);
+
+	for (uint32_t i = 0; i < procs; i++) {
+		struct processor *victim = &sched.processors[(start + i) % procs];
+		struct goroutine *g;
+
+		if (victim == m->p)
+			continue;
+		g = runq_steal(&m->p->runq, &victim->runq, is_stuck(victim));
+		if (g)
+			return g;
+	}
+	return NULL;
+}
+
+/* Steals, unless enough machines try already. */
+static struct goroutine *try_steal(struct machine *m)
+{
+	uint32_t busy = (uint32_t)sched.procs - atomic_load(&sched.idle_processor_count);
+
+	if (busy <= 1 && !m->spinning)
+		return NULL; /* only this one */
+	if (!m->spinning) {
+		if (2 * atomic_load(&sched.spinning) >= busy)
+			return NULL;
+		start_spinning(m);
+	}
+	return steal(m);
+}
+
+/* Everything that the poller brought, to the tail of m's queue: those that wait behind another are for
+ * whoever is idle. */
+static void put_ready(struct machine *m, struct netpoll_ready *ready)
+{
+	struct goroutine *g;
+
+	netpoll_start_armed(ready);
+	while ((g = go_queue_pop(&ready->goroutines)))
+		put_tail(m->p, g);
+	if (runq_length(&m->p->runq) > 1)
+		wake_processor();
+}
+
+/* Fires timers that are due, and takes in what sockets have become ready, without waiting. */
+static void look_around(struct machine *m)
+{
+	struct netpoll_ready ready = {0};
+
+	timers_run();
+	netpoll_try(&ready);
+	put_ready(m, &ready);
+	goroutine_trim_processor(m->p);
+}
+
+static uint32_t count_tick(struct processor *p)
+{
+	uint32_t tick = atomic_load_explicit(&p->tick, memory_order_relaxed) + 1;
+
+	atomic_store_explicit(&p->tick, tick, memory_order_relaxed);
+	return tick;
+}
+
+/* What runs next on m, without giving up its processor; NULL when there is nothing. */
+static struct goroutine *find_work(struct machine *m)
+{
+	struct processor *p = m->p;
+	struct goroutine *g;
+
+	if (count_tick(p) % TICKS_OWN_QUEUE == 0) {
+		look_around(m);
+		g = take_global(p, 1);
+		if (g)
+			return g;
+	}
+	g = runq_get(&p->runq);
+	if (g)
+		return g;
+	g = take_global(p, RUNQ_CAPACITY / 2);
+	if (g)
+		return g;
+	look_around(m);
+	g = runq_get(&p->runq);
+	if (g)
+		return g;
+	return try_steal(m);
+}
+
+/* m has nothing to do: gives its processor up. False when there is something after all. */
+static bool release_processor(struct machine *m)
+{
+	struct processor *p = m->p;
+
+	lock_acquire(&sched.lock);
+	if (sched.global.count > 0) {
+		lock_release(&sched.lock);
+		return false;
+	}
+	m->p = NULL;
+	idle_processor_put(p);
+	lock_release(&sched.lock);
+	return true;
+}
+
+/* The second look of "stopping to look": true if m has a processor again. */
+static bool look_again(struct machine *m)
+{
+	bool was_spinning = m->spinning;
+
+	stop_spinning(m);
+	if (!work_anywhere())
+		return false;
+	m->p = take_idle_processor();
+	if (!m->p)
+		return false;
+	if (was_spinning)
+		start_spinning(m);
+	return true;
+}
+
+/* Waits in the kernel for sockets and timers; true when m has a processor afterwards. */
+static bool poll_for_work(struct machine *m)
+{
+	struct netpoll_ready ready = {0};
+
+	if (!netpoll_wait_for_work(&ready))
+		return false;
+	m->p = take_idle_processor();
+	if (m->p) {
+		put_ready(m, &ready);
+		return true;
+	}
+	netpoll_start_armed(&ready);
+	put_global(&ready.goroutines);
+	return false;
+}
+
+/* The next goroutine for m, waiting as long as it takes; NULL when the run stops. */
+static struct goroutine *find_runnable(struct machine *m)
+{
+	for (;;) {
+		if (atomic_load(&sched.stopping))
+			return NULL;
+		if (m->p) {
+			struct goroutine *g = find_work(m);
+
+			if (g) {
+				become_busy(m);
+				return g;
+			}
+			if (!release_processor(m) || look_again(m))
+				continue;
+		}
+		if (!poll_for_work(m))
+			stop_machine(m);
+	}
+}
+
+/* ---- Switching ---- */
+
+static void yield_left(struct machine *m, struct goroutine *g)
+{
+	set_state(g, G_RUNNABLE);
+	if (!runq_put_back(&m->p->runq, g))
+		put_tail(m->p, g);
+}
+
+static void park_left(struct machine *m, struct goroutine *g)
+{
+	bool (*unlock)(struct goroutine *, void *) = m->unlock;
+
+	set_state(g, G_WAITING);
+	if (!unlock || unlock(g, m->unlock_arg))
+		return;
+	set_state(g, G_RUNNABLE);
+	put_next(m, g);
+}
+
+void after_switch(void)
+{
+	struct machine *m = this_machine();
+	struct goroutine *g = m->left;
+	enum after after = m->after;
+
+	m->after = AFTER_NOTHING;
+	switch (after) {
+	case AFTER_NOTHING:
+		break;
+	case AFTER_PARK:
+		park_left(m, g);
+		break;
+	case AFTER_YIELD:
+		yield_left(m, g);
+		break;
+	case AFTER_QUEUE:
+		set_state(g, G_RUNNABLE);
+		put_global_one(g);
+		break;
+	case AFTER_EXIT:
+		goroutine_free(m, g);
+		break;
+	}
+	debug_check(lock_held_count() == 0);
+}
+
+/* The next goroutine of m's own queue, if nothing else is due to be looked at. */
+static struct goroutine *next_own(struct machine *m)
+{
+	struct processor *p = m->p;
+
+	if (!p || atomic_load_explicit(&sched.stopping, memory_order_relaxed))
+		return NULL;
+	if ((atomic_load_explicit(&p->tick, memory_order_relaxed) + 1) % TICKS_OWN_QUEUE == 0)
+		return NULL; /* find_work counts */
+	count_tick(p);
+	return runq_get(&p->runq);
+}
+
+static struct context *begin_running(struct machine *m, struct goroutine *g)
+{
+	m->curg = g;
+	set_state(g, G_RUNNING);
+	guard_before_run(g);
+	return &g->context;
+}
+
+void switch_away(struct machine *m, enum after after)
+{
+	struct goroutine *g = m->curg, *next;
+	struct context *to = &m->g0;
+
+	m->after = after;
+	m->left = g;
+	m->curg = NULL;
+	next = next_own(m);
+	if (next)
+		to = begin_running(m, next);
+	context_switch(&g->context, to, after == AFTER_EXIT);
+	after_switch();
+}
+
+void machine_loop(struct machine *m)
+{
+	struct goroutine *g;
+
+	while ((g = find_runnable(m))) {
+		context_switch(&m->g0, begin_running(m, g), false);
+		after_switch();
+	}
+	/* What it holds stays as it is: the run is over. */
+	stop_spinning(m);
+}
+
+/* ---- Yielding, parking, waking ---- */
+
+struct goroutine *go_self(void)
+{
+	struct machine *m = this_machine();
+
+	return m ? m->curg : NULL;
+}
+
+void go_yield(void)
+{
+	switch_away(this_machine(), AFTER_YIELD);
+}
+
+void go_park(bool (*unlock)(struct goroutine *g, void *arg), void *arg, enum wait_reason reason)
+{
+	struct machine *m = this_machine();
+	struct goroutine *g = m->curg;
+
+	__atomic_store_n(&g->wait_reason, (uint8_t)reason, __ATOMIC_RELAXED);
+	__atomic_store_n(&g->since_ns,
+		atomic_load_explicit(&sched.now_ns, memory_order_relaxed), __ATOMIC_RELAXED);
+	m->unlock = unlock;
+	m->unlock_arg = arg;
+	switch_away(m, AFTER_PARK);
+}
+
+static bool unlock_lock(struct goroutine *g, void *arg)
+{
+	(void)g;
+	lock_release(arg);
+	return true;
+}
+
+void go_park_unlock(struct lock *lock, enum wait_reason reason)
+{
+	go_park(unlock_lock, lock, reason);
+}
+
+static void make_runnable(struct goroutine *g)
+{
+	debug_check(atomic_load(&g->state) == G_WAITING);
+	set_state(g, G_RUNNABLE);
+}
+
+void go_ready(struct goroutine *g)
+{
+	make_runnable(g);
+	put_next(this_machine(), g);
+}
+
+void go_ready_all(struct go_queue *q)
+{
+	struct machine *m = this_machine();
+	struct goroutine *g;
+
+	for (g = q->head; g; g = g->link)
+		make_runnable(g);
+	if (!m || !m->p || q->count > RUNQ_CAPACITY / 2) {
+		put_global(q);
+		return;
+	}
+	while ((g = go_queue_pop(q)))
+		put_tail(m->p, g);
+	wake_processor();
+}

@@ -1,0 +1,198 @@
+/*
+ * sched.h - the scheduler's own structures; for the files of this folder alone. The essay on how it
+ * works stands at the top of sched.c.
+ *
+ *	struct goroutine  g  what runs: a stack and its registers (goroutine.h)
+ *	struct machine    m  an OS thread that runs goroutines, with a stack of its own, g0
+ *	struct processor  p  the right to run goroutines, and what goes with it: a queue, free stacks,
+ *	                     random bits. Not a CPU, though there are usually as many.
+ *
+ * A machine needs a processor to run goroutines; one that blocks in the kernel gives it up.
+ */
+#ifndef CHAND_RUNTIME_SCHED_H
+#define CHAND_RUNTIME_SCHED_H
+
+#include "server/base/lock.h"
+#include "server/base/random.h"
+#include "server/runtime/goroutine.h"
+#include "server/runtime/note.h"
+#include "server/runtime/runq.h"
+#include "server/runtime/runtime.h"
+
+#include <pthread.h>
+#include <signal.h>
+
+/* Threads of all kinds: processors, and as many more that may block in the kernel at once. When all
+ * are out, blocking_enter keeps its processor, so goroutines wait instead of threads growing. */
+enum { MACHINES_MAX = GO_PROCS_MAX + 256 };
+
+/* Free goroutines that a processor keeps for itself; half of them move at once. */
+enum { FREE_MAX = 64 };
+
+struct processor {
+	struct runq runq;
+
+	/* All else belongs to the machine that holds the processor, or, while it is idle, to
+	 * sched.lock. */
+	uint32_t index;
+	_Atomic uint32_t tick;      /* scheduling steps; every 61st looks beyond the queue */
+	_Atomic bool stuck;         /* sysmon: no step for 10 ms, though something is next */
+	struct go_queue free;       /* dead goroutines; last in, first out */
+	struct random random;
+	uint64_t id_next, id_end;   /* goroutine ids taken from sched.id_next in advance */
+	uint32_t trim_epoch;        /* of the last trim of `free`, see goroutine_trim */
+	struct processor *idle_link;
+	_Atomic int64_t alive;      /* goroutines born here minus those that died here */
+};
+
+/* What the next stack does for the one just left, once it is left: see after_switch(). */
+enum after {
+	AFTER_NOTHING,
+	AFTER_PARK,  /* G_WAITING, then unlock(g, arg) */
+	AFTER_YIELD, /* to the tail of the queue */
+	AFTER_QUEUE, /* to the global queue: it has no processor */
+	AFTER_EXIT,  /* dead: free its stack */
+};
+
+struct machine {
+	struct context g0;
+	struct goroutine *curg; /* NULL on g0 */
+	struct processor *p;    /* NULL while idle or blocked in the kernel */
+
+	enum after after;
+	struct goroutine *left; /* by the switch that `after` belongs to */
+	bool (*unlock)(struct goroutine *g, void *arg);
+	void *unlock_arg;
+
+	bool spinning;               /* looks for work to steal; counted in sched.spinning */
+	struct processor *next_p;    /* handed over by who wakes it */
+	struct note note;            /* sleeps here in stop_machine */
+	struct machine *idle_link;   /* on sched.idle_machines */
+	struct machine *all_link;    /* on sched.machines */
+	pthread_t thread;
+	uint32_t index;
+	void *signal_stack;
+	stack_t old_signal_stack; /* what it replaced */
+};
+
+struct sched {
+	struct lock lock; /* LOCK_RANK_SCHED */
+
+	/* Under lock; the counts may be read without. */
+	struct go_queue global;
+	_Atomic uint32_t global_count;
+	struct processor *idle_processors;
+	_Atomic uint32_t idle_processor_count;
+	struct machine *idle_machines;
+	uint32_t idle_machine_count;
+	struct machine *machines; /* all but sysmon's; grows during a run only */
+	uint32_t machine_count;
+	uint32_t ended_count;     /* machines whose thread has left its loop */
+	struct note all_ended;
+	bool sysmon_asleep;
+
+	_Atomic uint32_t spinning; /* machines that look for work */
+	_Atomic bool stopping;     /* the main goroutine has returned */
+	_Atomic uint64_t id_next;
+	_Atomic int64_t now_ns;    /* coarse: 10 ms old at most while anything runs */
+	_Atomic int64_t alive;     /* as processor.alive, of threads without one */
+	_Atomic uint32_t trim_epoch;
+
+	/* The poller: one machine at a time, or sysmon. */
+	_Atomic bool polling;
+	_Atomic int64_t poll_until_ns; /* when the poller comes back by itself; meaningful while
+					* polling; INT64_MIN while it is not decided yet */
+	_Atomic int64_t polled_ns;     /* end of the last poll */
+
+	struct processor *processors; /* [procs] */
+	int procs;
+	bool shuffled;          /* a seed was given: choose at random where order is free */
+	struct machine sysmon;  /* runs without a processor */
+	struct note sysmon_note;
+	int result;             /* of the main function */
+	int (*main_fn)(void *);
+	void *main_arg;
+};
+
+extern struct sched sched;
+
+/* The machine of the calling thread, NULL on others'. Out of line on purpose: a goroutine may resume
+ * on another thread, and a compiler that sees the thread-local would keep its address. */
+struct machine *this_machine(void);
+void set_this_machine(struct machine *m);
+
+/* ---- sched.c ---- */
+
+/* Leaves the running goroutine for the next one, or g0; `after` is done to it once it is left.
+ * Returns when it runs again, maybe on another machine. Not for AFTER_EXIT, which never returns. */
+void switch_away(struct machine *m, enum after after);
+
+/* Does what the left stack asked for: first thing after every switch. */
+void after_switch(void);
+
+/* Puts g where it will run: on the caller's processor, or the global queue; and sees to it that some
+ * machine comes for it. */
+void put_next(struct machine *m, struct goroutine *g);
+void put_global(struct go_queue *q);
+
+/* Wakes a machine to look for work, if a processor is idle and nobody looks yet. */
+void wake_processor(void);
+
+/* Runs a machine: its thread's loop, until the run stops. */
+void machine_loop(struct machine *m);
+
+/* Gives up m's processor before its thread blocks: to another machine if there is anything to do. */
+void hand_off_processor(struct processor *p);
+
+/* With sched.lock: an idle processor, off the list, or NULL; and back. */
+struct processor *idle_processor_get(void);
+void idle_processor_put(struct processor *p);
+
+/* The same, locking. */
+struct processor *take_idle_processor(void);
+
+/* ---- machine.c ---- */
+
+/* Lets an idle machine, or a new thread, run with p; `spinning` is inherited (and counted already).
+ * False, and p untouched, where there is no thread to be had. */
+bool start_machine(struct processor *p, bool spinning);
+
+/* Sleeps until start_machine gives m a processor, or the run stops (m->p is NULL then). */
+void stop_machine(struct machine *m);
+
+/* Makes the calling thread a machine, and undoes that. */
+int machine_init(struct machine *m);
+void machine_fini(struct machine *m);
+
+/* Ends a run: every machine is woken and leaves its loop. */
+void stop_all_machines(void);
+/* Waits for that; false when some has not after 100 ms. Frees the machines when true. */
+bool join_all_machines(void);
+
+/* ---- goroutine.c ---- */
+void goroutine_free(struct machine *m, struct goroutine *g);
+/* Gives back deep pages of free goroutines, and stacks that nobody needed for a while. */
+void goroutine_trim(void);
+void goroutine_trim_processor(struct processor *p);
+void goroutine_reset(void);
+/* go_spawn without the queue: the goroutine is runnable, and the caller's to put somewhere. */
+int goroutine_new(struct machine *m, const struct go_site *site,
+	void (*call)(void *code, void *args), void *code, const void *args, size_t args_bytes,
+	struct goroutine **ret_g);
+
+/* ---- sysmon.c ---- */
+int sysmon_start(void);
+void sysmon_stop(void);
+/* With sched.lock: a processor leaves the idle list. */
+void sysmon_notice(void);
+
+/* ---- fault.c, dump.c ---- */
+int fault_init(bool dump_on_sigquit);
+void fault_fini(void);
+int fault_thread_init(struct machine *m);
+void fault_thread_fini(struct machine *m);
+noreturn void deadlock(void);
+/* go_fatal without stdio: from signal handlers too. */
+noreturn void fatal(const char *message);
+
+#endif

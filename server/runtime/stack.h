@@ -1,0 +1,53 @@
+/*
+ * stack.h - stacks of goroutines, and the walk over all of them.
+ *
+ * Address space is reserved in slabs of SLAB_BYTES; a slab is cut into stacks of equal size. From its
+ * low end a stack is: one guard page, the part that grows down on demand, and in its highest page the
+ * struct goroutine:
+ *
+ *	low                                                                    high
+ *	| guard | . . . never touched . . . | frames -> | struct goroutine | colour |
+ *	                                    |<------- first page: resident -------->|
+ *
+ * The colour is a few cache lines left free, different from stack to stack: were all goroutines at
+ * one offset of their page, they would compete for the same few sets of the caches.
+ *
+ * A stack is cold (no memory; never used, or given back) or belongs to a goroutine, dead or alive.
+ */
+#ifndef CHAND_RUNTIME_STACK_H
+#define CHAND_RUNTIME_STACK_H
+
+#include "server/runtime/goroutine.h"
+#include "server/runtime/runtime.h"
+
+/* Prepares for a run; the options' defaults are filled in. -ENOMEM. */
+int stack_init(const struct go_options *options);
+
+/* Unmaps everything; no goroutine exists any more. */
+void stack_fini(void);
+
+/* Takes a cold stack: guarded, its struct goroutine zero but for `slot`. -ENOMEM, -EAGAIN (all
+ * `goroutines_max` are out). From any thread. */
+int stack_alloc(struct goroutine **ret_g);
+
+/* Gives all memory of a dead goroutine's stack back, its struct included. */
+void stack_free(struct goroutine *g);
+
+/* Gives back what a dead goroutine's stack holds below its first page. */
+void stack_trim(struct goroutine *g);
+
+/* Where g's usable stack begins, and whether `address` lies in the guard below it. */
+void *stack_low(const struct goroutine *g);
+bool stack_guards(const struct goroutine *g, const void *address);
+
+/* Makes the guard page of g fault, or not, by its own mapping: for guard.c. 0 or -errno. */
+int stack_protect(struct goroutine *g, bool guarded);
+
+/* The next goroutine that has memory, from *cursor on (0 at first); NULL at the end. Takes no lock:
+ * one that is freed meanwhile reads as G_IDLE. Callable from signal handlers. */
+struct goroutine *stack_walk(uint32_t *cursor);
+
+/* Bytes from the guard to the highest frame. */
+size_t stack_usable_bytes(void);
+
+#endif

@@ -1,0 +1,125 @@
+/*
+ * sysmon.c - a thread without a processor that sees to what busy processors neglect.
+ *
+ * Every 10 ms while anything runs: the coarse clock; sockets and timers that nobody looked at since;
+ * processors whose goroutine has not come to a scheduling point, while others wait for it; memory of
+ * stacks. When all has been idle for some ticks it sleeps until a processor is taken. The hysteresis
+ * is there so that a daemon which wakes for every message does not wake this thread too.
+ */
+#include "config.h"
+
+#include "server/base/clock.h"
+#include "server/runtime/netpoll_sched.h"
+#include "server/runtime/sched.h"
+#include "server/runtime/timer_sched.h"
+
+#include <errno.h>
+
+#define TICK_NS (10 * NS_PER_MS)
+
+enum {
+	IDLE_TICKS_MAX = 10, /* then it sleeps */
+	TRIM_TICKS = 100,    /* free stacks are looked at once a second */
+};
+
+static bool all_idle(void)
+{
+	return atomic_load(&sched.idle_processor_count) == (uint32_t)sched.procs;
+}
+
+/* A processor that has made no step since the last tick is stuck. */
+static void look_at_processors(uint32_t last_ticks[])
+{
+	bool help = false;
+
+	for (int i = 0; i < sched.procs; i++) {
+		struct processor *p = &sched.processors[i];
+		uint32_t tick = atomic_load_explicit(&p->tick, memory_order_relaxed);
+		bool stuck = tick == last_ticks[i] && runq_has_next(&p->runq);
+
+		last_ticks[i] = tick;
+		atomic_store_explicit(&p->stuck, stuck, memory_order_relaxed);
+		help = help || stuck || runq_length(&p->runq) > 0;
+	}
+	if (help || atomic_load(&sched.global_count) > 0)
+		wake_processor();
+}
+
+static void look_at_sockets(int64_t now_ns)
+{
+	struct netpoll_ready ready = {0};
+
+	if (now_ns - atomic_load(&sched.polled_ns) < TICK_NS)
+		return;
+	netpoll_try(&ready);
+	netpoll_start_armed(&ready);
+	put_global(&ready.goroutines);
+}
+
+/* Sleeps until a processor is taken; false when the run stops. */
+static void sleep_while_idle(void)
+{
+	bool sleep;
+
+	lock_acquire(&sched.lock);
+	sleep = all_idle() && !atomic_load(&sched.stopping);
+	if (sleep) {
+		note_clear(&sched.sysmon_note);
+		sched.sysmon_asleep = true;
+	}
+	lock_release(&sched.lock);
+	if (sleep)
+		note_sleep(&sched.sysmon_note);
+	note_clear(&sched.sysmon_note);
+}
+
+void sysmon_notice(void)
+{
+	if (!sched.sysmon_asleep)
+		return;
+	sched.sysmon_asleep = false;
+	note_wake(&sched.sysmon_note);
+}
+
+static void *sysmon_main(void *arg)
+{
+	uint32_t last_ticks[GO_PROCS_MAX] = {0}, idle_ticks = 0, ticks = 0;
+
+	(void)arg;
+	set_this_machine(&sched.sysmon);
+	while (!atomic_load(&sched.stopping)) {
+		int64_t now_ns;
+
+		note_sleep_for(&sched.sysmon_note, TICK_NS);
+		now_ns = clock_now_ns();
+		atomic_store_explicit(&sched.now_ns, now_ns, memory_order_relaxed);
+		timers_run();
+		look_at_sockets(now_ns);
+		look_at_processors(last_ticks);
+		if (++ticks % TRIM_TICKS == 0)
+			goroutine_trim();
+		idle_ticks = all_idle() ? idle_ticks + 1 : 0;
+		if (idle_ticks == IDLE_TICKS_MAX) {
+			goroutine_trim();
+			sleep_while_idle();
+			idle_ticks = 0;
+		}
+	}
+	set_this_machine(NULL);
+	return NULL;
+}
+
+int sysmon_start(void)
+{
+	return -pthread_create(&sched.sysmon.thread, NULL, sysmon_main, NULL);
+}
+
+void sysmon_stop(void)
+{
+	lock_acquire(&sched.lock);
+	atomic_store(&sched.stopping, true);
+	sched.sysmon_asleep = false;
+	lock_release(&sched.lock);
+	note_wake(&sched.sysmon_note);
+	pthread_join(sched.sysmon.thread, NULL);
+}
