@@ -33,7 +33,6 @@ struct select {
 	struct goroutine *g;
 	struct select_race race;
 	struct sudog timeout; /* what wins the race when no case does */
-	int timeout_rc;       /* and what is returned then */
 	int64_t deadline_ns;
 	struct timer timer;
 };
@@ -204,21 +203,18 @@ static void on_deadline(void *arg)
 }
 
 /* Runs once the goroutine is off its stack. The timer first: the goroutine, if it wakes at once,
- * still has to take every lock. If there is no memory for a timer the wait is over here. */
+ * still has to take every lock. */
 static bool commit(struct goroutine *g, void *arg)
 {
 	struct select *s = arg;
 	struct select_case *cases = s->cases;
 	int n_locks = s->n_locks;
-	bool waits = true;
 
 	(void)g;
-	if (s->deadline_ns != DEADLINE_NEVER && timer_start(&s->timer, s->deadline_ns)) {
-		s->timeout_rc = -ENOMEM;
-		waits = !select_race_win(&s->race, &s->timeout);
-	}
+	if (s->deadline_ns != DEADLINE_NEVER)
+		timer_start(&s->timer, s->deadline_ns);
 	unlock_all(cases, n_locks);
-	return waits;
+	return true;
 }
 
 /* Parks, with every lock held on entry and none on return; returns the sudog that won. */
@@ -238,7 +234,7 @@ static int outcome(const struct select *s, const struct sudog *winner)
 	struct select_case *sc;
 
 	if (winner == &s->timeout)
-		return s->timeout_rc;
+		return -ETIMEDOUT;
 	sc = (struct select_case *)((char *)winner - offsetof(struct select_case, waiter));
 	sc->ok = winner->ok;
 	if (sc->op == SELECT_SEND && !sc->ok)
@@ -253,7 +249,6 @@ static int select_wait(struct select_case *cases, int n, int n_locks, int64_t de
 		.cases = cases,
 		.n_locks = n_locks,
 		.g = go_self(),
-		.timeout_rc = -ETIMEDOUT,
 		.deadline_ns = deadline_ns,
 	};
 	const struct sudog *winner = park(&s, n);

@@ -51,7 +51,7 @@ struct select_case {
  * instant during the call at which none could. Any other deadline_ns (see clock.h)
  * returns -ETIMEDOUT once it is reached, nothing having been done. A deadline that has passed
  * still takes what is ready. A closed channel is always ready: its receive with ok = false, its
- * send with a panic. n may be 0. -ENOMEM: there was no memory for the deadline's timer.
+ * send with a panic. n may be 0.
  */
 int hchan_select(struct select_case *cases, int n, int64_t deadline_ns);
 

@@ -29,7 +29,3 @@ server_runtime_libruntime_a_SOURCES += server/runtime/context_aarch64.S
 endif
 server_runtime_libruntime_a_CFLAGS = $(AM_CFLAGS) $(LIBEVENT_CFLAGS)
 EXTRA_DIST += server/runtime/context_x86_64.S server/runtime/context_aarch64.S
-
-# What a program that uses the runtime links, in this order.
-RUNTIME_LIBS = server/runtime/libruntime.a server/base/libbase.a
-RUNTIME_LDADD = $(RUNTIME_LIBS) $(LIBEVENT_LIBS) -lpthread
