@@ -95,14 +95,13 @@ void connection_unref(struct connection *c)
 	free(c);
 }
 
-/* Starts the read timer, for as long as the reader rests. Without memory for it: ends c. */
+/* Starts the read timer, for as long as the reader rests. */
 static void be_patient(struct connection *c, int64_t span_ns)
 {
 	if (c->patient)
 		return;
 	c->patient = true;
-	if (timer_start(&c->read_timer, clock_deadline_ns(span_ns)) < 0)
-		connection_cut(c);
+	timer_start(&c->read_timer, clock_deadline_ns(span_ns));
 }
 
 static void stop_patience(struct connection *c)
@@ -247,8 +246,7 @@ void connection_close(struct connection *c, int status, const char *text)
 	start = claim_writer(c);
 	lock_release(&c->lock);
 
-	if (timer_start(&c->close_timer, clock_deadline_ns(CONNECTION_LINGER_NS)) < 0)
-		stream_shutdown(c->stream, SHUT_RD);
+	timer_start(&c->close_timer, clock_deadline_ns(CONNECTION_LINGER_NS));
 	if (start)
 		start_writer(c);
 }
