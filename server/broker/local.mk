@@ -1,5 +1,29 @@
 # server/broker: the rules of named channels (libengine.a: pure, knows no goroutine), and around them
 # sessions, connections and the broker's goroutine (libbroker.a).
+noinst_LIBRARIES += server/broker/libengine.a
+server_broker_libengine_a_SOURCES = \
+	server/broker/answer.c server/broker/answer.h \
+	server/broker/broken.h \
+	server/broker/channel.c server/broker/channel.h \
+	server/broker/check.c \
+	server/broker/delivery.c server/broker/delivery.h \
+	server/broker/engine.c server/broker/engine.h \
+	server/broker/heap.c server/broker/heap.h \
+	server/broker/names.c server/broker/names.h \
+	server/broker/op_cancel.c \
+	server/broker/op_channel.c \
+	server/broker/op_inspect.c \
+	server/broker/op_recv.c \
+	server/broker/op_select.c \
+	server/broker/op_send.c \
+	server/broker/op_settle.c \
+	server/broker/op_value.c \
+	server/broker/operation.c server/broker/operation.h \
+	server/broker/party.c server/broker/party.h \
+	server/broker/seqmap.c server/broker/seqmap.h \
+	server/broker/state.h \
+	server/broker/value.c server/broker/value.h
+
 noinst_LIBRARIES += server/broker/libbroker.a
 server_broker_libbroker_a_SOURCES = \
 	server/broker/batch.c server/broker/batch.h \

@@ -1,0 +1,28 @@
+/*
+ * broken.h - rules broken on purpose, one a build, to prove that the stress test's checker sees it.
+ *
+ * configure --enable-broken-rule=RULE chooses. Without it every BROKEN(...) is a constant false.
+ */
+#ifndef BROKER_BROKEN_H
+#define BROKER_BROKEN_H
+
+#include "config.h"
+
+enum broken_rule {
+	BROKEN_none,
+	BROKEN_lose_on_return,    /* a value that was given back is dropped */
+	BROKEN_deliver_twice,     /* a value that was taken comes again, now and then */
+	BROKEN_lifo,              /* the youngest value leaves a buffer first */
+	BROKEN_send_before_taken, /* an unbuffered send ends when its value is delivered */
+	BROKEN_over_capacity,     /* a buffer holds one value more than its capacity */
+	BROKEN_value_after_close, /* a closed channel accepts values */
+	BROKEN_select_two_cases,  /* a select that receives also sends */
+};
+
+#ifndef BROKEN_RULE
+#define BROKEN_RULE BROKEN_none
+#endif
+
+#define BROKEN(rule) (BROKEN_RULE == BROKEN_##rule)
+
+#endif

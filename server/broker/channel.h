@@ -1,0 +1,111 @@
+/*
+ * channel.h - a channel: its values, its queues, and the one function that keeps its rules.
+ */
+#ifndef BROKER_CHANNEL_H
+#define BROKER_CHANNEL_H
+
+#include "server/base/list.h"
+#include "server/broker/names.h"
+#include "server/broker/operation.h"
+
+struct closing; /* who closed it, when, why */
+
+struct channel {
+	struct name_node named; /* in engine->names unless it is unnamed or removed */
+	uint64_t id;
+	int64_t capacity;
+	uint32_t refs; /* engine->channels, ends, waiters, deliveries, engine->dirty */
+	uint32_t type; /* enum chan_type */
+	bool temporary;  /* goes when ends and carried are 0; also of every unnamed channel */
+	bool removed;    /* by REMOVE or because nobody held it; then it is empty */
+	bool touched;    /* on engine->dirty */
+	bool shared;     /* was once held by two, see channel_bereaved */
+	bool loss;       /* an end or a carried reference went since the last pump */
+
+	/* Who holds it: sessions' ends, and chan values that wait or are out. */
+	uint32_t ends, carried;
+	uint32_t held[2]; /* of both together, those that can send and those that can receive */
+
+	/* Values that were never out: a ring of them, in order of acceptance. */
+	struct value **ring;
+	uint32_t ring_size, ring_first, ring_count;
+	/* Values that were out and came back: all older than those in the ring. By order. */
+	struct heap_node *returned; /* struct delivery */
+	uint32_t returned_count;
+	uint32_t in_flight; /* deliveries out, of an unbuffered channel too */
+
+	struct waitq senders, receivers;
+	struct list aside; /* senders whose value is out; streams without credit */
+	struct channel *next_dirty;
+	struct closing *closing; /* NULL: open */
+
+	uint64_t accepted, taken, redelivered; /* accepted is also the order of the next value */
+	uint64_t bytes_buffered;
+	int64_t made_unix_ns;
+	char name[]; /* "" where unnamed */
+};
+
+struct closing {
+	int64_t unix_ns;
+	const char *reason; /* behind by, in one piece of memory */
+	char by[];
+};
+
+/* Unnamed with "". In no table yet; one reference. NULL: out of memory. */
+struct channel *channel_new(const char *name, uint32_t type, int64_t capacity, bool temporary);
+struct channel *channel_ref(struct channel *ch);
+void channel_unref(struct channel *ch);
+
+/* Puts it on the list of channels that engine_step pumps. */
+void channel_touch(struct engine *e, struct channel *ch);
+
+/*
+ * Restores every invariant of the channel (atop channel.c) after anything has changed: lets
+ * waiting values in, hands values to receivers, ends those for whom nothing can come any more,
+ * and dissolves it when nobody holds it. May touch other channels, never calls itself.
+ */
+void channel_pump(struct engine *e, struct channel *ch);
+
+/* Values not yet taken; 0 for an unbuffered channel. */
+uint64_t channel_length(const struct channel *ch);
+
+/* Values that would be let in now. */
+uint64_t channel_room(const struct channel *ch);
+
+/* Whether a receiver would get a value now, from the buffer. */
+bool channel_has_value(const struct channel *ch);
+
+/* Nothing is left, nor can anything come back. */
+bool channel_drained(const struct channel *ch);
+
+/*
+ * Whether no one else is left who could ever do the other half of an operation of that direction:
+ * a temporary channel that was shared, where neither another session nor a value under way holds
+ * the other direction.
+ */
+bool channel_bereaved(const struct channel *ch, const struct party *p, uint8_t direction);
+
+/* Whether this case of a select that is about to stand would happen at once. */
+bool channel_case_ready(struct waiter *w);
+
+/*
+ * Lets values in at the tail, as many as there is room and memory for; their references pass to
+ * the channel, and they are counted in already. Returns how many.
+ */
+uint32_t channel_accept(struct engine *e, struct channel *ch, struct value *const *values,
+	uint32_t count);
+
+/* Settles a delivery that is out and that its party has forgotten. */
+void channel_settle(struct engine *e, struct delivery *d, bool taken);
+
+/* Closes it. 0, or CHAN_ENOMEM with nothing changed. */
+int channel_close(struct engine *e, struct channel *ch, const struct party *by, const char *reason);
+
+/* Removes it from every table and ends whoever waits with EREMOVED; its values are dropped. */
+void channel_remove(struct engine *e, struct channel *ch);
+
+/* How an error calls it: 'name', or unnamed channel N. */
+#define CHANNEL_LABEL_MAX 280
+const char *channel_label(const struct channel *ch, char label[CHANNEL_LABEL_MAX]);
+
+#endif

@@ -1,0 +1,86 @@
+/*
+ * check.c - engine_check: the invariants atop channel.c, and that all counts agree.
+ */
+#include "server/base/panic.h"
+#include "server/broker/broken.h"
+#include "server/broker/state.h"
+
+struct census {
+	uint64_t queued, deliveries_out, values_buffered;
+};
+
+static void check_buffer(const struct channel *ch)
+{
+	if (ch->capacity == 0)
+		check(ch->ring_count == 0 && !ch->returned);
+	else if (!BROKEN(over_capacity) && !BROKEN(select_two_cases))
+		check(channel_length(ch) <= (uint64_t)ch->capacity);
+	check((ch->returned == NULL) == (ch->returned_count == 0));
+	check(ch->ring_count <= ch->ring_size);
+}
+
+static void check_queues(const struct channel *ch)
+{
+	const struct waiter *s = waitq_first(&ch->senders), *r = waitq_first(&ch->receivers);
+
+	check((s == NULL) == (ch->senders.count == 0));
+	check((r == NULL) == (ch->receivers.count == 0));
+	check(!r || !channel_has_value(ch));
+	check(!s || channel_room(ch) == 0);
+	if (s && r && ch->capacity == 0)
+		check(waiter_operation(s) == waiter_operation(r));
+	if (ch->closing)
+		check(!s && (!r || !channel_drained(ch)));
+	if (r && channel_drained(ch))
+		check(!channel_bereaved(ch, waiter_operation(r)->party, CHAN_RECV));
+	check(!s || !channel_bereaved(ch, waiter_operation(s)->party, CHAN_SEND));
+}
+
+static void check_channel(const struct channel *ch, struct census *sum)
+{
+	check(!ch->removed && !ch->touched && ch->refs > 0);
+	check(!ch->temporary || ch->ends + ch->carried > 0);
+	check_buffer(ch);
+	check_queues(ch);
+	sum->queued += ch->senders.count + ch->receivers.count;
+	sum->deliveries_out += ch->in_flight;
+	if (ch->capacity)
+		sum->values_buffered += ch->ring_count + ch->returned_count + ch->in_flight;
+}
+
+static void check_operation(const struct operation *op, struct census *sum)
+{
+	check(op->party && !op->ended);
+	check(!op->try || op->out);
+	check((op->out != NULL) == (op->delivery != NULL));
+	if (op->out)
+		check(op->out->place == PLACE_ASIDE && op->delivery->sender == op->out);
+	for (uint32_t i = 0; op->kind != OP_OPEN && i < op->waiter_count; i++) {
+		const struct waiter *w = &op->waiters[i];
+		bool queued = w->place == PLACE_QUEUE || w->place == PLACE_BACK;
+
+		check(!w->channel->removed || op->out);
+		check(queued || op->out || (op->stream && op->recv.credit == 0));
+		sum->queued -= queued;
+	}
+}
+
+void engine_check(const struct engine *e)
+{
+	const struct seqmap_entry *entry;
+	const struct party *p;
+	struct census sum = {0};
+	uint64_t operations = 0;
+
+	check(!e->dirty);
+	for (uint64_t key = 0; (entry = seqmap_from(&e->channels, key)); key = entry->key + 1)
+		check_channel(entry->ptr, &sum);
+	for (uint64_t key = 0; (entry = seqmap_from(&e->operations, key)); key = entry->key + 1)
+		check_operation(entry->ptr, &sum);
+	LIST_FOREACH(p, &e->parties, link)
+		operations += p->operations.live;
+	check(sum.queued == 0);
+	check(operations == e->operations.live);
+	check(BROKEN_RULE != BROKEN_none || sum.deliveries_out == e->deliveries_out);
+	check(BROKEN_RULE != BROKEN_none || sum.values_buffered == e->values_buffered);
+}

@@ -1,0 +1,29 @@
+/*
+ * names.h - an ordered set of names: a treap, for lookups and for listing in order.
+ *
+ * Names come from outside. With priorities that nobody outside can know the depth stays
+ * logarithmic whatever the names are, and a page of a listing costs no sort.
+ */
+#ifndef BROKER_NAMES_H
+#define BROKER_NAMES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct name_node {
+	struct name_node *left, *right;
+	const char *name; /* the owner's, and unchanged while the node is in the set */
+	uint32_t priority;
+};
+
+/* *root is the set, NULL when it is empty. The name is not in it. priority is random. */
+void names_insert(struct name_node **root, struct name_node *n, const char *name,
+	uint32_t priority);
+void names_remove(struct name_node **root, struct name_node *n);
+
+struct name_node *names_find(struct name_node *root, const char *name);
+
+/* The first name that is behind the given one (or, inclusive, the given one itself), or NULL. */
+struct name_node *names_after(struct name_node *root, const char *name, bool inclusive);
+
+#endif

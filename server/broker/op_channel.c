@@ -1,0 +1,387 @@
+/*
+ * op_channel.c - MAKE, OPEN, RELEASE, CLOSE, REMOVE: names, ends, and the life of channels.
+ */
+#include "chan/status.h"
+#include "proto/limits.h"
+#include "proto/name.h"
+#include "server/broker/state.h"
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct channel *find_named(const struct engine *e, const char *name)
+{
+	struct name_node *n = names_find(e->names, name);
+
+	return n ? list_entry(n, struct channel, named) : NULL;
+}
+
+static const char *lifetime(bool temporary)
+{
+	return temporary ? "temporary" : "permanent";
+}
+
+/* ---- OPENs that wait for a name -------------------------------------------------------------- */
+
+const char *awaited_name(const struct operation *op)
+{
+	return op->waiters[0].awaited->name;
+}
+
+void awaited_leave(struct engine *e, struct operation *op)
+{
+	struct awaited *a = op->waiters[0].awaited;
+
+	list_remove(&op->waiters[0].link);
+	if (!list_empty(&a->waiters))
+		return;
+	names_remove(&e->awaited, &a->node);
+	free(a);
+}
+
+/* What waits for the name, made if nothing did. NULL: out of memory. */
+static struct awaited *awaited_get(struct engine *e, const char *name)
+{
+	struct name_node *n = names_find(e->awaited, name);
+	size_t bytes = strlen(name) + 1;
+	struct awaited *a;
+
+	if (n)
+		return list_entry(n, struct awaited, node);
+	a = malloc(sizeof(*a) + bytes);
+	if (!a)
+		return NULL;
+	memcpy(a->name, name, bytes);
+	list_init(&a->waiters);
+	names_insert(&e->awaited, &a->node, a->name, (uint32_t)random_u64(&e->random));
+	return a;
+}
+
+static void await_name(struct call *c)
+{
+	const struct message *m = c->message;
+	struct awaited *a = awaited_get(c->engine, m->open.name);
+	struct operation *op;
+	struct operation_request r = {
+		.kind = OP_OPEN,
+		.seq = m->seq,
+		.participant = m->open.participant,
+		.timeout_ns = m->open.timeout_ns,
+		.waiter_count = 1,
+	};
+
+	if (!a) {
+		answer_fail(call_asked(c), CHAN_ENOMEM, "open '%s': the broker is out of memory",
+			m->open.name);
+		return;
+	}
+	if (call_operation(c, call_asked(c), "open", m->open.name, &r, &op) < 0) {
+		if (list_empty(&a->waiters)) {
+			names_remove(&c->engine->awaited, &a->node);
+			free(a);
+		}
+		return;
+	}
+	op->waiters[0].awaited = a;
+	op->waiters[0].direction = (uint8_t)m->open.direction;
+	list_push_back(&a->waiters, &op->waiters[0].link);
+	operation_time(c->engine, op);
+}
+
+/* The name exists now: every OPEN that waits for it is answered. */
+static void tell_awaiting(struct engine *e, struct channel *ch)
+{
+	struct name_node *n;
+
+	while ((n = names_find(e->awaited, ch->name))) {
+		struct awaited *a = list_entry(n, struct awaited, node);
+		struct waiter *w = list_entry(a->waiters.next, struct waiter, link);
+		struct operation *op = waiter_operation(w);
+		int rc = party_open(e, op->party, ch, w->direction);
+
+		if (rc < 0) {
+			operation_fail(e, op, rc, 0);
+			continue;
+		}
+		answer_opened(op->party, op->seq, ch, w->direction, false);
+		operation_end(e, op);
+	}
+}
+
+/* ---- MAKE -------------------------------------------------------------------------------------- */
+
+/* What this version does not know, by name. 0, or it was answered. */
+static int check_supported(const struct message *m, struct asked a)
+{
+	if (m->make.attribute_count > 0)
+		return answer_fail(a, CHAN_ENOTSUP,
+			"make '%s': attribute '%s' is not supported by this broker", m->make.name,
+			m->make.attributes[0].name);
+	if (m->make.type_name[0])
+		return answer_fail(a, CHAN_ENOTSUP,
+			"make '%s': message types ('%s') are not supported by this broker",
+			m->make.name, m->make.type_name);
+	return 0;
+}
+
+static int check_attributes(const struct message *m, struct asked a, int64_t capacity_max)
+{
+	if (m->make.name[0] && name_check(m->make.name, strlen(m->make.name)) < 0)
+		return answer_fail(a, CHAN_EINVAL, "make: '%.300s' is not a name; " NAME_RULE,
+			m->make.name);
+	if (!type_known(m->make.type))
+		return answer_fail(a, CHAN_EINVAL, "make '%s': %u is not a type; there are %s",
+			m->make.name, m->make.type, type_words());
+	if (m->make.capacity < 0 || m->make.capacity > capacity_max)
+		return answer_fail(a, CHAN_EINVAL,
+			"make '%s': capacity %" PRId64 " is not between 0 and the limit, %" PRId64,
+			m->make.name, m->make.capacity, capacity_max);
+	if (m->make.direction > CHAN_BOTH)
+		return answer_fail(a, CHAN_EINVAL, "make '%s': direction %u is not one of 0 to 3",
+			m->make.name, m->make.direction);
+	if (m->make.direction == 0 && (m->make.temporary || !m->make.name[0]))
+		return answer_fail(a, CHAN_EINVAL,
+			"make '%s': a temporary or unnamed channel lives while an end is open; "
+			"ask for a direction",
+			m->make.name);
+	return 0;
+}
+
+static bool same_attributes(const struct channel *ch, const struct message *m)
+{
+	return ch->type == m->make.type && ch->capacity == m->make.capacity &&
+	       ch->temporary == m->make.temporary;
+}
+
+static void refuse_different(const struct channel *ch, const struct message *m, struct asked a)
+{
+	answer_fail(a, CHAN_EEXIST,
+		"make '%s': it exists with type %s, capacity %" PRId64
+		", %s; asked: %s, %" PRId64 ", %s",
+		ch->name, type_name(ch->type), ch->capacity, lifetime(ch->temporary),
+		type_name(m->make.type), m->make.capacity, lifetime(m->make.temporary));
+}
+
+/* Opens an end, where one is asked for, and answers. */
+static void open_and_answer(struct call *c, struct channel *ch, uint8_t direction, bool created)
+{
+	char label[CHANNEL_LABEL_MAX];
+	int rc = direction ? party_open(c->engine, c->party, ch, direction) : 0;
+
+	if (rc == CHAN_ELIMIT)
+		answer_fail(call_asked(c), rc,
+			"open %s: the session holds %u channels open, the limit; release some first",
+			channel_label(ch, label), c->engine->options.limits.ends_max);
+	else if (rc < 0)
+		answer_fail(call_asked(c), rc, "open %s: the broker is out of memory",
+			channel_label(ch, label));
+	else
+		answer_opened(c->party, c->message->seq, ch, direction, created);
+}
+
+static void create(struct call *c)
+{
+	const struct message *m = c->message;
+	struct engine *e = c->engine;
+	bool temporary = m->make.temporary || !m->make.name[0];
+	struct channel *ch;
+	int rc;
+
+	if (e->channels.live >= e->options.limits.channels_max) {
+		answer_fail(call_asked(c), CHAN_ELIMIT,
+			"make '%s': the broker has %u channels, the limit; remove some first",
+			m->make.name, e->options.limits.channels_max);
+		return;
+	}
+	ch = seqmap_reserve(&e->channels) < 0
+		     ? NULL
+		     : channel_new(m->make.name, m->make.type, m->make.capacity, temporary);
+	if (!ch) {
+		answer_fail(call_asked(c), CHAN_ENOMEM, "make '%s': the broker is out of memory",
+			m->make.name);
+		return;
+	}
+	ch->id = e->next_channel++;
+	ch->made_unix_ns = e->now_ns + e->options.unix_offset_ns;
+	seqmap_put(&e->channels, ch->id, ch);
+	if (ch->name[0])
+		names_insert(&e->names, &ch->named, ch->name, (uint32_t)random_u64(&e->random));
+	rc = m->make.direction ? party_open(e, c->party, ch, (uint8_t)m->make.direction) : 0;
+	if (rc < 0) {
+		answer_fail(call_asked(c), rc,
+			"make '%s': the session can hold no further end open (limit %u)",
+			m->make.name, e->options.limits.ends_max);
+		channel_remove(e, ch);
+		return;
+	}
+	answer_opened(c->party, m->seq, ch, (uint8_t)m->make.direction, true);
+	if (ch->name[0])
+		tell_awaiting(e, ch);
+}
+
+int op_make(struct call *c)
+{
+	const struct message *m = c->message;
+	struct channel *ch;
+
+	if (check_supported(m, call_asked(c)) < 0 ||
+		check_attributes(m, call_asked(c), c->engine->options.limits.capacity_max) < 0)
+		return 0;
+	ch = m->make.name[0] ? find_named(c->engine, m->make.name) : NULL;
+	if (!ch)
+		create(c);
+	else if (!same_attributes(ch, m))
+		refuse_different(ch, m, call_asked(c));
+	else
+		open_and_answer(c, ch, (uint8_t)m->make.direction, false);
+	return 0;
+}
+
+/* ---- OPEN -------------------------------------------------------------------------------------- */
+
+static void open_named(struct call *c)
+{
+	const struct message *m = c->message;
+	struct channel *ch = find_named(c->engine, m->open.name);
+
+	if (ch)
+		open_and_answer(c, ch, (uint8_t)m->open.direction, false);
+	else if (name_check(m->open.name, strlen(m->open.name)) < 0)
+		answer_fail(call_asked(c), CHAN_EINVAL, "open: '%.300s' is not a name; " NAME_RULE,
+			m->open.name);
+	else if (m->open.wait_create)
+		await_name(c);
+	else
+		answer_fail(call_asked(c), CHAN_ENOCHANNEL,
+			"open '%s': there is no such channel; make it, or wait for it (wait-create)",
+			m->open.name);
+}
+
+/*
+ * The channel of an id that a message names without an end. An unnamed one is known only to
+ * those who hold it: ids are easily guessed. NULL: it was answered.
+ */
+static struct channel *find_id(struct call *c, const char *verb, uint64_t id)
+{
+	struct engine *e = c->engine;
+	struct channel *ch = seqmap_get(&e->channels, id);
+
+	if (ch && (ch->name[0] || party_end_of(c->party, id)))
+		return ch;
+	if (ch)
+		answer_fail(call_asked(c), CHAN_ENOCHANNEL,
+			"%s channel %" PRIu64 ": it is unnamed, and was not handed to this session",
+			verb, id);
+	else if (id > 0 && id < e->next_channel)
+		answer_fail(call_asked(c), CHAN_ESTALE,
+			"%s channel %" PRIu64 ": it is no more; open it again by name", verb, id);
+	else
+		answer_fail(call_asked(c), CHAN_EINVAL,
+			"%s channel %" PRIu64 ": there never was one", verb, id);
+	return NULL;
+}
+
+static void open_id(struct call *c)
+{
+	const struct message *m = c->message;
+	const struct end *end;
+	struct channel *ch;
+
+	if (m->open.incarnation != c->engine->options.incarnation) {
+		answer_fail(call_asked(c), CHAN_ESTALE,
+			"open channel %" PRIu64 ": it was made by another run of the broker",
+			m->open.channel);
+		return;
+	}
+	ch = find_id(c, "open", m->open.channel);
+	if (!ch)
+		return;
+	end = party_end_of(c->party, ch->id);
+	if (!ch->name[0] && (m->open.direction & ~end->direction)) {
+		answer_fail(call_asked(c), CHAN_EWRONGEND,
+			"open channel %" PRIu64 ": it was handed over for %s only", ch->id,
+			end->direction == CHAN_SEND ? "sending" : "receiving");
+		return;
+	}
+	open_and_answer(c, ch, (uint8_t)m->open.direction, false);
+}
+
+int op_open(struct call *c)
+{
+	const struct message *m = c->message;
+
+	if (m->open.direction == 0 || m->open.direction > CHAN_BOTH)
+		answer_fail(call_asked(c), CHAN_EINVAL,
+			"open '%.300s': direction %u is not send (1), receive (2) or both (3)",
+			m->open.name, m->open.direction);
+	else if (m->open.name[0])
+		open_named(c);
+	else
+		open_id(c);
+	return 0;
+}
+
+int op_release(struct call *c)
+{
+	struct end *end = call_end(c, call_asked(c), "release", c->message->release.channel);
+
+	if (!end)
+		return 0;
+	party_release(c->engine, c->party, end);
+	answer_done(c->party, c->message->seq, 1, 0);
+	return 0;
+}
+
+/* ---- the ends of channels ------------------------------------------------------------------------- */
+
+int op_close(struct call *c)
+{
+	const struct message *m = c->message;
+	struct asked a = call_asked(c);
+	struct channel *ch =
+		call_channel(c, a, "close", m->close.channel, CHAN_SEND, m->close.epoch);
+	char label[CHANNEL_LABEL_MAX];
+
+	if (!ch)
+		return 0;
+	channel_label(ch, label);
+	if (m->close.abort)
+		answer_fail(a, CHAN_ENOTSUP, "close %s: abort is not supported by this broker",
+			label);
+	else if (strlen(m->close.reason) > TEXT_BYTES_MAX)
+		answer_fail(a, CHAN_EINVAL, "close %s: a reason of %zu bytes, the limit is %u",
+			label, strlen(m->close.reason), TEXT_BYTES_MAX);
+	else if (ch->closing)
+		answer_closed(a, "close", ch);
+	else if (channel_close(c->engine, ch, c->party, m->close.reason) < 0)
+		answer_fail(a, CHAN_ENOMEM, "close %s: the broker is out of memory", label);
+	else
+		answer_done(c->party, m->seq, 1, 0);
+	return 0;
+}
+
+struct channel *call_named(struct call *c, const char *verb)
+{
+	const char *name = c->message->channel_ref.name;
+	struct channel *ch;
+
+	if (!name[0])
+		return find_id(c, verb, c->message->channel_ref.channel);
+	ch = find_named(c->engine, name);
+	if (!ch)
+		answer_fail(call_asked(c), CHAN_ENOCHANNEL, "%s '%.300s': there is no such channel",
+			verb, name);
+	return ch;
+}
+
+int op_remove(struct call *c)
+{
+	struct channel *ch = call_named(c, "remove");
+
+	if (!ch)
+		return 0;
+	channel_remove(c->engine, ch);
+	answer_done(c->party, c->message->seq, 1, 0);
+	return 0;
+}

@@ -1,0 +1,220 @@
+/*
+ * op_inspect.c - STAT, LIST and PS: what people look at. Lists come in pages that fit one frame.
+ */
+#include "chan/status.h"
+#include "proto/limits.h"
+#include "server/broker/state.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PAGE_ROWS_MAX 64u
+#define PAGE_BYTES_MAX (FRAME_HEADER_BYTES_MAX - 1024u)
+
+/* Numbers of one row as varints with their tags, at most. */
+#define STAT_NUMBERS_BYTES 220u
+#define WAITER_NUMBERS_BYTES 80u
+
+static uint32_t page_rows(uint32_t asked)
+{
+	return asked == 0 || asked > PAGE_ROWS_MAX ? PAGE_ROWS_MAX : asked;
+}
+
+/* ---- channels ---------------------------------------------------------------------------------- */
+
+/* Senders that wait, also those whose value is out. */
+static uint64_t senders_waiting(const struct channel *ch)
+{
+	return ch->senders.count + (ch->capacity ? 0 : ch->in_flight);
+}
+
+static struct wire_channel_stat stat_of(const struct channel *ch)
+{
+	const struct closing *c = ch->closing;
+
+	return (struct wire_channel_stat){
+		.name = ch->name,
+		.channel = ch->id,
+		.type = ch->type,
+		.capacity = ch->capacity,
+		.length = channel_length(ch),
+		.closed = c != NULL,
+		.temporary = ch->temporary,
+		.senders_waiting = senders_waiting(ch),
+		.receivers_waiting = ch->receivers.count,
+		.in_flight = ch->in_flight,
+		.sent = ch->accepted,
+		.received = ch->taken,
+		.redelivered = ch->redelivered,
+		.bytes_buffered = ch->bytes_buffered,
+		.ends_open = ch->ends,
+		.made_unix_ns = ch->made_unix_ns,
+		.closed_by = c ? c->by : "",
+		.closed_unix_ns = c ? c->unix_ns : 0,
+		.reason = c ? c->reason : "",
+		.epoch = CHANNEL_EPOCH,
+	};
+}
+
+static void answer_stats(struct call *c, const struct wire_channel_stat *list, size_t n, bool more)
+{
+	struct message m = {
+		.kind = MESSAGE_STATS,
+		.seq = c->message->seq,
+		.stats = {.channels = list, .count = n, .more = more},
+	};
+
+	c->engine->options.answer(c->party, &m, NULL, NULL, 0);
+}
+
+int op_stat(struct call *c)
+{
+	struct channel *ch = call_named(c, "stat");
+	struct wire_channel_stat stat;
+
+	if (!ch)
+		return 0;
+	stat = stat_of(ch);
+	answer_stats(c, &stat, 1, false);
+	return 0;
+}
+
+static size_t stat_bytes(const struct wire_channel_stat *s)
+{
+	return STAT_NUMBERS_BYTES + strlen(s->name) + strlen(s->closed_by) + strlen(s->reason);
+}
+
+/* The first channel of the listing: behind `after`, and not before the prefix. */
+static struct name_node *list_start(const struct engine *e, const struct message *m)
+{
+	if (strcmp(m->list.after, m->list.prefix) < 0)
+		return names_after(e->names, m->list.prefix, true);
+	return names_after(e->names, m->list.after, m->list.after[0] == '\0');
+}
+
+int op_list(struct call *c)
+{
+	const struct message *m = c->message;
+	struct wire_channel_stat list[PAGE_ROWS_MAX];
+	uint32_t rows = page_rows(m->list.count_max);
+	size_t prefix_bytes = strlen(m->list.prefix), n = 0, bytes = 0;
+	struct name_node *at = list_start(c->engine, m);
+
+	for (; at && strncmp(at->name, m->list.prefix, prefix_bytes) == 0; n++) {
+		if (n == rows)
+			break;
+		list[n] = stat_of(list_entry(at, struct channel, named));
+		bytes += stat_bytes(&list[n]);
+		if (bytes > PAGE_BYTES_MAX)
+			break;
+		at = names_after(c->engine->names, at->name, false);
+	}
+	answer_stats(c, list, n,
+		at && strncmp(at->name, m->list.prefix, prefix_bytes) == 0);
+	return 0;
+}
+
+/* ---- waiting operations -------------------------------------------------------------------------- */
+
+/* A select of many cases shows the first ones. */
+#define SHOWN_CASES_MAX 8u
+#define SHOWN_NAME_BYTES_MAX (CHANNEL_LABEL_MAX + 8u)
+
+/* One row of PS with what it points to: too much for a stack. */
+struct ps_row {
+	const char *channels[SHOWN_CASES_MAX];
+	char names[SHOWN_CASES_MAX][SHOWN_NAME_BYTES_MAX];
+};
+
+struct ps_page {
+	struct wire_waiter list[PAGE_ROWS_MAX];
+	struct ps_row rows[PAGE_ROWS_MAX];
+	size_t count, bytes;
+};
+
+static const char *const operation_words[] = {
+	[OP_SEND] = "send",
+	[OP_RECV] = "recv",
+	[OP_SELECT] = "select",
+	[OP_OPEN] = "open",
+};
+
+static void show_channel(const struct operation *op, const struct waiter *w,
+	char name[SHOWN_NAME_BYTES_MAX])
+{
+	const char *direction = w->direction == CHAN_SEND ? "send:" : "recv:";
+
+	if (op->kind != OP_SELECT)
+		direction = "";
+	if (op->kind == OP_OPEN)
+		snprintf(name, SHOWN_NAME_BYTES_MAX, "%s", awaited_name(op));
+	else if (w->channel->name[0])
+		snprintf(name, SHOWN_NAME_BYTES_MAX, "%s%s", direction, w->channel->name);
+	else
+		snprintf(name, SHOWN_NAME_BYTES_MAX, "%s#%llu", direction,
+			(unsigned long long)w->channel->id);
+}
+
+static size_t speaker_bytes(const struct wire_speaker *s)
+{
+	return strlen(s->host) + strlen(s->program) + strlen(s->group) + strlen(s->library);
+}
+
+/* Adds a row; false when the page is full without it. */
+static bool add_waiter(const struct engine *e, struct ps_page *page, const struct operation *op)
+{
+	struct wire_waiter *w = &page->list[page->count];
+	struct ps_row *row = &page->rows[page->count];
+	size_t bytes = WAITER_NUMBERS_BYTES + speaker_bytes(&op->party->speaker);
+	uint32_t shown = op->waiter_count < SHOWN_CASES_MAX ? op->waiter_count : SHOWN_CASES_MAX;
+
+	for (uint32_t i = 0; i < shown; i++) {
+		show_channel(op, &op->waiters[i], row->names[i]);
+		row->channels[i] = row->names[i];
+		bytes += strlen(row->names[i]) + 4;
+	}
+	if (page->bytes + bytes > PAGE_BYTES_MAX)
+		return false;
+	*w = (struct wire_waiter){
+		.id = op->id,
+		.speaker = op->party->speaker,
+		.participant = op->participant,
+		.operation = operation_words[op->kind],
+		.channels = row->channels,
+		.channel_count = shown,
+		.waiting_ns = (uint64_t)(e->now_ns - op->since_ns),
+		.remaining_ns = op->deadline_ns == DEADLINE_NEVER || op->deadline_ns <= e->now_ns
+					? 0
+					: (uint64_t)(op->deadline_ns - e->now_ns),
+	};
+	page->count++;
+	page->bytes += bytes;
+	return true;
+}
+
+int op_ps(struct call *c)
+{
+	const struct message *m = c->message;
+	struct ps_page *page = malloc(sizeof(*page));
+	uint32_t rows = page_rows(m->ps.count_max);
+	const struct seqmap_entry *entry;
+	uint64_t key = m->ps.after + 1;
+
+	if (!page) {
+		answer_fail(call_asked(c), CHAN_ENOMEM, "ps: the broker is out of memory");
+		return 0;
+	}
+	page->count = page->bytes = 0;
+	for (; (entry = seqmap_from(&c->engine->operations, key)); key = entry->key + 1)
+		if (page->count == rows || !add_waiter(c->engine, page, entry->ptr))
+			break;
+	c->engine->options.answer(c->party,
+		&(struct message){
+			.kind = MESSAGE_WAITERS,
+			.seq = m->seq,
+			.waiters = {.waiters = page->list, .count = page->count, .more = entry},
+		},
+		NULL, NULL, 0);
+	free(page);
+	return 0;
+}

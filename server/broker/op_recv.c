@@ -1,0 +1,88 @@
+/*
+ * op_recv.c - RECV and GRANT: credit in values, for one answer or for a stream of them.
+ */
+#include "chan/status.h"
+#include "proto/limits.h"
+#include "server/broker/state.h"
+#include <inttypes.h>
+
+/* 0, or it was answered. */
+static int check_recv(const struct message *m, struct asked a, const struct channel *ch,
+	uint32_t credit)
+{
+	char label[CHANNEL_LABEL_MAX];
+
+	channel_label(ch, label);
+	if (m->recv.lease_ns)
+		return answer_fail(a, CHAN_ENOTSUP,
+			"receive from %s: leases (lease_ns) are not supported by this broker", label);
+	if (m->recv.stream && m->recv.try)
+		return answer_fail(a, CHAN_EINVAL,
+			"receive from %s: a stream waits; it cannot be a try", label);
+	if (credit > CREDIT_MAX)
+		return answer_fail(a, CHAN_ELIMIT,
+			"receive from %s: credit %u is above the limit, %u", label, credit,
+			CREDIT_MAX);
+	if (credit > 1 && !ch->capacity)
+		return answer_fail(a, CHAN_EINVAL,
+			"receive from %s: credit %u, but on an unbuffered channel a receive takes one value",
+			label, credit);
+	return 0;
+}
+
+int op_recv(struct call *c)
+{
+	const struct message *m = c->message;
+	struct asked a = call_asked(c);
+	uint32_t credit = m->recv.credit ? m->recv.credit : 1;
+	char label[CHANNEL_LABEL_MAX];
+	struct operation *op;
+	struct channel *ch = call_channel(
+		c, a, "receive from", m->recv.channel, CHAN_RECV, m->recv.epoch);
+	struct operation_request r = {
+		.kind = OP_RECV,
+		.seq = a.seq,
+		.participant = m->recv.participant,
+		.try = m->recv.try,
+		.timeout_ns = m->recv.timeout_ns,
+		.waiter_count = 1,
+	};
+
+	if (!ch || check_recv(m, a, ch, credit) < 0)
+		return 0;
+	if (call_operation(c, a, "receive from", channel_label(ch, label), &r, &op) < 0)
+		return 0;
+	op->stream = m->recv.stream;
+	op->recv.credit = credit;
+	waiter_bind(&op->waiters[0], ch, CHAN_RECV);
+	operation_stand(c->engine, op);
+	return 0;
+}
+
+/* A stream that has ended meanwhile is a race, and no error; a seq that is something else's is. */
+int op_grant(struct call *c)
+{
+	struct operation *op = operation_find(c->party, c->message->seq);
+	uint32_t credit = c->message->grant.credit, max;
+	char label[CHANNEL_LABEL_MAX];
+	struct waiter *w;
+
+	if (!op || credit == 0)
+		return 0;
+	if (op->kind != OP_RECV || !op->stream)
+		return CHAN_EPROTOCOL;
+	w = &op->waiters[0];
+	max = w->channel->capacity ? CREDIT_MAX : 1;
+	if (credit > max || op->recv.credit + op->recv.out > max - credit) {
+		answer_fail(call_asked(c), CHAN_ELIMIT,
+			"receive from %s: %u more would raise its credit and what is out above the limit, %u",
+			channel_label(w->channel, label), credit, max);
+		operation_end(c->engine, op);
+		return 0;
+	}
+	op->recv.credit += credit;
+	if (w->place == PLACE_ASIDE)
+		waiter_to_tail(c->engine, w);
+	channel_touch(c->engine, w->channel);
+	return 0;
+}

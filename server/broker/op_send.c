@@ -1,0 +1,95 @@
+/*
+ * op_send.c - SEND: what there is room for enters at once, the rest waits as one record.
+ */
+#include "chan/status.h"
+#include "proto/limits.h"
+#include "server/broker/broken.h"
+#include "server/broker/state.h"
+#include <string.h>
+
+/* The part of a SEND from one value to another. */
+static struct asked part(struct asked a, uint32_t from, uint32_t to)
+{
+	a.seq += from;
+	a.count = to - from;
+	return a;
+}
+
+/*
+ * Counts the values in that may enter, up to the first that may not: that one is answered with
+ * its error, and those behind it were not attempted, so that a producer's order has no gaps.
+ */
+static uint32_t hold_values(struct call *c, struct asked a, struct channel *ch)
+{
+	char label[CHANNEL_LABEL_MAX];
+	uint32_t n = 0;
+
+	while (n < c->value_count && call_check_value(c, part(a, n, n + 1), ch, c->values[n]) == 0)
+		engine_hold_value(c->engine, ch->type, c->values[n++]);
+	if (n + 1 < c->value_count)
+		answer_fail(part(a, n + 1, c->value_count), CHAN_ECANCELED,
+			"send to %s: not attempted, because the value before it in the same batch failed",
+			channel_label(ch, label));
+	return n;
+}
+
+/* The values from..to stand as one operation; their references are its own. */
+static void wait_to_send(struct call *c, struct asked a, struct channel *ch, uint32_t from,
+	uint32_t to)
+{
+	char label[CHANNEL_LABEL_MAX];
+	struct operation *op;
+	struct operation_request r = {
+		.kind = OP_SEND,
+		.seq = a.seq + from,
+		.participant = c->message->send.participant,
+		.try = c->message->send.try,
+		.timeout_ns = c->message->send.timeout_ns,
+		.waiter_count = 1,
+		.value_count = to - from,
+	};
+
+	for (uint32_t i = from; i < to; i++)
+		r.value_bytes += c->values[i]->len;
+	if (call_operation(c, part(a, from, to), "send to", channel_label(ch, label), &r, &op) < 0) {
+		for (uint32_t i = from; i < to; i++)
+			engine_drop_value(c->engine, ch->type, c->values[i]);
+		return;
+	}
+	memcpy(operation_values(op), c->values + from, (to - from) * sizeof(*c->values));
+	waiter_bind(&op->waiters[0], ch, CHAN_SEND);
+	operation_stand(c->engine, op);
+}
+
+int op_send(struct call *c)
+{
+	const struct message *m = c->message;
+	struct asked a = call_asked(c);
+	struct channel *ch;
+	uint32_t good, n;
+
+	if (c->value_count == 0 || c->value_count != m->send.count ||
+		m->seq > UINT64_MAX - c->value_count)
+		return CHAN_EPROTOCOL;
+	if (c->value_count > BATCH_VALUES_MAX) {
+		answer_fail(a, CHAN_ELIMIT, "send: %u values in one batch, the limit is %u",
+			c->value_count, BATCH_VALUES_MAX);
+		return 0;
+	}
+	ch = call_channel(c, a, "send to", m->send.channel, CHAN_SEND, m->send.epoch);
+	if (!ch)
+		return 0;
+	if (ch->closing && !BROKEN(value_after_close)) {
+		answer_closed(a, "send to", ch);
+		return 0;
+	}
+	good = c->consumed = hold_values(c, a, ch);
+	n = channel_accept(c->engine, ch, c->values, good);
+	if (n > 0) {
+		answer_done(c->party, a.seq, n, 0);
+		channel_touch(c->engine, ch);
+	}
+	if (n < good)
+		wait_to_send(c, a, ch, n, good);
+	return 0;
+}

@@ -1,0 +1,118 @@
+/*
+ * op_value.c - what every operation on an open channel checks first: the end, and the values.
+ */
+#include "chan/status.h"
+#include "proto/limits.h"
+#include "server/broker/state.h"
+#include <inttypes.h>
+
+static void refuse_unknown(const struct call *c, struct asked a, const char *verb, uint64_t channel)
+{
+	struct engine *e = c->engine;
+	const struct channel *ch = seqmap_get(&e->channels, channel);
+	char label[CHANNEL_LABEL_MAX];
+
+	if (ch)
+		answer_fail(a, CHAN_EWRONGEND,
+			"%s %s: it is not open in this session; open it first", verb,
+			channel_label(ch, label));
+	else if (channel > 0 && channel < e->next_channel)
+		answer_fail(a, CHAN_ESTALE,
+			"%s channel %" PRIu64 ": it was removed; open it again by name", verb,
+			channel);
+	else
+		answer_fail(a, CHAN_EINVAL, "%s channel %" PRIu64 ": there never was one", verb,
+			channel);
+}
+
+struct end *call_end(struct call *c, struct asked a, const char *verb, uint64_t channel)
+{
+	struct end *end = party_end_of(c->party, channel);
+
+	if (!end)
+		refuse_unknown(c, a, verb, channel);
+	return end;
+}
+
+struct channel *call_channel(struct call *c, struct asked a, const char *verb, uint64_t channel,
+	uint8_t direction, uint64_t epoch)
+{
+	struct end *end = call_end(c, a, verb, channel);
+	char label[CHANNEL_LABEL_MAX];
+
+	if (!end)
+		return NULL;
+	channel_label(end->channel, label);
+	if (end->channel->removed || (epoch != 0 && epoch != CHANNEL_EPOCH))
+		answer_fail(a, CHAN_ESTALE,
+			"%s %s: channel %" PRIu64 " of that name is no more; open it again", verb,
+			label, channel);
+	else if ((end->direction & direction) != direction)
+		answer_fail(a, CHAN_EWRONGEND, "%s %s: the end is %s only", verb, label,
+			end->direction == CHAN_SEND ? "for sending" : "for receiving");
+	else
+		return end->channel;
+	return NULL;
+}
+
+static int check_reference(
+	const struct call *c, struct asked a, const struct channel *ch, const struct type_chan_ref *ref)
+{
+	char label[CHANNEL_LABEL_MAX];
+	const struct end *end = party_end_of(c->party, ref->channel);
+
+	channel_label(ch, label);
+	if (ref->incarnation != c->engine->options.incarnation ||
+		!seqmap_get(&c->engine->channels, ref->channel))
+		return answer_fail(a, CHAN_ESTALE,
+			"send to %s: the value refers to channel %" PRIu64 ", which is no more",
+			label, ref->channel);
+	if (!end || (end->direction & ref->direction) != ref->direction)
+		return answer_fail(a, CHAN_EWRONGEND,
+			"send to %s: the value hands over an end of channel %" PRIu64
+			" that this session does not hold",
+			label, ref->channel);
+	return 0;
+}
+
+int call_check_value(struct call *c, struct asked a, struct channel *ch, const struct value *v)
+{
+	const struct engine_limits *l = &c->engine->options.limits;
+	char label[CHANNEL_LABEL_MAX];
+	struct type_chan_ref ref;
+
+	if (v->len > l->value_bytes_max)
+		return answer_fail(a, CHAN_ETOOLARGE,
+			"send to %s: the value has %u bytes, the limit is %u",
+			channel_label(ch, label), v->len, l->value_bytes_max);
+	if (type_check(ch->type, v->bytes, v->len) < 0)
+		return answer_fail(a, CHAN_ETYPE,
+			"send to %s: the channel has type %s (%s); the value has %u bytes and does not fit",
+			channel_label(ch, label), type_name(ch->type), type_rule(ch->type), v->len);
+	if (c->engine->bytes + value_cost(v) > l->buffered_bytes_max)
+		return answer_fail(a, CHAN_ELIMIT,
+			"send to %s: the broker holds all the values it may, %" PRIu64
+			" bytes; try again when some were received",
+			channel_label(ch, label), l->buffered_bytes_max);
+	if (reference_get(ch->type, v, &ref))
+		return check_reference(c, a, ch, &ref);
+	return 0;
+}
+
+int call_operation(struct call *c, struct asked a, const char *verb, const char *label,
+	const struct operation_request *r, struct operation **ret_op)
+{
+	const char *limit = NULL;
+	uint64_t max = 0;
+	int rc = operation_new(c->engine, c->party, r, ret_op, &limit, &max);
+
+	if (rc == CHAN_ELIMIT)
+		answer_fail(a, rc,
+			"%s%s%s: the session has %" PRIu64
+			" %s, the limit; wait for answers first",
+			verb, *label ? " " : "", label, max, limit);
+	else if (rc < 0)
+		answer_fail(a, rc, "%s%s%s: the broker is out of memory; try again later", verb,
+			*label ? " " : "", label);
+	return rc;
+}

@@ -1,0 +1,477 @@
+#include "server/broker/operation.h"
+#include "chan/status.h"
+#include "chan/value.h"
+#include "server/base/panic.h"
+#include "server/broker/state.h"
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- queues of waiters -------------------------------------------------------------------- */
+
+static bool waiter_earlier(const struct heap_node *a, const struct heap_node *b)
+{
+	return list_entry(a, struct waiter, node)->ticket <
+	       list_entry(b, struct waiter, node)->ticket;
+}
+
+void waitq_init(struct waitq *q)
+{
+	*q = (struct waitq){0};
+	list_init(&q->list);
+}
+
+struct waiter *waitq_first(const struct waitq *q)
+{
+	struct waiter *first = NULL, *back = NULL;
+
+	if (!list_empty(&q->list))
+		first = list_entry(q->list.next, struct waiter, link);
+	if (!q->back)
+		return first;
+	back = list_entry(q->back, struct waiter, node);
+	return first && first->ticket < back->ticket ? first : back;
+}
+
+struct waiter *waitq_first_other(struct waitq *q, const struct operation *op)
+{
+	struct list own, *link;
+	struct waiter *first;
+
+	list_init(&own);
+	while ((first = waitq_first(q)) && waiter_operation(first) == op) {
+		waitq_remove(q, first);
+		list_push_back(&own, &first->link);
+	}
+	while ((link = list_pop_front(&own)))
+		waitq_put(q, list_entry(link, struct waiter, link));
+	return first;
+}
+
+void waitq_put(struct waitq *q, struct waiter *w)
+{
+	q->count++;
+	if (list_empty(&q->list) ||
+		list_entry(q->list.prev, struct waiter, link)->ticket <= w->ticket) {
+		w->place = PLACE_QUEUE;
+		list_push_back(&q->list, &w->link);
+	} else {
+		w->place = PLACE_BACK;
+		heap_insert(&q->back, &w->node, waiter_earlier);
+	}
+}
+
+void waitq_remove(struct waitq *q, struct waiter *w)
+{
+	q->count--;
+	if (w->place == PLACE_BACK)
+		heap_remove(&q->back, &w->node, waiter_earlier);
+	else
+		list_remove(&w->link);
+	w->place = PLACE_NONE;
+}
+
+/* ---- waiters ------------------------------------------------------------------------------- */
+
+struct operation *waiter_operation(const struct waiter *w)
+{
+	return list_entry(w - w->index, struct operation, waiters);
+}
+
+struct waitq *waiter_queue(const struct waiter *w)
+{
+	return w->direction == CHAN_SEND ? &w->channel->senders : &w->channel->receivers;
+}
+
+void waiter_bind(struct waiter *w, struct channel *ch, uint8_t direction)
+{
+	w->channel = channel_ref(ch);
+	w->direction = direction;
+}
+
+void waiter_stand(struct waiter *w)
+{
+	waitq_put(waiter_queue(w), w);
+}
+
+void waiter_set_aside(struct waiter *w)
+{
+	w->place = PLACE_ASIDE;
+	list_push_back(&w->channel->aside, &w->link);
+}
+
+void waiter_leave(struct waiter *w)
+{
+	if (w->place == PLACE_QUEUE || w->place == PLACE_BACK)
+		waitq_remove(waiter_queue(w), w);
+	else if (w->place == PLACE_ASIDE)
+		list_remove(&w->link);
+	w->place = PLACE_NONE;
+}
+
+void waiter_to_tail(struct engine *e, struct waiter *w)
+{
+	waiter_leave(w);
+	w->ticket = e->next_ticket++;
+	waiter_stand(w);
+}
+
+/* ---- birth --------------------------------------------------------------------------------- */
+
+struct value **operation_values(struct operation *op)
+{
+	return (struct value **)(op->waiters + op->waiter_count);
+}
+
+static int64_t deadline_of(const struct engine *e, const struct operation_request *r)
+{
+	if (r->try)
+		return DEADLINE_TRY;
+	if (r->timeout_ns == 0 || r->timeout_ns >= (uint64_t)(DEADLINE_NEVER - e->now_ns))
+		return DEADLINE_NEVER;
+	return e->now_ns + (int64_t)r->timeout_ns;
+}
+
+static int within_limits(const struct engine *e, const struct party *p,
+	const struct operation_request *r, const char **ret_limit, uint64_t *ret_max)
+{
+	const struct engine_limits *l = &e->options.limits;
+	uint64_t count = r->value_count ? r->value_count : 1;
+
+	if (p->ops_in_flight + count > l->ops_in_flight_max) {
+		*ret_limit = "operations in flight";
+		*ret_max = l->ops_in_flight_max;
+		return CHAN_ELIMIT;
+	}
+	if (p->bytes_in_flight + r->value_bytes > l->bytes_in_flight_max) {
+		*ret_limit = "bytes in flight";
+		*ret_max = l->bytes_in_flight_max;
+		return CHAN_ELIMIT;
+	}
+	return 0;
+}
+
+int operation_new(struct engine *e, struct party *p, const struct operation_request *r,
+	struct operation **ret_op, const char **ret_limit, uint64_t *ret_max)
+{
+	struct operation *op;
+	size_t bytes = sizeof(*op) + r->waiter_count * sizeof(struct waiter) +
+		       r->value_count * sizeof(struct value *);
+	int rc = within_limits(e, p, r, ret_limit, ret_max);
+
+	if (rc < 0)
+		return rc;
+	if (seqmap_reserve(&p->operations) < 0 || seqmap_reserve(&e->operations) < 0)
+		return CHAN_ENOMEM;
+	op = calloc(1, bytes);
+	if (!op)
+		return CHAN_ENOMEM;
+	op->id = e->next_operation++;
+	op->seq = r->seq;
+	op->party = p;
+	op->kind = r->kind;
+	op->participant = r->participant;
+	op->try = r->try;
+	op->since_ns = e->now_ns;
+	op->deadline_ns = deadline_of(e, r);
+	op->attempt = 1;
+	op->waiter_count = r->waiter_count;
+	for (uint32_t i = 0; i < r->waiter_count; i++) {
+		op->waiters[i].index = i;
+		op->waiters[i].ticket = e->next_ticket;
+	}
+	e->next_ticket++;
+	if (r->kind == OP_SEND)
+		op->send.count = r->value_count;
+	seqmap_put(&p->operations, op->seq, op);
+	seqmap_put(&e->operations, op->id, op);
+	p->ops_in_flight += r->value_count ? r->value_count : 1;
+	p->bytes_in_flight += r->value_bytes;
+	*ret_op = op;
+	return 0;
+}
+
+struct operation *operation_find(const struct party *p, uint64_t seq)
+{
+	struct operation *op = seqmap_floor(&p->operations, seq);
+
+	if (op && op->kind == OP_SEND)
+		return seq - op->seq < op->send.count ? op : NULL;
+	return op && op->seq == seq ? op : NULL;
+}
+
+/* ---- standing and being out ----------------------------------------------------------------- */
+
+bool operation_earlier(const struct heap_node *a, const struct heap_node *b)
+{
+	return list_entry(a, struct operation, deadline_node)->deadline_ns <
+	       list_entry(b, struct operation, deadline_node)->deadline_ns;
+}
+
+void operation_time(struct engine *e, struct operation *op)
+{
+	if (op->timed || op->deadline_ns == DEADLINE_NEVER)
+		return;
+	op->timed = true;
+	heap_insert(&e->deadlines, &op->deadline_node, operation_earlier);
+}
+
+static void operation_untime(struct engine *e, struct operation *op)
+{
+	if (!op->timed)
+		return;
+	op->timed = false;
+	heap_remove(&e->deadlines, &op->deadline_node, operation_earlier);
+}
+
+/* The channel of a ready case, all of which are equally likely; NULL when none is ready. */
+static struct channel *choose_ready(struct engine *e, struct operation *op)
+{
+	struct channel *chosen = NULL;
+	uint32_t ready = 0;
+
+	for (uint32_t i = 0; i < op->waiter_count; i++)
+		if (channel_case_ready(&op->waiters[i]) && random_below(&e->random, ++ready) == 0)
+			chosen = op->waiters[i].channel;
+	return chosen;
+}
+
+void operation_stand(struct engine *e, struct operation *op)
+{
+	struct channel *first;
+
+	for (uint32_t i = 0; i < op->waiter_count; i++) {
+		if (op->waiters[i].channel->removed) {
+			operation_fail(e, op, CHAN_EREMOVED, i);
+			return;
+		}
+	}
+	for (uint32_t i = 0; i < op->waiter_count; i++)
+		waiter_stand(&op->waiters[i]);
+	operation_time(e, op);
+	first = op->kind == OP_SELECT ? choose_ready(e, op) : NULL;
+	if (first)
+		channel_touch(e, first);
+	for (uint32_t i = 0; i < op->waiter_count; i++) {
+		struct waiter *w = &op->waiters[i];
+
+		channel_touch(e, w->channel);
+		if (channel_bereaved(w->channel, op->party, w->direction))
+			w->channel->loss = true;
+	}
+}
+
+void operation_go_out(struct engine *e, struct waiter *w, struct delivery *d)
+{
+	struct operation *op = waiter_operation(w);
+
+	for (uint32_t i = 0; i < op->waiter_count; i++)
+		waiter_leave(&op->waiters[i]);
+	if (op->try)
+		operation_untime(e, op);
+	waiter_set_aside(w);
+	op->out = w;
+	op->delivery = d;
+}
+
+void operation_expire(struct engine *e, struct operation *op)
+{
+	operation_untime(e, op);
+	operation_withdraw(e, op, op->try ? CHAN_EWOULDBLOCK : CHAN_ETIMEDOUT, 0);
+}
+
+/* ---- cancels ------------------------------------------------------------------------------- */
+
+int operation_cancel_later(struct operation *op, uint64_t seq)
+{
+	struct pending_cancel *c = malloc(sizeof(*c));
+
+	if (!c)
+		return CHAN_ENOMEM;
+	*c = (struct pending_cancel){.next = op->cancels, .seq = seq};
+	op->cancels = c;
+	op->party->ops_in_flight++;
+	return 0;
+}
+
+void operation_flush_cancels(struct operation *op)
+{
+	struct pending_cancel *c;
+
+	while ((c = op->cancels)) {
+		op->cancels = c->next;
+		if (op->party) {
+			op->party->ops_in_flight--;
+			answer_done(op->party, c->seq, 1, 0);
+		}
+		free(c);
+	}
+}
+
+/* ---- the end ------------------------------------------------------------------------------- */
+
+/* A value is answered or dropped: the party no longer has it in flight. */
+static void forget_value(struct operation *op, const struct value *v)
+{
+	if (!op->party)
+		return;
+	op->party->ops_in_flight--;
+	op->party->bytes_in_flight -= v->len;
+}
+
+static void drop_values(struct engine *e, struct operation *op, uint32_t from)
+{
+	struct value **values = operation_values(op);
+
+	for (uint32_t i = from; i < op->send.count; i++) {
+		if (!values[i])
+			continue;
+		forget_value(op, values[i]);
+		engine_drop_value(e, op->waiters[0].channel->type, values[i]);
+		values[i] = NULL;
+	}
+}
+
+static void leave_party(struct engine *e, struct operation *op)
+{
+	if (!op->party)
+		return;
+	seqmap_remove(&op->party->operations, op->seq);
+	seqmap_remove(&e->operations, op->id);
+}
+
+static void end_waiter(struct engine *e, struct operation *op, struct waiter *w)
+{
+	if (op->kind == OP_OPEN) {
+		awaited_leave(e, op);
+		return;
+	}
+	waiter_leave(w);
+	if (!w->channel)
+		return;
+	if (w->value) {
+		if (op->party)
+			op->party->bytes_in_flight -= w->value->len;
+		engine_drop_value(e, w->channel->type, w->value);
+	}
+	channel_unref(w->channel);
+	w->channel = NULL;
+}
+
+void operation_end(struct engine *e, struct operation *op)
+{
+	debug_check(!op->delivery);
+	operation_untime(e, op);
+	if (op->kind == OP_SEND)
+		drop_values(e, op, op->send.cursor);
+	else if (op->party)
+		op->party->ops_in_flight--;
+	for (uint32_t i = 0; i < op->waiter_count; i++)
+		end_waiter(e, op, &op->waiters[i]);
+	operation_flush_cancels(op);
+	leave_party(e, op);
+	op->party = NULL;
+	op->ended = true;
+	if (op->kind != OP_RECV || op->recv.out == 0)
+		free(op);
+}
+
+void operation_delivery_settled(struct operation *op)
+{
+	op->recv.out--;
+	if (op->ended && op->recv.out == 0)
+		free(op);
+}
+
+/* FAIL for each run of values that are not answered. */
+static void fail_values(struct operation *op, int status)
+{
+	struct value **values = operation_values(op);
+	uint32_t at = op->send.cursor;
+
+	while (at < op->send.count) {
+		uint32_t from = at;
+
+		while (at < op->send.count && values[at])
+			at++;
+		if (at > from)
+			answer_operation_failed(op,
+				(struct asked){op->party, op->seq + from, at - from, 0}, status);
+		else
+			at++;
+	}
+}
+
+void operation_fail(struct engine *e, struct operation *op, int status, uint32_t case_index)
+{
+	if (op->kind == OP_SEND)
+		fail_values(op, status);
+	else
+		answer_operation_failed(
+			op, (struct asked){op->party, op->seq, 1, case_index}, status);
+	operation_end(e, op);
+}
+
+void operation_withdraw(struct engine *e, struct operation *op, int status, uint32_t case_index)
+{
+	if (!op->out)
+		operation_fail(e, op, status, case_index);
+	else if (!op->doom && !(op->try && status == CHAN_EWOULDBLOCK))
+		op->doom = (int8_t)status;
+}
+
+void operation_orphan(struct engine *e, struct operation *op)
+{
+	struct party *p = op->party;
+
+	if (op->kind == OP_SEND && op->out) {
+		struct value *out = operation_values(op)[op->send.cursor];
+
+		drop_values(e, op, op->send.cursor + 1);
+		forget_value(op, out);
+		op->send.count = op->send.cursor + 1;
+	} else if (op->out) {
+		p->ops_in_flight--;
+	}
+	if (op->out)
+		operation_untime(e, op);
+	else if (op->kind == OP_SEND)
+		drop_values(e, op, op->send.cursor);
+	leave_party(e, op);
+	op->party = NULL;
+	operation_flush_cancels(op);
+	if (!op->out)
+		operation_end(e, op);
+}
+
+bool operation_advance(struct engine *e, struct operation *op, uint32_t n)
+{
+	struct value **values = operation_values(op);
+	uint32_t start = op->send.cursor;
+
+	for (; op->send.cursor < start + n; op->send.cursor++) {
+		forget_value(op, values[op->send.cursor]);
+		values[op->send.cursor] = NULL;
+	}
+	while (op->send.cursor < op->send.count && !values[op->send.cursor])
+		op->send.cursor++;
+	if (op->send.cursor != start) {
+		op->attempt = 1;
+		op->withdrawn = false;
+	}
+	if (op->send.cursor < op->send.count)
+		return true;
+	operation_end(e, op);
+	return false;
+}
+
+bool operation_withdraw_value(struct engine *e, struct operation *op, uint32_t index)
+{
+	struct value **values = operation_values(op), *v = values[index];
+
+	answer_operation_failed(
+		op, (struct asked){op->party, op->seq + index, 1, 0}, CHAN_ECANCELED);
+	forget_value(op, v);
+	values[index] = NULL;
+	engine_drop_value(e, op->waiters[0].channel->type, v);
+	return operation_advance(e, op, 0);
+}

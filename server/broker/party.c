@@ -1,0 +1,268 @@
+#include "server/broker/party.h"
+#include "chan/status.h"
+#include "server/broker/state.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- who it is ---------------------------------------------------------------------------- */
+
+/* What PS and closing times show of a speaker; longer strings are cut. */
+#define SPEAKER_STRING_MAX 255u
+
+static const char *keep(char **at, const char *s)
+{
+	size_t n = strnlen(s, SPEAKER_STRING_MAX);
+	char *kept = memcpy(*at, s, n);
+
+	kept[n] = '\0';
+	*at += n + 1;
+	return kept;
+}
+
+struct party *engine_party_new(struct engine *e, void *owner, const struct wire_speaker *speaker)
+{
+	const char *strings[] = {
+		speaker->host, speaker->program, speaker->group, speaker->library};
+	size_t bytes = sizeof(struct party);
+	struct party *p;
+	char *at;
+
+	for (size_t i = 0; i < sizeof(strings) / sizeof(strings[0]); i++)
+		bytes += strnlen(strings[i], SPEAKER_STRING_MAX) + 1;
+	p = calloc(1, bytes);
+	if (!p)
+		return NULL;
+	at = p->strings;
+	p->speaker = (struct wire_speaker){
+		.host = keep(&at, speaker->host),
+		.program = keep(&at, speaker->program),
+		.group = keep(&at, speaker->group),
+		.library = keep(&at, speaker->library),
+		.pid = speaker->pid,
+	};
+	p->engine = e;
+	p->owner = owner;
+	p->next_delivery = 1;
+	list_push_back(&e->parties, &p->link);
+	return p;
+}
+
+void *party_owner(const struct party *p)
+{
+	return p->owner;
+}
+
+const char *party_label(const struct party *p, char label[PARTY_LABEL_MAX])
+{
+	snprintf(label, PARTY_LABEL_MAX, "%s[%llu]@%s",
+		p->speaker.program[0] ? p->speaker.program : "?",
+		(unsigned long long)p->speaker.pid, p->speaker.host[0] ? p->speaker.host : "?");
+	return label;
+}
+
+uint64_t engine_party_deliveries_out(const struct party *p)
+{
+	return p->deliveries.live;
+}
+
+/* ---- ends ----------------------------------------------------------------------------------- */
+
+struct end *party_end_of(struct party *p, uint64_t channel)
+{
+	struct end *end = p->last_end;
+
+	if (end && end->channel->id == channel)
+		return end;
+	end = seqmap_get(&p->ends, channel);
+	if (end)
+		p->last_end = end;
+	return end;
+}
+
+/* Counts the directions by which a channel is held; by is +1 or -1. */
+static void channel_hold(struct channel *ch, uint8_t direction, int by)
+{
+	if (direction & CHAN_SEND)
+		ch->held[0] += (uint32_t)by;
+	if (direction & CHAN_RECV)
+		ch->held[1] += (uint32_t)by;
+	if (by > 0 && ch->ends + ch->carried > 1)
+		ch->shared = true;
+}
+
+static int end_new(struct engine *e, struct party *p, struct channel *ch, struct end **ret_end)
+{
+	struct end *end;
+
+	if (p->ends.live >= e->options.limits.ends_max)
+		return CHAN_ELIMIT;
+	if (seqmap_reserve(&p->ends) < 0)
+		return CHAN_ENOMEM;
+	end = calloc(1, sizeof(*end));
+	if (!end)
+		return CHAN_ENOMEM;
+	end->channel = channel_ref(ch);
+	ch->ends++;
+	seqmap_put(&p->ends, ch->id, end);
+	*ret_end = end;
+	return 0;
+}
+
+int party_open(struct engine *e, struct party *p, struct channel *ch, uint8_t direction)
+{
+	struct end *end = party_end_of(p, ch->id);
+	int rc = end ? 0 : end_new(e, p, ch, &end);
+
+	if (rc < 0)
+		return rc;
+	channel_hold(ch, direction & ~end->direction, +1);
+	end->direction |= direction;
+	end->count++;
+	return 0;
+}
+
+static void end_free(struct engine *e, struct party *p, struct end *end)
+{
+	struct channel *ch = end->channel;
+
+	seqmap_remove(&p->ends, ch->id);
+	if (p->last_end == end)
+		p->last_end = NULL;
+	ch->ends--;
+	channel_hold(ch, end->direction, -1);
+	ch->loss = true;
+	channel_touch(e, ch);
+	channel_unref(ch);
+	free(end);
+}
+
+static bool operation_uses(const struct operation *op, const struct channel *ch)
+{
+	for (uint32_t i = 0; op->kind != OP_OPEN && i < op->waiter_count; i++)
+		if (op->waiters[i].channel == ch)
+			return true;
+	return false;
+}
+
+void party_release(struct engine *e, struct party *p, struct end *end)
+{
+	const struct seqmap_entry *entry;
+	uint64_t key;
+
+	if (--end->count > 0)
+		return;
+	for (key = 0; (entry = seqmap_from(&p->operations, key));) {
+		key = entry->key + 1;
+		if (operation_uses(entry->ptr, end->channel))
+			operation_withdraw(e, entry->ptr, CHAN_ECANCELED, 0);
+	}
+	end_free(e, p, end);
+}
+
+/* ---- chan values ------------------------------------------------------------------------------ */
+
+bool reference_get(uint32_t type, const struct value *v, struct type_chan_ref *ret_ref)
+{
+	const uint8_t *bytes = v->bytes;
+	size_t len = v->len;
+	enum chan_type carried = CHAN_TYPE_CHAN;
+
+	if (type == CHAN_TYPE_ANY && type_any_split(bytes, len, &carried, &bytes, &len) < 0)
+		return false;
+	else if (type != CHAN_TYPE_ANY && type != CHAN_TYPE_CHAN)
+		return false;
+	return carried == CHAN_TYPE_CHAN && type_get_chan(bytes, len, ret_ref) == 0;
+}
+
+void reference_carry(struct engine *e, uint32_t type, const struct value *v, int by)
+{
+	struct type_chan_ref ref;
+	struct channel *ch;
+
+	if (!reference_get(type, v, &ref) || !(ch = seqmap_get(&e->channels, ref.channel)))
+		return;
+	ch->carried += (uint32_t)by;
+	channel_hold(ch, ref.direction, by);
+	if (by > 0)
+		return;
+	ch->loss = true;
+	channel_touch(e, ch);
+}
+
+int reference_open(struct engine *e, struct party *p, uint32_t type, const struct value *v)
+{
+	struct type_chan_ref ref;
+	struct channel *ch;
+
+	if (!reference_get(type, v, &ref) || !(ch = seqmap_get(&e->channels, ref.channel)))
+		return 0;
+	return party_open(e, p, ch, ref.direction);
+}
+
+void reference_release(struct engine *e, struct party *p, uint32_t type, const struct value *v)
+{
+	struct type_chan_ref ref;
+	struct end *end;
+
+	if (reference_get(type, v, &ref) && (end = party_end_of(p, ref.channel)))
+		party_release(e, p, end);
+}
+
+/* ---- its deliveries and its end ------------------------------------------------------------------ */
+
+void party_return_all(struct engine *e, struct party *p, bool tell)
+{
+	struct wire_range ranges[GONE_RANGES_MAX];
+	const struct seqmap_entry *entry;
+	size_t count = 0;
+
+	while ((entry = seqmap_from(&p->deliveries, 0))) {
+		struct delivery *d = seqmap_remove(&p->deliveries, entry->key);
+
+		if (tell)
+			gather_gone(p, ranges, &count, d->id, 1);
+		reference_release(e, p, d->channel->type, d->value);
+		channel_settle(e, d, false);
+	}
+	if (count > 0)
+		answer_gone(p, ranges, count);
+}
+
+void engine_party_revoke(struct engine *e, struct party *p, int64_t now_ns)
+{
+	const struct seqmap_entry *entry;
+	uint64_t key;
+
+	e->now_ns = now_ns;
+	for (key = 0; (entry = seqmap_from(&p->operations, key));) {
+		struct operation *op = entry->ptr;
+		bool receives = op->kind == OP_RECV;
+
+		key = entry->key + 1;
+		for (uint32_t i = 0; op->kind == OP_SELECT && i < op->waiter_count; i++)
+			receives |= op->waiters[i].direction == CHAN_RECV;
+		if (receives)
+			operation_withdraw(e, op, CHAN_EGONE, 0);
+	}
+	party_return_all(e, p, true);
+	engine_step(e);
+}
+
+void engine_party_end(struct engine *e, struct party *p, int64_t now_ns)
+{
+	const struct seqmap_entry *entry;
+
+	e->now_ns = now_ns;
+	while ((entry = seqmap_from(&p->operations, 0)))
+		operation_orphan(e, entry->ptr);
+	party_return_all(e, p, false);
+	while ((entry = seqmap_from(&p->ends, 0)))
+		end_free(e, p, entry->ptr);
+	seqmap_fini(&p->operations);
+	seqmap_fini(&p->deliveries);
+	seqmap_fini(&p->ends);
+	list_remove(&p->link);
+	engine_step(e);
+	free(p);
+}

@@ -1,0 +1,71 @@
+/*
+ * party.h - a session as the engine sees it, and the ends of channels that it holds.
+ */
+#ifndef BROKER_PARTY_H
+#define BROKER_PARTY_H
+
+#include "proto/type.h"
+#include "proto/wire.h"
+#include "server/base/list.h"
+#include "server/broker/seqmap.h"
+#include "server/broker/value.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+struct channel;
+struct engine;
+
+/* An open end of a channel. */
+struct end {
+	struct channel *channel; /* a counted reference */
+	uint32_t count;          /* MAKEs, OPENs and chan values not yet RELEASEd */
+	uint8_t direction;       /* of all of them together */
+};
+
+struct party {
+	struct engine *engine;
+	void *owner;
+	struct list link;        /* engine->parties */
+	struct seqmap operations; /* by their (first) sequence number */
+	struct seqmap deliveries; /* by id */
+	struct seqmap ends;       /* by channel id */
+	struct end *last_end;     /* the one used last: most frames name the same again */
+	uint64_t next_delivery;
+	uint64_t ops_in_flight;   /* sequence numbers not answered */
+	uint64_t bytes_in_flight; /* values in waiting sends */
+	struct wire_speaker speaker;
+	char strings[]; /* what speaker points to */
+};
+
+struct end *party_end_of(struct party *p, uint64_t channel);
+
+/*
+ * Opens an end once more. 0, CHAN_ELIMIT (ends_max) or CHAN_ENOMEM, and nothing changed.
+ */
+int party_open(struct engine *e, struct party *p, struct channel *ch, uint8_t direction);
+
+/* Gives one opening up. With the last the end is gone, and operations that wait through it end
+ * with ECANCELED. */
+void party_release(struct engine *e, struct party *p, struct end *end);
+
+/* "program[pid]@host" */
+#define PARTY_LABEL_MAX 256
+const char *party_label(const struct party *p, char label[PARTY_LABEL_MAX]);
+
+/*
+ * A chan value (also one inside an any value) holds its channel while it waits or is out. by is
+ * +1 or -1; values of other types do nothing.
+ */
+void reference_carry(struct engine *e, uint32_t type, const struct value *v, int by);
+
+/* Whether the value is a reference, and to what. */
+bool reference_get(uint32_t type, const struct value *v, struct type_chan_ref *ret_ref);
+
+/*
+ * The value is delivered to the party: it opens the end that the reference names; when the value
+ * comes back the end is released. 0, CHAN_ELIMIT or CHAN_ENOMEM.
+ */
+int reference_open(struct engine *e, struct party *p, uint32_t type, const struct value *v);
+void reference_release(struct engine *e, struct party *p, uint32_t type, const struct value *v);
+
+#endif

@@ -1,0 +1,139 @@
+#include "server/broker/seqmap.h"
+#include "chan/status.h"
+#include <stdlib.h>
+#include <string.h>
+
+#define SIZE_MIN 4u   /* most sessions have an operation or two */
+#define SIZE_KEEP 64u /* below this, giving memory back is not worth a realloc */
+
+void seqmap_fini(struct seqmap *m)
+{
+	free(m->list);
+	*m = (struct seqmap){0};
+}
+
+/* The first entry, hole or not, whose key is not below the given one. */
+static uint32_t position(const struct seqmap *m, uint64_t key)
+{
+	uint32_t low = m->begin, high = m->end;
+
+	if (low == high || key <= m->list[low].key)
+		return low;
+	if (key > m->list[high - 1].key)
+		return high;
+	if (key - m->list[low].key < high - low && m->list[low + (key - m->list[low].key)].key == key)
+		return low + (uint32_t)(key - m->list[low].key); /* no hole was closed before it */
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if (m->list[middle].key < key)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static void resize(struct seqmap *m, uint32_t size)
+{
+	struct seqmap_entry *list = realloc(m->list, size * sizeof(*list));
+
+	if (list) {
+		m->list = list;
+		m->size = size;
+	}
+}
+
+/* Moves the entries to the front of the array, without holes. */
+static void close_holes(struct seqmap *m)
+{
+	uint32_t to = 0;
+
+	for (uint32_t i = m->begin; i < m->end; i++)
+		if (m->list[i].ptr)
+			m->list[to++] = m->list[i];
+	m->begin = 0;
+	m->end = to;
+	if (m->size > SIZE_KEEP && m->size / 4 > m->live)
+		resize(m, m->size / 2);
+}
+
+int seqmap_reserve(struct seqmap *m)
+{
+	if (m->end < m->size)
+		return 0;
+	if (m->live + m->live / 4 < m->size) {
+		close_holes(m);
+		return 0;
+	}
+	if (m->size > UINT32_MAX / 2)
+		return CHAN_ENOMEM;
+	resize(m, m->size ? m->size * 2 : SIZE_MIN);
+	return m->end < m->size ? 0 : CHAN_ENOMEM;
+}
+
+void seqmap_put(struct seqmap *m, uint64_t key, void *ptr)
+{
+	uint32_t at = position(m, key);
+
+	memmove(&m->list[at + 1], &m->list[at], (m->end - at) * sizeof(*m->list));
+	m->list[at] = (struct seqmap_entry){key, ptr};
+	m->end++;
+	m->live++;
+}
+
+void *seqmap_get(const struct seqmap *m, uint64_t key)
+{
+	uint32_t at = position(m, key);
+
+	return at < m->end && m->list[at].key == key ? m->list[at].ptr : NULL;
+}
+
+void *seqmap_floor(const struct seqmap *m, uint64_t key)
+{
+	uint32_t at = position(m, key);
+
+	if (at < m->end && m->list[at].key == key && m->list[at].ptr)
+		return m->list[at].ptr;
+	while (at > m->begin)
+		if (m->list[--at].ptr)
+			return m->list[at].ptr;
+	return NULL;
+}
+
+static void trim(struct seqmap *m)
+{
+	while (m->begin < m->end && !m->list[m->begin].ptr)
+		m->begin++;
+	while (m->end > m->begin && !m->list[m->end - 1].ptr)
+		m->end--;
+	if (m->live == 0) {
+		m->begin = m->end = 0;
+		if (m->size > SIZE_KEEP)
+			seqmap_fini(m);
+	} else if (m->end - m->begin > 2 * m->live + SIZE_KEEP) {
+		close_holes(m);
+	}
+}
+
+void *seqmap_remove(struct seqmap *m, uint64_t key)
+{
+	uint32_t at = position(m, key);
+	void *ptr;
+
+	if (at >= m->end || m->list[at].key != key || !m->list[at].ptr)
+		return NULL;
+	ptr = m->list[at].ptr;
+	m->list[at].ptr = NULL;
+	m->live--;
+	trim(m);
+	return ptr;
+}
+
+const struct seqmap_entry *seqmap_from(const struct seqmap *m, uint64_t key)
+{
+	for (uint32_t at = position(m, key); at < m->end; at++)
+		if (m->list[at].ptr)
+			return &m->list[at];
+	return NULL;
+}

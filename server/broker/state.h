@@ -1,0 +1,129 @@
+/*
+ * state.h - the engine's own state, and what its files call of one another.
+ */
+#ifndef BROKER_STATE_H
+#define BROKER_STATE_H
+
+#include "server/base/clock.h"
+#include "server/base/random.h"
+#include "server/broker/answer.h"
+#include "server/broker/channel.h"
+#include "server/broker/delivery.h"
+#include "server/broker/engine.h"
+#include "server/broker/operation.h"
+#include "server/broker/party.h"
+
+struct engine {
+	struct engine_options options;
+	struct random random;
+	int64_t now_ns;             /* of the call that is under way */
+	struct name_node *names;    /* struct channel: those with a name */
+	struct name_node *awaited;  /* struct awaited: names that an OPEN waits for */
+	struct seqmap channels;     /* by id; removed ones are not in it */
+	struct seqmap operations;   /* by id: all that are not answered and have a party */
+	struct heap_node *deadlines; /* struct operation, the earliest first */
+	struct channel *dirty, **dirty_end; /* to be pumped, in the order in which they were touched */
+	struct list parties;
+	struct delivery_pool deliveries;
+	uint64_t next_channel, next_operation, next_ticket;
+	uint64_t bytes;          /* that all values cost, waiting, buffered and out */
+	uint64_t values_buffered;
+	uint64_t deliveries_out;
+	uint64_t steps_unchecked; /* since engine_check ran, in debug builds */
+	bool shutting_down;
+};
+
+/* What a value costs against buffered_bytes_max: its bytes, its header, its place in a queue and
+ * its record while it is out. So that values of no bytes are bounded too. */
+#define VALUE_OVERHEAD_BYTES 64u
+
+static inline uint64_t value_cost(const struct value *v)
+{
+	return v->len + VALUE_OVERHEAD_BYTES;
+}
+
+/* Of every channel: a channel that fails over to another broker will count its epochs. */
+#define CHANNEL_EPOCH 1u
+
+/* Ranges of one GONE: 22 bytes each at most, well below FRAME_HEADER_BYTES_MAX. */
+#define GONE_RANGES_MAX 256u
+
+/* Counts a value in, with what it refers to; drops one that was counted in. */
+void engine_hold_value(struct engine *e, uint32_t type, const struct value *v);
+void engine_drop_value(struct engine *e, uint32_t type, struct value *v);
+
+/* Pumps until no channel is touched and no try stands. */
+void engine_step(struct engine *e);
+
+/* A name that does not exist yet, and the OPENs that wait for it. */
+struct awaited {
+	struct name_node node;
+	struct list waiters;
+	char name[];
+};
+
+/*
+ * One operation as it arrives. The handlers in op_*.c each take one kind; they return 0, or
+ * CHAN_EPROTOCOL as engine_apply does.
+ */
+struct call {
+	struct engine *engine;
+	struct party *party;
+	const struct message *message;
+	struct value *const *values;
+	uint32_t value_count;
+	uint32_t consumed; /* the first of the values are taken over; the rest is dropped after it */
+};
+
+int op_make(struct call *c);
+int op_open(struct call *c);
+int op_release(struct call *c);
+int op_send(struct call *c);
+int op_recv(struct call *c);
+int op_grant(struct call *c);
+int op_taken(struct call *c);
+int op_return(struct call *c);
+int op_select(struct call *c);
+int op_cancel(struct call *c);
+int op_close(struct call *c);
+int op_remove(struct call *c);
+int op_stat(struct call *c);
+int op_list(struct call *c);
+int op_ps(struct call *c);
+
+/* How the call is answered. */
+struct asked call_asked(const struct call *c);
+
+/*
+ * The channel that an operation names, if the party holds an end of it with that direction (0: any
+ * end). Otherwise NULL, and it was answered; verb is "send to", "close" ...
+ */
+struct channel *call_channel(struct call *c, struct asked a, const char *verb,
+	uint64_t channel, uint8_t direction, uint64_t epoch);
+
+/* The party's end of a channel, whatever has become of it. NULL: it was answered. */
+struct end *call_end(struct call *c, struct asked a, const char *verb, uint64_t channel);
+
+/* The channel of a REMOVE or STAT. NULL: it was answered. */
+struct channel *call_named(struct call *c, const char *verb);
+
+/* operation_new, with its refusal answered. */
+int call_operation(struct call *c, struct asked a, const char *verb, const char *label,
+	const struct operation_request *r, struct operation **ret_op);
+
+/* Whether a value may enter the channel: 0, or it was answered by FAIL. */
+int call_check_value(struct call *c, struct asked a, struct channel *ch,
+	const struct value *v);
+
+/* Adds an id to ranges, telling the party of them by GONE when they are GONE_RANGES_MAX. */
+void gather_gone(struct party *p, struct wire_range *ranges, size_t *count, uint64_t first,
+	uint64_t n);
+
+/* Takes all that is out to the party back; with tell, it is told by GONE. */
+void party_return_all(struct engine *e, struct party *p, bool tell);
+
+/* An OPEN leaves the name that it waits for. */
+void awaited_leave(struct engine *e, struct operation *op);
+const char *awaited_name(const struct operation *op);
+
+#endif
