@@ -3,7 +3,9 @@
 
 EXTRA_DIST += tests/bench/run.sh tests/bench/RESULTS.md
 
-bench_programs = tests/bench/peer
+bench_programs = tests/bench/inproc tests/bench/peer
+tests_bench_inproc_SOURCES = tests/bench/inproc.c tests/support/waitgroup.h
+tests_bench_inproc_LDADD = $(tour_libs)
 tests_bench_peer_LDADD = client/libchan.la
 
 EXTRA_PROGRAMS += $(bench_programs)

@@ -1,4 +1,7 @@
-/* Ten thousand goroutines in a row; each adds one to what its right neighbour whispers. */
+/* Ten thousand goroutines (or as many as the argument says) in a row; each adds one to what its right
+ * neighbour whispers. */
+#include <stdlib.h>
+
 #include "tour.h"
 
 static void whisper(struct hchan *left, struct hchan *right)
@@ -6,9 +9,9 @@ static void whisper(struct hchan *left, struct hchan *right)
 	int v;
 
 	hchan_recv(right, &v);
+	hchan_unref(right);
 	v++;
 	hchan_send(left, &v);
-	hchan_unref(right);
 }
 
 static void begin(struct hchan *c)
@@ -19,9 +22,10 @@ static void begin(struct hchan *c)
 static void go_main(void)
 {
 	struct hchan *leftmost = hchan_make(int, 0), *left = leftmost, *right = leftmost;
+	long n = argc > 1 ? strtol(argv[1], NULL, 10) : 10000;
 	int v;
 
-	for (int i = 0; i < 10000; i++) {
+	for (long i = 0; i < n; i++) {
 		right = hchan_make(int, 0);
 		go(whisper, left, right);
 		left = right;

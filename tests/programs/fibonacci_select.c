@@ -43,4 +43,5 @@ static void go_main(void)
 	go(print_ten, c, quit);
 	fibonacci(c, quit);
 	hchan_unref(c);
+	hchan_unref(quit);
 }

@@ -18,18 +18,19 @@ static void filter(struct hchan *in, struct hchan *out, int prime)
 	}
 }
 
+enum { PRIMES = 25 };
+
 static void go_main(void)
 {
-	struct hchan *c = hchan_make(int, 0);
+	static struct hchan *chain[PRIMES + 1]; /* left waiting at the end, as there is no end to it */
 	int prime;
 
-	go(generate, c);
-	for (int i = 0; i < 25; i++) {
-		struct hchan *next = hchan_make(int, 0);
-
-		hchan_recv(c, &prime);
+	chain[0] = hchan_make(int, 0);
+	go(generate, chain[0]);
+	for (int i = 0; i < PRIMES; i++) {
+		hchan_recv(chain[i], &prime);
 		printf("%d\n", prime);
-		go(filter, c, next, prime);
-		c = next;
+		chain[i + 1] = hchan_make(int, 0);
+		go(filter, chain[i], chain[i + 1], prime);
 	}
 }
