@@ -21,6 +21,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -336,6 +337,7 @@ static pid_t daemon_start(struct sockaddr_un *address, char *folder)
 	if (pid == 0) {
 		const char *top = getenv("top_builddir");
 
+		prctl(PR_SET_PDEATHSIG, SIGTERM);
 		if (top && chdir(top) < 0)
 			_exit(127);
 		execl("./chand", "chand", "--listen", url, (char *)NULL);
