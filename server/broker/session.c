@@ -23,7 +23,7 @@ struct assembly {
 	uint64_t total;          /* bytes announced */
 	uint64_t received;
 	struct buf payload;      /* empty when refused */
-	bool refused;            /* answered already: what still comes is thrown away */
+	bool refused;            /* answered already: what still comes, to the last piece, is ignored */
 	int64_t began_ns;
 };
 
@@ -260,11 +260,8 @@ static int end_assembly(struct session *s, struct batch *b, struct assembly *a, 
 {
 	uint64_t *timeout_ns, waited_ns = (uint64_t)(clock_now_ns() - a->began_ns);
 	struct batch_op *op;
-	int rc = 0;
+	int rc = CHAN_ENOMEM;
 
-	if (a->refused)
-		goto out;
-	rc = CHAN_ENOMEM;
 	op = batch_add(b);
 	if (!op)
 		goto out;
@@ -307,17 +304,20 @@ static int take_piece(struct session *s, struct batch *b, const struct frame *f,
 		snprintf(why, why_bytes, "PIECE of %" PRIu64 ", whose payload is not to go on", id);
 		return CHAN_EPROTOCOL;
 	}
+	if (a->refused) {
+		if (!more)
+			assembly_free(s, a);
+		return 0;
+	}
 	a->received += f->payload_bytes;
 	if (a->received > a->total || (!more && a->received != a->total)) {
 		snprintf(why, why_bytes, "the pieces of %" PRIu64 " have %" PRIu64 " bytes, announced were %"
 			PRIu64, id, a->received, a->total);
 		return CHAN_EPROTOCOL;
 	}
-	if (!a->refused) {
-		rc = buf_append(&a->payload, f->payload, f->payload_bytes);
-		if (rc < 0)
-			return rc;
-	}
+	rc = buf_append(&a->payload, f->payload, f->payload_bytes);
+	if (rc < 0)
+		return rc;
 	return more ? 0 : end_assembly(s, b, a, why, why_bytes);
 }
 

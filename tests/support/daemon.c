@@ -1,0 +1,227 @@
+#include "tests/support/daemon.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum { ARGUMENTS_MAX = 32, LOG_BYTES_MAX = 256 * 1024 };
+
+/* Rests between two looks at what another process does; only failing tests look often. */
+static void rest(void)
+{
+	nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
+}
+
+static const char *program(char path[static 512])
+{
+	const char *dir = getenv("top_builddir");
+
+	snprintf(path, 512, "%s/chand", dir ? dir : ".");
+	return path;
+}
+
+/* Forks and execs chand with stdout and stderr on fd. */
+static pid_t spawn(const char **argv, int fd)
+{
+	char path[512];
+	pid_t pid;
+
+	argv[0] = program(path);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		dup2(fd, STDOUT_FILENO);
+		dup2(fd, STDERR_FILENO);
+		execv(path, (char **)argv);
+		dprintf(STDERR_FILENO, "cannot run %s: %s\n", path, strerror(errno));
+		_exit(127);
+	}
+	return pid;
+}
+
+static int add_arguments(const char **argv, int argc, const char *const *more)
+{
+	for (; more && *more; more++) {
+		assert_true(argc + 1 < ARGUMENTS_MAX);
+		argv[argc++] = *more;
+	}
+	argv[argc] = NULL;
+	return argc;
+}
+
+static char *read_file(const char *path)
+{
+	char *text = calloc(1, LOG_BYTES_MAX);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	size_t n = 0;
+	ssize_t got;
+
+	assert_non_null(text);
+	while (fd >= 0 && n + 1 < LOG_BYTES_MAX && (got = read(fd, text + n, LOG_BYTES_MAX - 1 - n)) > 0)
+		n += (size_t)got;
+	if (fd >= 0)
+		close(fd);
+	return text;
+}
+
+void daemon_expect_log(const struct test_daemon *d, const char *wanted)
+{
+	for (int i = 0; i < 5000; i++) {
+		char *text = read_file(d->log_path);
+		bool found = strstr(text, wanted) != NULL;
+
+		if (!found && (i == 4999 || (d->pid && waitpid(d->pid, NULL, WNOHANG | WNOWAIT) > 0)))
+			print_error("the daemon said:\n%s", text);
+		free(text);
+		if (found)
+			return;
+		rest();
+	}
+	fail_msg("the daemon did not say '%s'", wanted);
+}
+
+static void learn_tcp_url(struct test_daemon *d)
+{
+	char *text = read_file(d->log_path), *at = strstr(text, "tcp://127.0.0.1:");
+
+	assert_non_null(at);
+	snprintf(d->tcp_url, sizeof(d->tcp_url), "%.*s", (int)strcspn(at, "\n"), at);
+	free(text);
+}
+
+void daemon_start(struct test_daemon *d, const char *const *arguments)
+{
+	const char *external = getenv("CHAND_TEST_URL"), *argv[ARGUMENTS_MAX];
+	int fd;
+
+	memset(d, 0, sizeof(*d));
+	if (external) {
+		snprintf(d->url, sizeof(d->url), "%s", external);
+		return;
+	}
+	snprintf(d->dir, sizeof(d->dir), "/tmp/chand-test-XXXXXX");
+	assert_non_null(mkdtemp(d->dir));
+	snprintf(d->url, sizeof(d->url), "unix:%s/sock", d->dir);
+	snprintf(d->log_path, sizeof(d->log_path), "%s/log", d->dir);
+	argv[1] = "--listen";
+	argv[2] = d->url;
+	argv[3] = "--listen";
+	argv[4] = "tcp://127.0.0.1:0";
+	add_arguments(argv, 5, arguments);
+	fd = open(d->log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	d->pid = spawn(argv, fd);
+	close(fd);
+	daemon_expect_log(d, "ready");
+	learn_tcp_url(d);
+}
+
+void daemon_signal(const struct test_daemon *d, int sig)
+{
+	if (d->pid)
+		assert_int_equal(kill(d->pid, sig), 0);
+}
+
+static int status_of(int status)
+{
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+int daemon_wait(struct test_daemon *d)
+{
+	int status;
+
+	for (int i = 0; i < 10000; i++) {
+		pid_t pid = waitpid(d->pid, &status, WNOHANG);
+
+		if (pid == d->pid) {
+			d->pid = 0;
+			return status_of(status);
+		}
+		rest();
+	}
+	return -1;
+}
+
+void daemon_stop(struct test_daemon *d)
+{
+	char command[128];
+	int status;
+
+	if (!*d->dir)
+		return;
+	if (d->pid) {
+		daemon_signal(d, SIGTERM);
+		status = daemon_wait(d);
+		if (status != 0) {
+			char *text = read_file(d->log_path);
+
+			print_error("the daemon said:\n%s", text);
+			free(text);
+			if (d->pid)
+				kill(d->pid, SIGKILL);
+		}
+		assert_int_equal(status, 0);
+	}
+	snprintf(command, sizeof(command), "rm -rf %s", d->dir);
+	assert_int_equal(system(command), 0);
+}
+
+uint64_t daemon_cpu_ticks(const struct test_daemon *d)
+{
+	char path[64], *text, *at;
+	unsigned long user = 0, system = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)d->pid);
+	text = read_file(path);
+	at = strrchr(text, ')');
+	assert_non_null(at);
+	assert_int_equal(sscanf(at + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system), 2);
+	free(text);
+	return user + system;
+}
+
+uint64_t daemon_resident_bytes(const struct test_daemon *d)
+{
+	char path[64], *text;
+	unsigned long pages = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/statm", (int)d->pid);
+	text = read_file(path);
+	assert_int_equal(sscanf(text, "%*u %lu", &pages), 1);
+	free(text);
+	return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+int daemon_run(const char *const *arguments, char *text, size_t text_bytes)
+{
+	const char *argv[ARGUMENTS_MAX];
+	int fds[2], status;
+	size_t n = 0;
+	ssize_t got;
+	pid_t pid;
+
+	add_arguments(argv, 1, arguments);
+	assert_int_equal(pipe(fds), 0);
+	pid = spawn(argv, fds[1]);
+	close(fds[1]);
+	while ((got = read(fds[0], text + n, text_bytes - 1 - n)) > 0)
+		n += (size_t)got;
+	text[n] = '\0';
+	close(fds[0]);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return status_of(status);
+}

@@ -1,0 +1,45 @@
+/*
+ * daemon.h - a real chand of its own for a test, on a private Unix socket and on a TCP port that
+ * the kernel chose.
+ *
+ * The daemon is $top_builddir/chand. Set CHAND_TEST_URL to let the tests speak to one that runs
+ * already (in gdb, say); starting and stopping then do nothing. Every function fails the test by
+ * cmocka's assertions, so they are for the main thread.
+ */
+#ifndef TESTS_SUPPORT_DAEMON_H
+#define TESTS_SUPPORT_DAEMON_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+struct test_daemon {
+	pid_t pid; /* 0: not started by us, or ended */
+	char dir[64];
+	char url[128];     /* unix:... */
+	char tcp_url[64];  /* tcp://127.0.0.1:PORT */
+	char log_path[96]; /* its stderr */
+};
+
+/* Starts one with further arguments (NULL at the end; NULL for none), and returns when it listens. */
+void daemon_start(struct test_daemon *d, const char *const *arguments);
+
+/* Sends a signal. */
+void daemon_signal(const struct test_daemon *d, int sig);
+
+/* Waits until it ends by itself or by a signal; its exit status (128 + signal), -1 after 20 s. */
+int daemon_wait(struct test_daemon *d);
+
+/* Ends it by SIGTERM, asserts that it exits with 0, and removes its directory. */
+void daemon_stop(struct test_daemon *d);
+
+/* Waits until its stderr contains the text, at most 10 s; asserts that it came. */
+void daemon_expect_log(const struct test_daemon *d, const char *text);
+
+/* CPU time that it has used, in clock ticks (sysconf(_SC_CLK_TCK)); its resident memory in bytes. */
+uint64_t daemon_cpu_ticks(const struct test_daemon *d);
+uint64_t daemon_resident_bytes(const struct test_daemon *d);
+
+/* Runs chand with arguments until it ends: exit status; what it wrote to stderr and stdout in text. */
+int daemon_run(const char *const *arguments, char *text, size_t text_bytes);
+
+#endif

@@ -1,0 +1,80 @@
+/*
+ * peer.h - a client of frames, for tests: says exactly what it is told, and asserts what it hears.
+ *
+ * Every wait ends after 10 s with a failed test. Every function fails the test by cmocka's
+ * assertions, so they are for the main thread.
+ */
+#ifndef TESTS_SUPPORT_PEER_H
+#define TESTS_SUPPORT_PEER_H
+
+#include "chan/status.h"
+#include "chan/value.h"
+#include "proto/buf.h"
+#include "proto/wire.h"
+#include <stdint.h>
+
+struct peer {
+	int fd; /* -1: closed */
+	uint64_t seq; /* last used */
+	struct buf in;
+	size_t parsed; /* bytes at the head of in that hold the last frame heard */
+	struct wire_scratch *scratch;
+	struct message m; /* the last message heard; lives until the next */
+	const uint8_t *payload; /* of its frame */
+	size_t payload_bytes;
+	uint8_t flags;
+};
+
+/* Connects, and does the greeting (peer_connect only connects). */
+void peer_dial(struct peer *p, const char *url);
+void peer_connect(struct peer *p, const char *url);
+void peer_hello(struct peer *p);
+
+/* Closes without a word, and frees. */
+void peer_drop(struct peer *p);
+
+/* Sends a message, with a payload and flags. */
+void peer_say(struct peer *p, const struct message *m);
+void peer_say_payload(struct peer *p, const struct message *m, uint8_t flags, const void *payload, size_t n);
+void peer_say_bytes(struct peer *p, const void *bytes, size_t n);
+
+/* Hears the next message and asserts its kind; p->m has it. */
+void peer_expect(struct peer *p, enum message_kind kind);
+
+/* Hears the next message, whatever it is. */
+void peer_hear(struct peer *p);
+
+/* Hears the end of the stream. */
+void peer_expect_end(struct peer *p);
+
+/* Asserts that the broker has nothing more to say to this peer: the answer to an operation that is
+ * asked now is the next that is heard, and answers keep the order in which things happen. */
+void peer_expect_quiet(struct peer *p);
+
+/* Operations: each returns its seq (of several values the first). */
+uint64_t peer_make(struct peer *p, const char *name, enum chan_type type, int64_t capacity);
+uint64_t peer_open(struct peer *p, const char *name, enum chan_direction direction);
+uint64_t peer_send(struct peer *p, uint64_t channel, const char *value);
+uint64_t peer_send_many(struct peer *p, uint64_t channel, int count, const char *const *values);
+uint64_t peer_recv(struct peer *p, uint64_t channel);
+uint64_t peer_close(struct peer *p, uint64_t channel);
+uint64_t peer_cancel(struct peer *p, uint64_t target);
+uint64_t peer_stat(struct peer *p, uint64_t channel);
+void peer_taken(struct peer *p, uint64_t delivery);
+void peer_return(struct peer *p, uint64_t delivery);
+
+/* MAKE or OPEN, and its answer: the channel's id. */
+uint64_t peer_channel(struct peer *p, const char *name, enum chan_type type, int64_t capacity);
+uint64_t peer_opened(struct peer *p, const char *name, enum chan_direction direction);
+
+/* Answers. */
+void peer_expect_done(struct peer *p, uint64_t seq);
+void peer_expect_fail(struct peer *p, uint64_t seq, int status);
+/* DONE or FAIL, whichever comes: 0 or the status. */
+int peer_expect_outcome(struct peer *p, uint64_t seq);
+/* A DELIVER of one value; returns the delivery's number. */
+uint64_t peer_expect_deliver(struct peer *p, uint64_t seq, const char *value);
+/* The same, with its attempt. */
+uint64_t peer_expect_redeliver(struct peer *p, uint64_t seq, const char *value, uint32_t attempt);
+
+#endif
