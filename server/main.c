@@ -65,7 +65,7 @@ static void raise_descriptors(struct config *c)
 	room = (int64_t)r.rlim_cur - DESCRIPTORS_OWN;
 	if (c->connections_max <= room)
 		return;
-	log_warning("connections_max is %" PRId64 ", but only %" PRId64
+	log_info("connections_max is %" PRId64 ", but only %" PRId64
 		" descriptors may be open: %" PRId64 " connections it is", c->connections_max,
 		(int64_t)r.rlim_cur, room > 0 ? room : 1);
 	c->connections_max = room > 0 ? room : 1;

@@ -36,11 +36,6 @@ int stream_write_all(struct stream *s, struct iovec *iov, int count, int64_t sta
 	return 0;
 }
 
-void stream_on_readable(struct stream *s, void (*fn)(void *arg), void *arg)
-{
-	netpoll_on_readable(s->poll, fn, arg);
-}
-
 void stream_free(struct stream *s)
 {
 	if (s)

@@ -61,8 +61,9 @@ static inline void stream_shutdown(struct stream *s, int how)
  */
 int stream_write_all(struct stream *s, struct iovec *iov, int count, int64_t stall_ns);
 
-/* Starts a goroutine with fn(arg) when there is something to read, once. */
-void stream_on_readable(struct stream *s, void (*fn)(void *arg), void *arg);
+/* Starts a goroutine with fn(arg) when there is something to read, once; netpoll_on in netpoll.h.
+ * (A macro, so that dumps show the caller's place.) */
+#define stream_on_readable(s, fn, arg) netpoll_on_readable((s)->poll, fn, arg)
 
 /* Closes and frees. Nobody may wait on it any more; NULL is fine. */
 void stream_free(struct stream *s);
