@@ -1,11 +1,20 @@
-# Tests against a real daemon.
+# Tests against a real daemon, in frames (tests/support/peer.h) or through libchan.
 #
-#   integration_tests += tests/integration/test_handoff
-#   tests_integration_test_handoff_SOURCES = tests/integration/test_handoff.c $(support_sources)
-#   tests_integration_test_handoff_LDADD = proto/libproto.la $(CMOCKA_LIBS)
+#   integration_tests += tests/integration/test_NAME
+#   tests_integration_test_NAME_SOURCES = tests/integration/test_NAME.c $(support_sources)
+#   tests_integration_test_NAME_LDADD = $(integration_libs)
 #
-# The daemon is $top_builddir/chand.
+# The daemon is $top_builddir/chand; CHAND_TEST_URL names one that runs already.
 
-integration_tests =
+support_sources = \
+	tests/support/daemon.c tests/support/daemon.h \
+	tests/support/peer.c tests/support/peer.h
+integration_libs = proto/libproto.la $(CMOCKA_LIBS)
+
+integration_tests = tests/integration/test_handoff
+
+tests_integration_test_handoff_SOURCES = tests/integration/test_handoff.c $(support_sources)
+tests_integration_test_handoff_LDADD = $(integration_libs)
+
 check_PROGRAMS += $(integration_tests)
 TESTS += $(integration_tests)

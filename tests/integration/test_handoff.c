@@ -202,23 +202,26 @@ static void test_deadline(void **state)
 /* Close wakes who waits: receivers once all is drained, senders at once with their values. */
 static void test_close_wakes(void **state)
 {
+	struct peer closer;
 	struct pair p;
-	uint64_t recv, close, send;
+	uint64_t recv, send;
 
 	(void)state;
 	pair_begin(&p, "close", 1);
+	peer_dial(&closer, d.url);
+	peer_opened(&closer, "close", CHAN_SEND);
 	peer_expect_done(&p.producer, peer_send(&p.producer, p.channel, "in"));
 	send = peer_send(&p.producer, p.channel, "out");
-	close = peer_close(&p.producer, p.channel);
+	peer_expect_quiet(&p.producer);
+	peer_expect_done(&closer, peer_close(&closer, p.channel));
 	peer_expect_fail(&p.producer, send, CHAN_ECLOSED);
-	peer_expect_done(&p.producer, close);
 	recv = peer_recv(&p.consumer, p.channel);
 	peer_taken(&p.consumer, peer_expect_deliver(&p.consumer, recv, "in"));
 	recv = peer_recv(&p.consumer, p.channel);
 	peer_expect_fail(&p.consumer, recv, CHAN_ECLOSED);
 	assert_true(strncmp(p.consumer.m.fail.closed_by, "test[", 5) == 0);
-	close = peer_close(&p.producer, p.channel);
-	peer_expect_fail(&p.producer, close, CHAN_ECLOSED);
+	peer_expect_fail(&closer, peer_close(&closer, p.channel), CHAN_ECLOSED);
+	peer_drop(&closer);
 	pair_end(&p);
 }
 
