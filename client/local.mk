@@ -1,1 +1,31 @@
-# client: see Makefile.am
+# libchan. Only chan_* leaves it.
+chan_sources = \
+	client/answer.c \
+	client/async.c \
+	client/channel.c client/channel.h \
+	client/client.c client/client.h \
+	client/clock.h \
+	client/emit.c \
+	client/error.c client/error.h \
+	client/flight.c client/flight.h \
+	client/look.c \
+	client/make.c \
+	client/op.c client/op.h \
+	client/recv.c \
+	client/run.c \
+	client/select.c \
+	client/send.c \
+	client/session.c client/session.h \
+	client/stream.c client/stream.h \
+	client/stream_socket.c \
+	client/url.c client/url.h \
+	client/value.c \
+	client/wait.c
+
+lib_LTLIBRARIES += client/libchan.la
+client_libchan_la_SOURCES = $(chan_sources)
+client_libchan_la_LIBADD = proto/libproto.la -lpthread
+client_libchan_la_LDFLAGS = $(AM_LDFLAGS) -no-undefined -export-symbols-regex '^chan_' \
+	-version-info $(LIBCHAN_VERSION_INFO)
+
+pkgconfig_DATA = client/libchan.pc

@@ -1,0 +1,504 @@
+/*
+ * answer.c - what the broker says, and what comes of it.
+ *
+ * The broker is not trusted further than the connection: an answer to nothing, a delivery that was
+ * not asked for or a payload that is none ends the session with CHAN_EPROTOCOL.
+ */
+#include "client/client.h"
+#include "proto/limits.h"
+#include "proto/status.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+/* What a handler works with. */
+struct answer {
+	struct session *s;
+	struct chan_client *c;
+	const struct frame *frame;
+	const struct message *m;
+	char *text; /* why the session must end */
+	size_t text_size;
+};
+
+static int breach(struct answer *a, const char *what)
+{
+	snprintf(a->text, a->text_size, "the broker broke the protocol: %s (%s %llu)", what,
+		message_kind_name(a->m->kind), (unsigned long long)a->m->seq);
+	return CHAN_EPROTOCOL;
+}
+
+/* ---- answers to operations -------------------------------------------------------------------- */
+
+/* A select says which of its cases it is about. */
+static bool note_case(struct chan_op *op, uint32_t case_index)
+{
+	if (op->kind != OP_SELECT)
+		return true;
+	op->case_index = case_index;
+	return case_index < op->case_count;
+}
+
+/* Whether a failure says that a receive found its channel closed and drained. */
+static bool is_closed_receive(const struct chan_op *op, const struct message *fail)
+{
+	if (fail->fail.status != CHAN_ECLOSED)
+		return false;
+	return op->kind == OP_RECV || op->kind == OP_STREAM ||
+	       (op->kind == OP_SELECT && op->cases[op->case_index].direction == CHAN_RECV);
+}
+
+static void note_failure(struct chan_op *op, uint32_t index, const struct message *fail)
+{
+	if (is_closed_receive(op, fail)) {
+		op->closed = true;
+	} else if (index < op->failed_index) {
+		op->failed_index = index;
+		failure_set_message(&op->failure, fail);
+	}
+}
+
+void session_answer(struct session *s, struct flight_run *run, uint64_t seq, uint32_t n,
+	const struct message *fail)
+{
+	struct chan_op *op = run->op;
+
+	if (fail)
+		note_failure(op, run->base + (uint32_t)(seq - run->seq), fail);
+	else
+		op->succeeded += n;
+	op->answered += n;
+	run->left -= n;
+	s->ops_in_flight -= n;
+	if (run->left == 0) {
+		s->bytes_in_flight -= run->bytes;
+		flight_remove(&s->flight, run);
+	}
+	if (op_failed(op) && op->sent < op->count)
+		session_drop_unsent(s, op, op->failure.status, NULL);
+	else if (op->answered == op->count)
+		op_finish(op);
+}
+
+/* Whether DONE, and not a message of its own, says that it succeeded. */
+static bool ends_by_done(const struct chan_op *op)
+{
+	switch (op->kind) {
+	case OP_SELECT:
+		return op->cases[op->case_index].direction == CHAN_SEND;
+	case OP_SEND:
+	case OP_CONFIRM:
+	case OP_RETURN:
+	case OP_CLOSE:
+	case OP_REMOVE:
+	case OP_RELEASE:
+	case OP_CANCEL:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* DONE and FAIL: of a run, or of several that follow one another. */
+static int on_outcome(struct answer *a, uint32_t count, uint32_t case_index,
+	const struct message *fail)
+{
+	uint64_t seq = a->m->seq, end = seq + count;
+	struct flight_run *run;
+	uint32_t n;
+
+	while (seq < end) {
+		run = flight_find(&a->s->flight, seq);
+		if (!run)
+			return breach(a, "an answer to an operation that is not in flight");
+		n = run->count - (uint32_t)(seq - run->seq);
+		if (n > end - seq)
+			n = (uint32_t)(end - seq);
+		if (n > run->left)
+			return breach(a, "more answers than were asked for");
+		/* Which case failed is said only where one was chosen. */
+		if ((!fail || fail->fail.status == CHAN_ECLOSED) && !note_case(run->op, case_index))
+			return breach(a, "a case that the select does not have");
+		if (!fail && !ends_by_done(run->op))
+			return breach(a, "an answer of another kind than was asked for");
+		session_answer(a->s, run, seq, n, fail);
+		seq += n;
+	}
+	return 0;
+}
+
+static int on_done(struct answer *a)
+{
+	return on_outcome(a, a->m->done.count, a->m->done.case_index, NULL);
+}
+
+static int on_fail(struct answer *a)
+{
+	if (a->m->fail.status >= 0)
+		return breach(a, "a failure without a status");
+	return on_outcome(a, a->m->fail.count, a->m->fail.case_index, a->m);
+}
+
+/* The run of the operation that is answered, if it is of one of these kinds; else NULL. */
+static struct flight_run *find_one(struct answer *a, enum op_kind one, enum op_kind other,
+	enum op_kind third)
+{
+	struct flight_run *run = flight_find(&a->s->flight, a->m->seq);
+	enum op_kind kind;
+
+	if (!run)
+		return NULL;
+	kind = run->op->kind;
+	return kind == one || kind == other || kind == third ? run : NULL;
+}
+
+static int on_opened(struct answer *a)
+{
+	struct flight_run *run = find_one(a, OP_MAKE, OP_OPEN, OP_RESOLVE);
+
+	if (!run)
+		return breach(a, "an answer to an operation that is not in flight");
+	if (run->op->chan && end_opened(run->op->chan, a->m) < 0)
+		return CHAN_ENOMEM;
+	session_answer(a->s, run, a->m->seq, 1, NULL);
+	return 0;
+}
+
+/* STATS and WAITERS: the thread that asked reads the frame for itself, outside the lock. */
+static int on_list(struct answer *a)
+{
+	struct flight_run *run = find_one(a, OP_STAT, OP_LIST, OP_PS);
+	const struct frame *f = a->frame;
+
+	if (!run)
+		return breach(a, "an answer to an operation that is not in flight");
+	if (buf_append(&run->op->reply, f->header - FRAME_PREFIX_BYTES,
+		    FRAME_PREFIX_BYTES + f->header_bytes + f->payload_bytes) < 0)
+		return CHAN_ENOMEM;
+	session_answer(a->s, run, a->m->seq, 1, NULL);
+	return 0;
+}
+
+/* ---- deliveries -------------------------------------------------------------------------------- */
+
+static struct delivery *delivery_new(uint64_t id, const struct wire_value *v)
+{
+	struct delivery *d = malloc(sizeof(*d) + v->len + 1);
+
+	if (!d)
+		return NULL;
+	d->id = id;
+	d->attempt = v->attempt;
+	d->len = v->len;
+	memcpy(d->bytes, v->bytes, v->len);
+	d->bytes[v->len] = 0;
+	return d;
+}
+
+/* One value for the operation of run. */
+static int deliver_one(struct answer *a, struct flight_run *run, uint64_t id,
+	const struct wire_value *v)
+{
+	struct chan_op *op = run->op;
+	struct delivery *d;
+
+	if (op->kind == OP_STREAM && op->chan->released) {
+		session_return(a->s, id);
+		return 0;
+	}
+	d = delivery_new(id, v);
+	if (!d)
+		return CHAN_ENOMEM;
+	if (op->kind == OP_STREAM)
+		DL_APPEND(op->chan->inbox, d);
+	else
+		op->delivery = d;
+	return 0;
+}
+
+/* The payload of a DELIVER, whole. m is a's message, or that of the first of several pieces. */
+static int deliver(struct answer *a, const struct message *m, const uint8_t *payload, size_t left)
+{
+	struct flight_run *run;
+	struct wire_value v;
+	uint32_t n = 0;
+	int rc;
+
+	run = flight_find(&a->s->flight, m->seq);
+	if (!run || (run->op->kind != OP_STREAM && m->deliver.count != 1))
+		return breach(a, "a delivery that was not asked for");
+	if (!note_case(run->op, m->deliver.case_index))
+		return breach(a, "a case that the select does not have");
+	if (run->op->kind == OP_SELECT && run->op->cases[m->deliver.case_index].direction != CHAN_RECV)
+		return breach(a, "a delivery to a send case");
+	if (run->op->kind != OP_SELECT && run->op->kind != OP_RECV && run->op->kind != OP_STREAM)
+		return breach(a, "a delivery to what is no receive");
+	while ((rc = wire_value_next(&payload, &left, &v)) > 0 && n < m->deliver.count) {
+		rc = deliver_one(a, run, m->deliver.delivery + n, &v);
+		if (rc < 0)
+			return rc;
+		n++;
+	}
+	if (rc != 0 || n != m->deliver.count)
+		return breach(a, "a payload that is not as many values as it says");
+	if (run->op->kind == OP_STREAM)
+		end_feed(run->op->chan);
+	else
+		session_answer(a->s, run, m->seq, 1, NULL);
+	return 0;
+}
+
+static int begin_partial(struct answer *a)
+{
+	const struct message *m = a->m;
+	uint64_t max = (uint64_t)a->s->limits.value_bytes + FRAME_PAYLOAD_BYTES_MAX;
+	struct partial *p;
+
+	if (m->deliver.count != 1 || m->deliver.payload_bytes > max)
+		return breach(a, "a delivery in pieces that is too large");
+	if (!flight_find(&a->s->flight, m->seq))
+		return breach(a, "a delivery that was not asked for");
+	p = calloc(1, sizeof(*p));
+	if (!p)
+		return CHAN_ENOMEM;
+	if (buf_append(&p->bytes, a->frame->payload, a->frame->payload_bytes) < 0) {
+		free(p);
+		return CHAN_ENOMEM;
+	}
+	p->deliver = *m;
+	p->delivery = m->deliver.delivery;
+	DL_APPEND(a->s->partials, p);
+	return 0;
+}
+
+static int on_deliver(struct answer *a)
+{
+	if (a->frame->flags & FRAME_MORE)
+		return begin_partial(a);
+	return deliver(a, a->m, a->frame->payload, a->frame->payload_bytes);
+}
+
+static void drop_partial(struct session *s, struct partial *p)
+{
+	DL_DELETE(s->partials, p);
+	buf_fini(&p->bytes);
+	free(p);
+}
+
+static struct partial *find_partial(struct session *s, uint64_t delivery)
+{
+	struct partial *p;
+
+	DL_SEARCH_SCALAR(s->partials, p, delivery, delivery);
+	return p;
+}
+
+static int on_piece(struct answer *a)
+{
+	const struct frame *f = a->frame;
+	struct partial *p = find_partial(a->s, a->m->seq);
+	int rc;
+
+	if (!p)
+		return 0; /* of a delivery that was revoked on its way */
+	if (buf_len(&p->bytes) + f->payload_bytes > p->deliver.deliver.payload_bytes)
+		return breach(a, "pieces that are more than was said");
+	if (buf_append(&p->bytes, f->payload, f->payload_bytes) < 0)
+		return CHAN_ENOMEM;
+	if (f->flags & FRAME_MORE)
+		return 0;
+	rc = deliver(a, &p->deliver, buf_data(&p->bytes), buf_len(&p->bytes));
+	drop_partial(a->s, p);
+	return rc;
+}
+
+/* ---- revoked ----------------------------------------------------------------------------------- */
+
+static bool within(const struct wire_ranges *ranges, uint64_t id)
+{
+	size_t i;
+
+	for (i = 0; i < ranges->count; i++)
+		if (id - ranges->list[i].first < ranges->list[i].count)
+			return true;
+	return false;
+}
+
+static void revoke_inbox(struct session *s, struct chan *ch, const struct wire_ranges *ranges)
+{
+	struct delivery *d, *next;
+	uint32_t n = 0;
+
+	DL_FOREACH_SAFE(ch->inbox, d, next) {
+		if (!within(ranges, d->id))
+			continue;
+		DL_DELETE(ch->inbox, d);
+		free(d);
+		n++;
+	}
+	session_note_grant(s, ch, n);
+}
+
+static void revoke_done(struct chan_op *list, const struct wire_ranges *ranges)
+{
+	struct chan_op *op;
+
+	DL_FOREACH(list, op) {
+		if (!op->delivery || !within(ranges, op->delivery->id))
+			continue;
+		free(op->delivery);
+		op->delivery = NULL;
+		failure_set(&op->failure, CHAN_EGONE, NULL);
+	}
+}
+
+/* What was handed over already is out of our hands: chan_confirm says so to who asks. */
+static int on_gone(struct answer *a)
+{
+	const struct wire_ranges *ranges = &a->m->settle.deliveries;
+	struct partial *p, *next;
+	struct chan *ch;
+
+	DL_FOREACH_SAFE(a->s->partials, p, next)
+		if (within(ranges, p->delivery))
+			drop_partial(a->s, p);
+	DL_FOREACH(a->c->ends, ch)
+		revoke_inbox(a->s, ch, ranges);
+	revoke_done(a->c->completions, ranges);
+	revoke_done(a->c->done, ranges);
+	return 0;
+}
+
+/* ---- the connection ---------------------------------------------------------------------------- */
+
+static int on_ping(struct answer *a)
+{
+	struct message m = {.kind = MESSAGE_PONG};
+
+	m.ping.nonce = a->m->ping.nonce;
+	m.ping.frames_received = a->s->frames_received;
+	return session_put(a->s, &m);
+}
+
+static int on_pong(struct answer *a)
+{
+	int64_t asked_ns = (int64_t)a->m->ping.nonce;
+	struct session *s = a->s;
+	struct chan_op *op, *next;
+	struct chan *ch;
+
+	if (asked_ns > s->ping_ns)
+		return breach(a, "an answer to what was not asked");
+	if (asked_ns > s->heard_ns)
+		s->heard_ns = asked_ns;
+	DL_FOREACH_SAFE(s->pings, op, next) {
+		if (op->asked_ns > asked_ns)
+			continue;
+		DL_DELETE(s->pings, op);
+		op->succeeded = 1;
+		op_finish(op);
+	}
+	DL_FOREACH(a->c->ends, ch)
+		end_feed(ch);
+	return 0;
+}
+
+/* Bounds that cannot be worked with are taken for the defaults. */
+static void take_limits(struct wire_limits *limits, const struct wire_limits *said)
+{
+	*limits = *said;
+	if (limits->frame_payload_bytes < 1024 || limits->frame_payload_bytes > FRAME_PAYLOAD_BYTES_MAX)
+		limits->frame_payload_bytes = FRAME_PAYLOAD_BYTES_MAX;
+	if (limits->value_bytes == 0)
+		limits->value_bytes = VALUE_BYTES_MAX_DEFAULT;
+	if (limits->batch_values == 0)
+		limits->batch_values = 1;
+	if (limits->ops_in_flight < 2)
+		limits->ops_in_flight = 2;
+	if (limits->bytes_in_flight == 0)
+		limits->bytes_in_flight = BYTES_IN_FLIGHT_MAX_DEFAULT;
+	if (limits->select_cases == 0)
+		limits->select_cases = SELECT_CASES_MAX;
+	if (limits->credit == 0)
+		limits->credit = 1;
+}
+
+static int on_welcome(struct answer *a)
+{
+	const struct message *m = a->m;
+	struct session *s = a->s;
+	size_t id = m->welcome.session_id.len, secret = m->welcome.session_secret.len;
+
+	if (s->greeted || m->welcome.version != PROTOCOL_VERSION)
+		return breach(a, "a greeting in a version that was not offered, or a second one");
+	s->id = malloc(id + secret + 1);
+	s->broker = strdup(m->welcome.broker);
+	if (!s->id || !s->broker)
+		return CHAN_ENOMEM;
+	memcpy(s->id, m->welcome.session_id.bytes ? (const void *)m->welcome.session_id.bytes : "", id);
+	memcpy(s->id + id, m->welcome.session_secret.bytes ? (const void *)m->welcome.session_secret.bytes
+							   : "", secret);
+	s->id_bytes = id;
+	s->secret_bytes = secret;
+	s->incarnation = m->welcome.incarnation;
+	s->connection_epoch = m->welcome.connection_epoch;
+	s->linger_ms = m->welcome.linger_ms;
+	if (m->welcome.heartbeat_ms > 0 && m->welcome.heartbeat_ms < 3600 * 1000)
+		s->heartbeat_ns = (int64_t)m->welcome.heartbeat_ms * NS_PER_MS;
+	take_limits(&s->limits, &m->welcome.limits);
+	s->greeted = true;
+	s->heard_ns = s->ping_ns = clock_now_ns();
+	return 0;
+}
+
+static int on_goaway(struct answer *a)
+{
+	int status = a->m->goaway.status;
+
+	if (status >= 0)
+		status = CHAN_EUNKNOWN;
+	snprintf(a->text, a->text_size, "the broker ended the connection: %s",
+		a->m->goaway.message[0] ? a->m->goaway.message : status_text(status));
+	return status;
+}
+
+/* ---- by kind ------------------------------------------------------------------------------------ */
+
+static int (*const handlers[])(struct answer *a) = {
+	[MESSAGE_PING] = on_ping,
+	[MESSAGE_PONG] = on_pong,
+	[MESSAGE_PIECE] = on_piece,
+	[MESSAGE_WELCOME] = on_welcome,
+	[MESSAGE_OPENED] = on_opened,
+	[MESSAGE_DONE] = on_done,
+	[MESSAGE_FAIL] = on_fail,
+	[MESSAGE_DELIVER] = on_deliver,
+	[MESSAGE_GONE] = on_gone,
+	[MESSAGE_STATS] = on_list,
+	[MESSAGE_WAITERS] = on_list,
+	[MESSAGE_GOAWAY] = on_goaway,
+};
+
+int session_handle(struct session *s, struct chan_client *c, const struct frame *f,
+	struct wire_scratch *scratch, char *text, size_t text_size)
+{
+	struct message m = {.kind = f->kind};
+	struct answer a = {s, c, f, &m, text, text_size};
+	int rc;
+
+	if (!message_kind_allowed(f->kind, false) || f->kind >= sizeof(handlers) / sizeof(*handlers) ||
+	    !handlers[f->kind])
+		return breach(&a, "a message that is not for clients");
+	rc = wire_decode(f, scratch, &m);
+	if (rc == CHAN_EPROTOCOL)
+		return breach(&a, "a header that does not parse");
+	if (rc < 0)
+		return rc;
+	if (!s->greeted && m.kind != MESSAGE_WELCOME && m.kind != MESSAGE_GOAWAY)
+		return breach(&a, "something before its greeting");
+	if (m.kind != MESSAGE_WELCOME && m.kind != MESSAGE_GOAWAY && m.kind != MESSAGE_PING &&
+	    m.kind != MESSAGE_PONG)
+		s->frames_received++;
+	return handlers[m.kind](&a);
+}

@@ -1,0 +1,117 @@
+/*
+ * async.c - the face for event loops: a descriptor, operations in flight, completions.
+ */
+#include "client/client.h"
+#include <errno.h>
+#include <poll.h>
+#include <utlist.h>
+
+int chan_fd(const struct chan_client *c)
+{
+	return c->stream.fd;
+}
+
+short chan_events(struct chan_client *c)
+{
+	short events = POLLIN;
+
+	client_lock(c);
+	session_confirm(&c->session);
+	client_flush(c);
+	if (client_has_output(c))
+		events |= POLLOUT;
+	client_unlock(c);
+	return events;
+}
+
+int chan_process(struct chan_client *c)
+{
+	struct session *s = &c->session;
+	int rc;
+
+	client_lock(c);
+	c->choked = false;
+	client_flush(c);
+	client_poll(c);
+	session_ping(s, s->heartbeat_ns);
+	client_flush(c);
+	rc = s->end.status < 0 ? error_say(s->end.status, "%s", s->end.text ? s->end.text : "") : 0;
+	client_unlock(c);
+	return rc;
+}
+
+/* The oldest completion that may be taken: a value waits until it is known not to be revoked. */
+static struct chan_op *next_done(struct chan_client *c)
+{
+	struct chan_op *op = c->completions;
+
+	if (!op || !op->delivery || c->session.end.status < 0)
+		return op;
+	return session_is_fresh(&c->session) ? op : NULL;
+}
+
+int chan_next_completion(struct chan_client *c, struct chan_completion *ret_completion)
+{
+	struct chan_op *op;
+
+	client_lock(c);
+	op = next_done(c);
+	if (op)
+		client_take(op, ret_completion);
+	client_unlock(c);
+	return op != NULL;
+}
+
+size_t chan_ops_pending(struct chan_client *c)
+{
+	size_t n;
+
+	client_lock(c);
+	n = c->async_pending;
+	client_unlock(c);
+	return n;
+}
+
+int chan_wait_completion(struct chan_client *c, struct chan_completion *ret_completion,
+	int64_t timeout_ns)
+{
+	int64_t deadline_ns = clock_deadline_ns(timeout_ns);
+	struct chan_op *op;
+	int rc = 0;
+
+	client_lock(c);
+	while (!(op = next_done(c)) && rc == 0) {
+		if (c->async_pending == 0)
+			rc = error_say(CHAN_EINVAL, "wait: no operation is in flight");
+		else
+			rc = client_wait_any(c, deadline_ns);
+		if (rc == -EINTR)
+			rc = c->withdraw_on_signal ? error_say(CHAN_ECANCELED, "wait: a signal came") : 0;
+	}
+	if (op)
+		client_take(op, ret_completion);
+	client_unlock(c);
+	if (rc == CHAN_ETIMEDOUT && !op)
+		error_say(rc, "wait: nothing has completed in time");
+	return op ? 1 : rc;
+}
+
+int chan_op_wait(struct chan_op *op, struct chan_completion *ret_completion)
+{
+	struct chan_client *c = op->client;
+
+	client_lock(c);
+	client_run(c, op, ret_completion);
+	client_unlock(c);
+	return 0;
+}
+
+void chan_op_cancel(struct chan_op *op)
+{
+	struct chan_client *c = op->client;
+
+	client_lock(c);
+	session_cancel(&c->session, op);
+	client_flush(c);
+	client_unlock(c);
+}

@@ -1,0 +1,111 @@
+/*
+ * client.h - a client: its session, its connection, and the threads that share them.
+ *
+ * One lock guards everything. It is not held across a system call: a thread that reads holds the
+ * role `reading`, one that writes holds `writing`, and the other threads that block wait on a
+ * condition of their own until their operation is answered or the reader's role is free. So the
+ * library needs no thread, and what gathers while one thread writes leaves in one piece.
+ */
+#ifndef CLIENT_CLIENT_H
+#define CLIENT_CLIENT_H
+
+#include "chan/chan.h"
+#include "client/clock.h"
+#include "client/session.h"
+#include "client/stream.h"
+#include <pthread.h>
+
+/* A thread that blocks in a call. */
+struct waiter {
+	struct waiter *prev, *next;
+	pthread_cond_t cond;
+	bool ready; /* what it waits for may have happened */
+	bool any;   /* it waits for whatever happens, not for one operation */
+};
+
+struct chan_client {
+	pthread_mutex_t lock;
+	struct session session;
+	struct url url;
+	bool withdraw_on_signal;
+
+	struct stream stream;
+	bool reading;           /* a thread reads, alone owns in and scratch, and may be blocked in it */
+	struct waiter *reader;  /* of the thread that is in a system call for it; else NULL */
+	bool writing;           /* a thread writes, and alone owns leaving */
+	bool choked;            /* the socket took no more: wait until it is writable */
+	struct buf in;          /* bytes that came */
+	struct buf leaving;     /* bytes on their way out */
+	struct wire_scratch *scratch;
+
+	struct waiter *waiters;
+	struct chan *ends;
+	struct chan_op *completions; /* async operations that are done, oldest first */
+	struct chan_op *done;        /* the others that are done; their threads are about to take them */
+	size_t async_pending;        /* async operations that were started and not taken */
+};
+
+void client_lock(struct chan_client *c);
+void client_unlock(struct chan_client *c);
+
+/*
+ * Everything below needs the lock, and gives it up while it is in a system call.
+ */
+
+/* Waits until the operation is done; after a signal withdraws it, where that was asked for. */
+void client_wait_op(struct chan_client *c, struct chan_op *op);
+
+/* Waits until anything happened that a caller's condition may depend on, for conditions that are
+ * rarely waited for: 0, CHAN_ETIMEDOUT, or -EINTR after a signal. At once when the session is
+ * over. */
+int client_wait_any(struct chan_client *c, int64_t deadline_ns);
+
+/* Writes what is to be written, as far as the socket takes it; nothing if another thread does. */
+void client_flush(struct chan_client *c);
+
+/* Whether something waits to be written. */
+bool client_has_output(const struct chan_client *c);
+
+/* Reads and handles what is there without waiting. */
+void client_poll(struct chan_client *c);
+
+/* Tell threads that something happened; an operation that is done tells its own. */
+void client_wake_any(struct chan_client *c);
+void client_wake(struct chan_client *c, struct waiter *w);
+
+/* Ends the connection's use: see session_end. */
+void client_fail(struct chan_client *c, int status, const char *text);
+
+/* ---- run.c: what calls share ---------------------------------------------------------------- */
+
+/*
+ * Waits for op, takes its outcome and frees it. Returns the status, as the blocking calls do, with
+ * the thread's error set. *ret (may be NULL: of no interest) is filled as by chan_op_wait.
+ */
+int client_run(struct chan_client *c, struct chan_op *op, struct chan_completion *ret);
+
+/* Takes the outcome of an operation that is done, and frees it. */
+void client_take(struct chan_op *op, struct chan_completion *ret);
+
+/* Hands a started operation to the asynchronous face. */
+void client_start(struct chan_op *op, void *tag, struct chan_op **ret_op);
+
+/* Build operations, not submitted yet. 0, or the status with the thread's error set: what can be
+ * told without the broker. May wait for an end that came as a value to be known. */
+int send_build(struct chan *ch, const struct chan_value *values, size_t n, int64_t timeout_ns,
+	struct chan_op **ret_op);
+int recv_build(struct chan *ch, int64_t timeout_ns, struct chan_op **ret_op);
+int settle_build(struct chan *ch, enum op_kind kind, struct chan_value *values, size_t n,
+	struct chan_op **ret_op);
+int select_build(struct chan_client *c, const struct chan_case *cases, size_t n,
+	int64_t timeout_ns, struct chan_op **ret_op);
+int make_build(struct chan_client *c, const char *name, enum chan_type type, int64_t capacity,
+	const struct chan_make_options *options, bool with_end, struct chan_op **ret_op);
+int open_build(struct chan_client *c, const char *name, enum chan_direction direction,
+	const struct chan_open_options *options, struct chan_op **ret_op);
+int close_build(struct chan *ch, const char *reason, struct chan_op **ret_op);
+
+/* Submits what was built; receives of an end that fetches ahead are served by its stream. */
+void client_submit(struct chan_op *op);
+
+#endif

@@ -1,0 +1,188 @@
+/*
+ * op.c - an operation's life outside the session.
+ */
+#include "client/op.h"
+#include "client/client.h"
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+struct word {
+	struct word *next;
+	char text[];
+};
+
+static const char *const words[] = {
+#define OP_KIND_WORD(name, word) [OP_##name] = (word),
+	OP_KIND_LIST(OP_KIND_WORD)
+#undef OP_KIND_WORD
+};
+
+/* A number for the calling thread, so that ps and dumps tell the waiting threads of a program
+ * apart. */
+static uint32_t participant(void)
+{
+	static uint32_t last;
+	static _Thread_local uint32_t mine;
+
+	if (mine == 0)
+		mine = __atomic_add_fetch(&last, 1, __ATOMIC_RELAXED);
+	return mine;
+}
+
+struct chan_op *op_new(struct chan_client *c, enum op_kind kind, struct chan *ch,
+	int64_t timeout_ns)
+{
+	struct chan_op *op = calloc(1, sizeof(*op));
+
+	if (!op) {
+		error_say(CHAN_ENOMEM, "%s: out of memory", words[kind]);
+		return NULL;
+	}
+	op->kind = kind;
+	op->client = c;
+	op->chan = ch ? end_ref(ch) : NULL;
+	op->refs = 1;
+	op->try = timeout_ns == CHAN_TRY;
+	op->deadline_ns = op->try ? DEADLINE_NONE : clock_deadline_ns(timeout_ns);
+	op->participant = participant();
+	op->count = 1;
+	op->failed_index = UINT32_MAX;
+	return op;
+}
+
+struct chan_op *op_ref(struct chan_op *op)
+{
+	op->refs++;
+	return op;
+}
+
+void op_unref(struct chan_op *op)
+{
+	struct word *word, *next;
+	uint32_t i;
+
+	if (--op->refs > 0)
+		return;
+	if (op->delivery) {
+		session_return(&op->client->session, op->delivery->id);
+		free(op->delivery);
+	}
+	for (i = 0; i < op->case_count; i++)
+		end_unref(op->cases[i].chan);
+	LL_FOREACH_SAFE(op->words, word, next)
+		free(word);
+	end_unref(op->chan);
+	failure_fini(&op->failure);
+	buf_fini(&op->payload);
+	buf_fini(&op->reply);
+	free(op->ranges);
+	free(op->cases);
+	free(op->wire_cases);
+	free(op);
+}
+
+bool op_is_internal(const struct chan_op *op)
+{
+	return op->kind >= OP_STREAM;
+}
+
+const char *op_word(const struct chan_op *op)
+{
+	return words[op->kind];
+}
+
+const char *op_whom(const struct chan_op *op)
+{
+	if (op->kind == OP_MAKE)
+		return op->m.make.name;
+	if (op->kind == OP_OPEN)
+		return op->m.open.name;
+	if (op->kind == OP_REMOVE || op->kind == OP_STAT)
+		return op->m.channel_ref.name;
+	return op->chan && op->chan->name ? op->chan->name : "";
+}
+
+const char *op_keep(struct chan_op *op, const char *string)
+{
+	size_t size = strlen(string ? string : "") + 1;
+	struct word *word = malloc(sizeof(*word) + size);
+
+	if (!word)
+		return NULL;
+	memcpy(word->text, string ? string : "", size);
+	LL_PREPEND(op->words, word);
+	return word->text;
+}
+
+/* ---- the end ------------------------------------------------------------------------------- */
+
+/* A deadline that the broker kept for an operation that waits here has passed. */
+static void timer_rang(struct chan_op *timer)
+{
+	struct chan_op *op = timer->timed;
+
+	if (!op)
+		return;
+	timer->timed = NULL;
+	op->timer = NULL;
+	if (timer->failure.status != CHAN_ETIMEDOUT && timer->failure.status != CHAN_EWOULDBLOCK)
+		return; /* the session's end, which ends op as well */
+	session_withdraw(&op->client->session, op, timer->failure.status);
+}
+
+/* The broker counts the end twice now: for the value that brought it, and for the OPEN. */
+static void resolved(struct chan_op *op)
+{
+	struct chan *ch = op->chan;
+
+	if (op_failed(op)) {
+		ch->state = END_DEAD;
+		ch->dead_status = op->failure.status;
+	} else {
+		end_give_up(ch, 1);
+	}
+	client_wake_any(op->client);
+}
+
+static void finish_internal(struct chan_op *op)
+{
+	if (op->kind == OP_STREAM)
+		end_stream_ended(op->chan, op);
+	else if (op->kind == OP_RESOLVE)
+		resolved(op);
+	else if (op->kind == OP_TIMER)
+		timer_rang(op);
+	op_unref(op);
+}
+
+void op_finish(struct chan_op *op)
+{
+	struct chan_client *c = op->client;
+	struct chan_op *timer = op->timer;
+
+	op->state = OP_DONE;
+	if (timer) {
+		op->timer = NULL;
+		timer->timed = NULL;
+		session_cancel(&c->session, timer);
+	}
+	if (op_is_internal(op)) {
+		finish_internal(op);
+		return;
+	}
+	if (op->async)
+		DL_APPEND(c->completions, op);
+	else
+		DL_APPEND(c->done, op);
+	if (op->waiter)
+		client_wake(c, op->waiter);
+	else if (op->async)
+		client_wake_any(c);
+}
+
+void op_fail(struct chan_op *op, int status, const char *text)
+{
+	failure_set(&op->failure, status, text);
+	op_finish(op);
+}

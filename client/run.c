@@ -1,0 +1,136 @@
+/*
+ * run.c - from a submitted operation to its outcome in the program's hands.
+ */
+#include "client/client.h"
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+void client_submit(struct chan_op *op)
+{
+	if (op->count == 0)
+		op_finish(op);
+	else if (op->kind == OP_RECV && end_is_streamed(op->chan))
+		end_receive(op->chan, op);
+	else
+		session_submit(&op->client->session, op);
+}
+
+void client_start(struct chan_op *op, void *tag, struct chan_op **ret_op)
+{
+	op->async = true;
+	op->tag = tag;
+	op->client->async_pending++;
+	if (ret_op)
+		*ret_op = op;
+	client_submit(op);
+}
+
+/* ---- taking ---------------------------------------------------------------------------------- */
+
+static struct chan *received_from(const struct chan_op *op)
+{
+	return op->kind == OP_SELECT ? op->cases[op->case_index].chan : op->chan;
+}
+
+/* A value was handed over, which confirms it: at once, or where values are fetched ahead at the
+ * latest when half of the credit is used. */
+static void confirm_taken(struct chan *ch, uint64_t delivery)
+{
+	struct session *s = &ch->client->session;
+
+	session_note_taken(s, delivery);
+	if (end_is_streamed(ch))
+		session_note_grant(s, ch, 1);
+	if (!end_is_streamed(ch) || ch->grant_due >= end_credit(ch) / 2)
+		session_confirm(s);
+}
+
+static void hand_over(struct chan_op *op, struct chan_value *ret_value)
+{
+	struct chan *ch = received_from(op);
+	struct session *s = &op->client->session;
+	uint64_t id = op->delivery->id;
+	int rc;
+
+	if (s->end.status < 0) { /* it goes to somebody else */
+		failure_set(&op->failure, CHAN_EUNKNOWN, s->end.text);
+		return;
+	}
+	rc = value_unpack(ch, op->delivery, ret_value);
+	if (rc < 0) {
+		failure_set(&op->failure, rc, NULL);
+		return;
+	}
+	op->delivery = NULL;
+	if (ch->options.manual)
+		ret_value->delivery = id;
+	else
+		confirm_taken(ch, id);
+}
+
+static int status_of(const struct chan_op *op)
+{
+	if (op_failed(op))
+		return error_say_failure(&op->failure, op_word(op), op_whom(op));
+	if (op->kind == OP_RECV)
+		return !op->closed;
+	return op->kind == OP_SELECT ? (int)op->cases[op->case_index].index : 0;
+}
+
+/* The end that a make or open was for: the program's, or nobody's. */
+static void pass_end(struct chan_op *op, struct chan_completion *done)
+{
+	if (op->kind == OP_SELECT)
+		done->chan = NULL;
+	if (op->kind != OP_MAKE && op->kind != OP_OPEN)
+		return;
+	if (op_failed(op)) {
+		end_unref(op->chan);
+		done->chan = NULL;
+	}
+}
+
+void client_take(struct chan_op *op, struct chan_completion *ret)
+{
+	struct chan_completion done = {.tag = op->tag, .chan = op->chan, .closed = op->closed};
+	struct chan_client *c = op->client;
+
+	if (op->async) {
+		DL_DELETE(c->completions, op);
+		c->async_pending--;
+	} else {
+		DL_DELETE(c->done, op);
+	}
+	if (op->delivery)
+		hand_over(op, &done.value);
+	done.status = status_of(op);
+	done.count = op->kind == OP_RECV ? !op_failed(op) && !op->closed : op->succeeded;
+	done.error = op_failed(op) ? chan_last_error() : NULL;
+	pass_end(op, &done);
+	op_unref(op);
+	if (ret)
+		*ret = done;
+	else
+		chan_value_clear(&done.value);
+}
+
+/* A value that came is handed over once it is known not to have been revoked meanwhile. */
+static void await_fresh(struct chan_op *op)
+{
+	struct session *s = &op->client->session;
+
+	while (op->delivery && s->end.status == 0 && !session_is_fresh(s))
+		client_wait_any(op->client, DEADLINE_NONE);
+}
+
+int client_run(struct chan_client *c, struct chan_op *op, struct chan_completion *ret)
+{
+	struct chan_completion done;
+
+	client_wait_op(c, op);
+	await_fresh(op);
+	client_take(op, ret ? ret : &done);
+	client_flush(c);
+	return ret ? ret->status : done.status;
+}

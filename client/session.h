@@ -1,0 +1,139 @@
+/*
+ * session.h - what is between this client and the broker: operations, deliveries, limits.
+ *
+ * Kept apart from the connection (conn.h), which a later version replaces under it: nothing here
+ * but out knows bytes, and what a resume has to say (numbers of frames, of operations) is counted
+ * here. Guarded by the client's lock.
+ */
+#ifndef CLIENT_SESSION_H
+#define CLIENT_SESSION_H
+
+#include "chan/chan.h"
+#include "client/channel.h"
+#include "client/flight.h"
+#include "client/op.h"
+#include "proto/buf.h"
+#include "proto/wire.h"
+
+/* A payload that leaves in pieces. */
+struct transfer {
+	struct transfer *prev, *next;
+	struct chan_op *op; /* counted */
+	uint64_t seq;
+	struct buf bytes; /* what is left of it */
+};
+
+/* A delivery that comes in pieces. */
+struct partial {
+	struct partial *prev, *next;
+	struct message deliver; /* without pointers */
+	uint64_t delivery;
+	struct buf bytes;
+};
+
+/* Sends of one participant on one channel that gather into one frame. */
+struct batch {
+	uint32_t count; /* 0: there is none */
+	struct message m;
+	struct buf payload;
+};
+
+struct session {
+	bool greeted;        /* WELCOME has come */
+	struct failure end;  /* status < 0: the session is over, and why */
+	int doomed;          /* CHAN_ENOMEM: a frame could not be made, so the session must end; or 0 */
+	uint8_t *id;         /* id, then secret: for a resume */
+	size_t id_bytes, secret_bytes;
+	uint64_t incarnation, connection_epoch;
+	uint64_t frames_sent, frames_received; /* those that count, see PROTOCOL.md */
+	uint64_t linger_ms;  /* granted */
+	int64_t heartbeat_ns;
+	char *broker;        /* name and version */
+	struct wire_limits limits;
+
+	struct buf out; /* frames to be written; of session and not connection, as order is decided here */
+	struct batch batch;
+	uint64_t seq; /* the last that was used */
+	struct flight flight;
+	uint64_t ops_in_flight, bytes_in_flight; /* counted as the broker does */
+	struct chan_op *pings;
+	struct chan_op *backlog; /* cannot go yet, oldest first */
+	uint64_t backlog_round;
+	struct transfer *transfers;
+	struct partial *partials;
+
+	struct wire_range *taken; /* confirmations that have not left */
+	size_t taken_count, taken_size;
+	struct chan *granting;    /* counted: ends with grant_due, by next_granting */
+
+	/* Signs of life. The broker revokes what is out to a client that is silent for 10 s, so a value
+	 * is handed over only while something that we said less than 8 s ago is known to have arrived. */
+	int64_t ping_ns;  /* when we last asked */
+	int64_t heard_ns; /* when we said the last thing that is known to have arrived */
+};
+
+#define HAND_OVER_SILENCE_MAX_NS (8 * NS_PER_S)
+
+void session_fini(struct session *s);
+
+/* ---- emit.c: operations become frames in s->out ---------------------------------------------- */
+
+/* Sends the operation, or puts it on the backlog where order or the broker's limits demand it, or
+ * fails it. Takes over an internal operation. */
+void session_submit(struct session *s, struct chan_op *op);
+
+/* Sends what can go by now of the backlog. */
+void session_run_backlog(struct session *s);
+
+/* Withdraws it, whatever its state: what waits here ends, for what was sent the broker is asked. */
+void session_cancel(struct session *s, struct chan_op *op);
+
+/* What of the operation was not sent will not be, for that reason; it ends if nothing of it is on
+ * its way. text may be NULL. */
+void session_drop_unsent(struct session *s, struct chan_op *op, int status, const char *text);
+
+/* Ends with status what of the operation waits here and was not sent. */
+void session_withdraw(struct session *s, struct chan_op *op, int status);
+
+/* How many frames, and so numbers, a CONFIRM or RETURN of so many ranges takes. */
+uint32_t session_settle_frames(size_t ranges);
+
+/* Has the broker keep the deadline, or the try, of an operation that waits in the library: when it
+ * is over, what of it waits is withdrawn. */
+void session_start_timer(struct session *s, struct chan_op *op);
+
+/* Appends a frame that is no operation (HELLO, PING, BYE ...). 0 or CHAN_ENOMEM. */
+int session_put(struct session *s, const struct message *m);
+
+/* Note that a value was handed over, and that credit for n more is due to an end's stream;
+ * session_confirm appends frames for what was noted. */
+void session_note_taken(struct session *s, uint64_t delivery);
+void session_note_grant(struct session *s, struct chan *ch, uint32_t n);
+void session_confirm(struct session *s);
+
+/* Gives one value back at once. */
+void session_return(struct session *s, uint64_t delivery);
+
+/* Closes the frame that gathers sends, and adds pieces of large payloads while out is short. */
+void session_fill(struct session *s);
+
+/* Asks for a sign of life if the last time was min_ns ago or longer. */
+void session_ping(struct session *s, int64_t min_ns);
+
+/* Whether what was received may be handed over, see heard_ns; asks for a sign of life if not. */
+bool session_is_fresh(struct session *s);
+
+/* ---- answer.c: frames become outcomes -------------------------------------------------------- */
+
+/* Handles one frame. 0, or the status with which the session must end, and why in text. */
+int session_handle(struct session *s, struct chan_client *c, const struct frame *f,
+	struct wire_scratch *scratch, char *text, size_t text_size);
+
+/* Counts n answers to the run's numbers from seq on: a failure, or success with fail NULL. */
+void session_answer(struct session *s, struct flight_run *run, uint64_t seq, uint32_t n,
+	const struct message *fail);
+
+/* Ends the session: every operation fails, with status if it was sent (CHAN_EUNREACHABLE if not). */
+void session_end(struct session *s, struct chan_client *c, int status, const char *text);
+
+#endif

@@ -1,0 +1,354 @@
+/*
+ * wait.c - how threads share one connection.
+ *
+ * A thread that has to wait takes whichever role is free. It writes first what has gathered; then
+ * it reads, and handles what it read for all; and where another reads already it sleeps until its
+ * own operation is answered or the reader leaves, who wakes the next.
+ *
+ * A reader with nothing to write and no deadline of its own blocks in the read itself; otherwise
+ * it polls. What another thread does meanwhile reaches a reader that is blocked only through the
+ * broker: client_wake asks it for a sign of life when it has to (rare: withdrawing an operation
+ * that was never sent).
+ */
+#include "client/client.h"
+#include "proto/limits.h"
+#include "proto/status.h"
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <utlist.h>
+
+/* One read takes that much at most; many small frames come in one. */
+#define READ_BYTES (64u * 1024u)
+
+/* An active connection is asked for a sign of life that often, so that values can be handed over
+ * without asking first. */
+#define PING_INTERVAL_NS NS_PER_S
+
+void client_lock(struct chan_client *c)
+{
+	pthread_mutex_lock(&c->lock);
+}
+
+void client_unlock(struct chan_client *c)
+{
+	pthread_mutex_unlock(&c->lock);
+}
+
+void client_fail(struct chan_client *c, int status, const char *text)
+{
+	session_end(&c->session, c, status, text);
+}
+
+/* ---- waking ------------------------------------------------------------------------------------ */
+
+static void wake_waiter(struct waiter *w)
+{
+	w->ready = true;
+	pthread_cond_signal(&w->cond);
+}
+
+void client_wake(struct chan_client *c, struct waiter *w)
+{
+	wake_waiter(w);
+	if (c->reader == w)
+		session_ping(&c->session, 0);
+}
+
+void client_wake_any(struct chan_client *c)
+{
+	struct waiter *w;
+
+	DL_FOREACH(c->waiters, w)
+		if (w->any)
+			wake_waiter(w);
+}
+
+/* The reader's role is free: somebody who still waits is to take it. */
+static void hand_on(struct chan_client *c)
+{
+	struct waiter *w;
+
+	if (c->reading)
+		return;
+	DL_FOREACH(c->waiters, w) {
+		if (w->ready)
+			continue;
+		pthread_cond_signal(&w->cond);
+		return;
+	}
+}
+
+/* ---- writing ----------------------------------------------------------------------------------- */
+
+bool client_has_output(const struct chan_client *c)
+{
+	const struct session *s = &c->session;
+
+	return buf_len(&c->leaving) > 0 || buf_len(&s->out) > 0 || s->batch.count > 0 || s->transfers;
+}
+
+/* What was leaving goes on; when all of it has left, what has gathered is next. */
+static void take_output(struct chan_client *c)
+{
+	struct buf emptied;
+
+	if (buf_len(&c->leaving) > 0)
+		return;
+	session_fill(&c->session);
+	emptied = c->leaving;
+	buf_consume(&emptied, buf_len(&emptied));
+	c->leaving = c->session.out;
+	c->session.out = emptied;
+}
+
+/* What the broker said before it closed the connection is still to be read, and tells more. */
+static void write_failed(struct chan_client *c, int error)
+{
+	char text[URL_BYTES_MAX + 128];
+
+	if (c->reading) {
+		c->choked = true; /* and the reader will see it */
+		return;
+	}
+	client_poll(c);
+	snprintf(text, sizeof(text), "the connection to %s was lost: %s", c->url.text, strerror(error));
+	client_fail(c, CHAN_EUNKNOWN, text);
+}
+
+void client_flush(struct chan_client *c)
+{
+	ssize_t n;
+
+	if (c->writing || c->session.end.status < 0 || !client_has_output(c))
+		return;
+	session_ping(&c->session, PING_INTERVAL_NS);
+	c->writing = true;
+	c->choked = false;
+	while (c->session.end.status == 0 && !c->choked && client_has_output(c)) {
+		take_output(c);
+		if (c->session.doomed) {
+			client_fail(c, CHAN_ENOMEM, "out of memory");
+			break;
+		}
+		client_unlock(c);
+		n = c->stream.ops->write(&c->stream, buf_data(&c->leaving), buf_len(&c->leaving));
+		client_lock(c);
+		if (n >= 0)
+			buf_consume(&c->leaving, (size_t)n);
+		else if (n == -EAGAIN)
+			c->choked = true;
+		else
+			write_failed(c, (int)-n);
+	}
+	c->writing = false;
+}
+
+/* ---- reading ----------------------------------------------------------------------------------- */
+
+/* Handles the frames that are whole. */
+static void handle_input(struct chan_client *c)
+{
+	struct session *s = &c->session;
+	char text[2 * TEXT_BYTES_MAX] = "out of memory";
+	struct frame f;
+	long n;
+	int rc = 0;
+
+	while (s->end.status == 0 && rc == 0) {
+		n = frame_parse(buf_data(&c->in), buf_len(&c->in), &f);
+		if (n == 0)
+			break;
+		if (n < 0) {
+			snprintf(text, sizeof(text), "what answers at %s is no broker", c->url.text);
+			rc = CHAN_EPROTOCOL;
+			break;
+		}
+		wire_scratch_reset(c->scratch);
+		rc = session_handle(s, c, &f, c->scratch, text, sizeof(text));
+		buf_consume(&c->in, (size_t)n);
+	}
+	if (rc == 0)
+		rc = s->doomed;
+	if (rc < 0)
+		client_fail(c, rc, text);
+	session_run_backlog(s);
+	client_wake_any(c);
+}
+
+/* Reads once; wait as in stream_ops. The role is the caller's. 0 or -errno. */
+static int read_once(struct chan_client *c, bool wait)
+{
+	char text[URL_BYTES_MAX + 128];
+	ssize_t n;
+
+	if (buf_reserve(&c->in, READ_BYTES) < 0) {
+		client_fail(c, CHAN_ENOMEM, "out of memory");
+		return 0;
+	}
+	client_unlock(c);
+	n = c->stream.ops->read(&c->stream, c->in.bytes + c->in.end, c->in.size - c->in.end, wait);
+	client_lock(c);
+	c->reader = NULL;
+	if (n > 0) {
+		c->in.end += (size_t)n;
+		handle_input(c);
+		return 0;
+	}
+	if (n == -EAGAIN || n == -EINTR)
+		return (int)n;
+	snprintf(text, sizeof(text), "the connection to %s was lost: %s", c->url.text,
+		n < 0 ? strerror((int)-n) : "the broker closed it");
+	client_fail(c, CHAN_EUNKNOWN, text);
+	return 0;
+}
+
+void client_poll(struct chan_client *c)
+{
+	if (c->reading)
+		return;
+	c->reading = true;
+	c->reader = NULL;
+	while (c->session.end.status == 0 && read_once(c, false) == 0)
+		;
+	c->reading = false;
+	hand_on(c);
+}
+
+/* Waits until the descriptor is ready for what is wanted, the deadline, or the next sign of life.
+ * 0, -EAGAIN, or -EINTR. */
+static int await_ready(struct chan_client *c, short events, int64_t deadline_ns)
+{
+	struct pollfd p = {.fd = c->stream.fd, .events = events};
+	int ms = clock_poll_ms(deadline_ns, (int)(c->session.heartbeat_ns / NS_PER_MS));
+	int n;
+
+	client_unlock(c);
+	n = poll(&p, 1, ms);
+	n = n < 0 ? -errno : n;
+	client_lock(c);
+	c->reader = NULL;
+	if (n == 0)
+		return -EAGAIN;
+	return n < 0 ? n : 0;
+}
+
+/* In the reader's role: waits for something to come and handles it. 0 or -EINTR. */
+static int read_turn(struct chan_client *c, struct waiter *w, int64_t deadline_ns)
+{
+	bool output = c->choked && !c->writing;
+	int rc = 0;
+
+	c->reading = true;
+	c->reader = w; /* until it returns from the system call */
+	if (output || deadline_ns != DEADLINE_NONE) {
+		rc = await_ready(c, (short)(output ? POLLIN | POLLOUT : POLLIN), deadline_ns);
+		if (output)
+			c->choked = false;
+		if (rc == 0)
+			rc = read_once(c, false);
+	} else {
+		rc = read_once(c, true);
+	}
+	c->reading = false;
+	if (rc == -EAGAIN) {
+		session_ping(&c->session, c->session.heartbeat_ns);
+		rc = 0;
+	}
+	return rc;
+}
+
+/* Where another thread reads, and the socket takes no more of what is to be written. */
+static int write_turn(struct chan_client *c, int64_t deadline_ns)
+{
+	int rc;
+
+	c->writing = true;
+	rc = await_ready(c, POLLOUT, deadline_ns);
+	c->writing = false;
+	c->choked = false;
+	return rc == -EAGAIN ? 0 : rc;
+}
+
+/* ---- waiting ----------------------------------------------------------------------------------- */
+
+static void sleep_turn(struct chan_client *c, struct waiter *w, int64_t deadline_ns)
+{
+	struct timespec until = {deadline_ns / NS_PER_S, deadline_ns % NS_PER_S};
+
+	if (deadline_ns == DEADLINE_NONE)
+		pthread_cond_wait(&w->cond, &c->lock);
+	else
+		pthread_cond_timedwait(&w->cond, &c->lock, &until);
+}
+
+static int wait_turn(struct chan_client *c, struct waiter *w, int64_t deadline_ns)
+{
+	session_confirm(&c->session);
+	client_flush(c);
+	if (w->ready)
+		return 0;
+	if (!c->reading)
+		return read_turn(c, w, deadline_ns);
+	if (c->choked && !c->writing)
+		return write_turn(c, deadline_ns);
+	sleep_turn(c, w, deadline_ns);
+	return 0;
+}
+
+static void waiter_init(struct waiter *w, bool any)
+{
+	pthread_condattr_t attributes;
+
+	memset(w, 0, sizeof(*w));
+	w->any = any;
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_cond_init(&w->cond, &attributes);
+	pthread_condattr_destroy(&attributes);
+}
+
+static int wait_with(struct chan_client *c, struct waiter *w, int64_t deadline_ns)
+{
+	int rc = 0;
+
+	DL_APPEND(c->waiters, w);
+	while (!w->ready && rc == 0) {
+		if (w->any && c->session.end.status < 0)
+			break;
+		rc = wait_turn(c, w, deadline_ns);
+		if (rc == 0 && !w->ready && deadline_ns != DEADLINE_NONE && clock_now_ns() >= deadline_ns)
+			rc = CHAN_ETIMEDOUT;
+	}
+	DL_DELETE(c->waiters, w);
+	hand_on(c);
+	return w->ready ? 0 : rc;
+}
+
+int client_wait_any(struct chan_client *c, int64_t deadline_ns)
+{
+	struct waiter w;
+	int rc;
+
+	waiter_init(&w, true);
+	rc = wait_with(c, &w, deadline_ns);
+	pthread_cond_destroy(&w.cond);
+	return rc;
+}
+
+void client_wait_op(struct chan_client *c, struct chan_op *op)
+{
+	struct waiter w;
+	int rc;
+
+	waiter_init(&w, false);
+	op->waiter = &w;
+	while (op->state != OP_DONE) {
+		rc = wait_with(c, &w, DEADLINE_NONE);
+		if (rc == -EINTR && c->withdraw_on_signal)
+			session_cancel(&c->session, op);
+	}
+	op->waiter = NULL;
+	pthread_cond_destroy(&w.cond);
+}
