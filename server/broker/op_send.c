@@ -66,7 +66,7 @@ int op_send(struct call *c)
 	const struct message *m = c->message;
 	struct asked a = call_asked(c);
 	struct channel *ch;
-	uint32_t good, n;
+	uint32_t good, n, step;
 
 	if (c->value_count == 0 || c->value_count != m->send.count ||
 		m->seq > UINT64_MAX - c->value_count)
@@ -89,7 +89,10 @@ int op_send(struct call *c)
 		answer_done(c->party, a.seq, n, 0);
 		channel_touch(c->engine, ch);
 	}
-	if (n < good)
-		wait_to_send(c, a, ch, n, good);
+	/* Without a buffer each value stands by itself: while one is out the next may go to another
+	 * receiver, and is not overtaken by a later SEND of the same session. */
+	step = ch->capacity ? good - n : 1;
+	for (; n < good; n += step)
+		wait_to_send(c, a, ch, n, n + step);
 	return 0;
 }
