@@ -11,7 +11,7 @@ tests_stress_test_check_LDADD = $(CMOCKA_LIBS)
 tests_stress_stress_SOURCES = tests/stress/stress.c tests/stress/agent.c tests/stress/agent.h \
 	$(judge_sources)
 tests_stress_stress_LDADD = proto/libproto.la
-TESTS += tests/stress/test_check
+TESTS += tests/stress/test_check tests/stress/stress
 
 EXTRA_DIST += tests/stress/broken-rules.sh
 CLEANFILES += stress-*.history
