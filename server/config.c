@@ -249,17 +249,20 @@ static void file_error(cfg_t *cfg, const char *format, va_list args)
 	vsnprintf(file_why + n, CONFIG_WHY_BYTES_MAX - (size_t)n, format, args);
 }
 
-/* Called for each value while its line is known. */
+/* Called behind each value, perhaps twice for the last, while its line is known. */
 static int file_value(cfg_t *cfg, cfg_opt_t *opt)
 {
 	const struct setting *o = find_setting(cfg_opt_name(opt));
-	unsigned int last = cfg_opt_size(opt);
 	char why[CONFIG_WHY_BYTES_MAX];
 
-	if (last == 0 || set_value(file_config, o, cfg_opt_getnstr(opt, last - 1), why) == 0)
-		return 0;
-	cfg_error(cfg, "%s: %s", o->name, why);
-	return -1;
+	if (o->kind == SETTING_LISTEN)
+		file_config->listen_count = 0;
+	for (unsigned int i = 0; i < cfg_opt_size(opt); i++)
+		if (set_value(file_config, o, cfg_opt_getnstr(opt, i), why) < 0) {
+			cfg_error(cfg, "%s: %s", o->name, why);
+			return -1;
+		}
+	return 0;
 }
 
 static int load_file(struct config *c, const char *path, char *why)

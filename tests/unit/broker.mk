@@ -1,1 +1,8 @@
-# Unit tests of broker: see local.mk.
+# Unit tests of the broker around the engine, and of the daemon's configuration: see local.mk.
+broker_test_libs = server/broker/libbroker.a server/broker/libengine.a server/net/libnet.a \
+	$(channel_test_libs) proto/libproto.la
+
+unit_tests += tests/unit/test_config
+tests_unit_test_config_SOURCES = tests/unit/test_config.c server/config.c server/config.h
+tests_unit_test_config_CPPFLAGS = $(AM_CPPFLAGS) $(CONFUSE_CFLAGS)
+tests_unit_test_config_LDADD = $(broker_test_libs) $(CONFUSE_LIBS)
