@@ -83,6 +83,8 @@ int op_send(struct call *c)
 		answer_closed(a, "send to", ch);
 		return 0;
 	}
+	if (call_check_type(a, ch, m->send.type) < 0)
+		return 0;
 	good = c->consumed = hold_values(c, a, ch);
 	n = channel_accept(c->engine, ch, c->values, good);
 	if (n > 0) {

@@ -75,6 +75,16 @@ static int check_reference(
 	return 0;
 }
 
+int call_check_type(struct asked a, const struct channel *ch, uint32_t type)
+{
+	char label[CHANNEL_LABEL_MAX];
+
+	if (type == 0 || type == ch->type)
+		return 0;
+	return answer_fail(a, CHAN_ETYPE, "send to %s: the channel has type %s, the value has type %s",
+		channel_label(ch, label), type_name(ch->type), type_name(type));
+}
+
 int call_check_value(struct call *c, struct asked a, struct channel *ch, const struct value *v)
 {
 	const struct engine_limits *l = &c->engine->options.limits;

@@ -111,6 +111,10 @@ struct channel *call_named(struct call *c, const char *verb);
 int call_operation(struct call *c, struct asked a, const char *verb, const char *label,
 	const struct operation_request *r, struct operation **ret_op);
 
+/* Whether the type that the sender means its values to have (0: not said) is the channel's: 0, or
+ * it was answered by FAIL. The bytes alone do not show that eight of them are no int. */
+int call_check_type(struct asked a, const struct channel *ch, uint32_t type);
+
 /* Whether a value may enter the channel: 0, or it was answered by FAIL. */
 int call_check_value(struct call *c, struct asked a, struct channel *ch,
 	const struct value *v);
