@@ -29,15 +29,17 @@ static int breach(struct answer *a, const char *what)
 	return CHAN_EPROTOCOL;
 }
 
-/* ---- answers to operations -------------------------------------------------------------------- */
+/* ---- answers to operations ---------------------------------------------------------------- */
 
 /* A select says which of its cases it is about. */
 static bool note_case(struct chan_op *op, uint32_t case_index)
 {
 	if (op->kind != OP_SELECT)
 		return true;
+	if (case_index >= op->case_count)
+		return false;
 	op->case_index = case_index;
-	return case_index < op->case_count;
+	return true;
 }
 
 /* Whether a failure says that a receive found its channel closed and drained. */
@@ -101,8 +103,8 @@ static bool ends_by_done(const struct chan_op *op)
 }
 
 /* DONE and FAIL: of a run, or of several that follow one another. */
-static int on_outcome(struct answer *a, uint32_t count, uint32_t case_index,
-	const struct message *fail)
+static int on_outcome(
+	struct answer *a, uint32_t count, uint32_t case_index, const struct message *fail)
 {
 	uint64_t seq = a->m->seq, end = seq + count;
 	struct flight_run *run;
@@ -141,8 +143,8 @@ static int on_fail(struct answer *a)
 }
 
 /* The run of the operation that is answered, if it is of one of these kinds; else NULL. */
-static struct flight_run *find_one(struct answer *a, enum op_kind one, enum op_kind other,
-	enum op_kind third)
+static struct flight_run *find_one(
+	struct answer *a, enum op_kind one, enum op_kind other, enum op_kind third)
 {
 	struct flight_run *run = flight_find(&a->s->flight, a->m->seq);
 	enum op_kind kind;
@@ -180,7 +182,7 @@ static int on_list(struct answer *a)
 	return 0;
 }
 
-/* ---- deliveries -------------------------------------------------------------------------------- */
+/* ---- deliveries --------------------------------------------------------------------------- */
 
 static struct delivery *delivery_new(uint64_t id, const struct wire_value *v)
 {
@@ -197,8 +199,8 @@ static struct delivery *delivery_new(uint64_t id, const struct wire_value *v)
 }
 
 /* One value for the operation of run. */
-static int deliver_one(struct answer *a, struct flight_run *run, uint64_t id,
-	const struct wire_value *v)
+static int deliver_one(
+	struct answer *a, struct flight_run *run, uint64_t id, const struct wire_value *v)
 {
 	struct chan_op *op = run->op;
 	struct delivery *d;
@@ -230,7 +232,8 @@ static int deliver(struct answer *a, const struct message *m, const uint8_t *pay
 		return breach(a, "a delivery that was not asked for");
 	if (!note_case(run->op, m->deliver.case_index))
 		return breach(a, "a case that the select does not have");
-	if (run->op->kind == OP_SELECT && run->op->cases[m->deliver.case_index].direction != CHAN_RECV)
+	if (run->op->kind == OP_SELECT &&
+		run->op->cases[m->deliver.case_index].direction != CHAN_RECV)
 		return breach(a, "a delivery to a send case");
 	if (run->op->kind != OP_SELECT && run->op->kind != OP_RECV && run->op->kind != OP_STREAM)
 		return breach(a, "a delivery to what is no receive");
@@ -313,7 +316,7 @@ static int on_piece(struct answer *a)
 	return rc;
 }
 
-/* ---- revoked ----------------------------------------------------------------------------------- */
+/* ---- revoked ------------------------------------------------------------------------------ */
 
 static bool within(const struct wire_ranges *ranges, uint64_t id)
 {
@@ -330,7 +333,7 @@ static void revoke_inbox(struct session *s, struct chan *ch, const struct wire_r
 	struct delivery *d, *next;
 	uint32_t n = 0;
 
-	DL_FOREACH_SAFE(ch->inbox, d, next) {
+	DL_FOREACH_SAFE (ch->inbox, d, next) {
 		if (!within(ranges, d->id))
 			continue;
 		DL_DELETE(ch->inbox, d);
@@ -344,7 +347,7 @@ static void revoke_done(struct chan_op *list, const struct wire_ranges *ranges)
 {
 	struct chan_op *op;
 
-	DL_FOREACH(list, op) {
+	DL_FOREACH (list, op) {
 		if (!op->delivery || !within(ranges, op->delivery->id))
 			continue;
 		free(op->delivery);
@@ -360,17 +363,17 @@ static int on_gone(struct answer *a)
 	struct partial *p, *next;
 	struct chan *ch;
 
-	DL_FOREACH_SAFE(a->s->partials, p, next)
+	DL_FOREACH_SAFE (a->s->partials, p, next)
 		if (within(ranges, p->delivery))
 			drop_partial(a->s, p);
-	DL_FOREACH(a->c->ends, ch)
+	DL_FOREACH (a->c->ends, ch)
 		revoke_inbox(a->s, ch, ranges);
 	revoke_done(a->c->completions, ranges);
 	revoke_done(a->c->done, ranges);
 	return 0;
 }
 
-/* ---- the connection ---------------------------------------------------------------------------- */
+/* ---- the connection ----------------------------------------------------------------------- */
 
 static int on_ping(struct answer *a)
 {
@@ -392,14 +395,14 @@ static int on_pong(struct answer *a)
 		return breach(a, "an answer to what was not asked");
 	if (asked_ns > s->heard_ns)
 		s->heard_ns = asked_ns;
-	DL_FOREACH_SAFE(s->pings, op, next) {
+	DL_FOREACH_SAFE (s->pings, op, next) {
 		if (op->asked_ns > asked_ns)
 			continue;
 		DL_DELETE(s->pings, op);
 		op->succeeded = 1;
 		op_finish(op);
 	}
-	DL_FOREACH(a->c->ends, ch)
+	DL_FOREACH (a->c->ends, ch)
 		end_feed(ch);
 	return 0;
 }
@@ -408,7 +411,8 @@ static int on_pong(struct answer *a)
 static void take_limits(struct wire_limits *limits, const struct wire_limits *said)
 {
 	*limits = *said;
-	if (limits->frame_payload_bytes < 1024 || limits->frame_payload_bytes > FRAME_PAYLOAD_BYTES_MAX)
+	if (limits->frame_payload_bytes < 1024 ||
+		limits->frame_payload_bytes > FRAME_PAYLOAD_BYTES_MAX)
 		limits->frame_payload_bytes = FRAME_PAYLOAD_BYTES_MAX;
 	if (limits->value_bytes == 0)
 		limits->value_bytes = VALUE_BYTES_MAX_DEFAULT;
@@ -436,9 +440,12 @@ static int on_welcome(struct answer *a)
 	s->broker = strdup(m->welcome.broker);
 	if (!s->id || !s->broker)
 		return CHAN_ENOMEM;
-	memcpy(s->id, m->welcome.session_id.bytes ? (const void *)m->welcome.session_id.bytes : "", id);
-	memcpy(s->id + id, m->welcome.session_secret.bytes ? (const void *)m->welcome.session_secret.bytes
-							   : "", secret);
+	memcpy(s->id, m->welcome.session_id.bytes ? (const void *)m->welcome.session_id.bytes : "",
+		id);
+	memcpy(s->id + id,
+		m->welcome.session_secret.bytes ? (const void *)m->welcome.session_secret.bytes
+						: "",
+		secret);
 	s->id_bytes = id;
 	s->secret_bytes = secret;
 	s->incarnation = m->welcome.incarnation;
@@ -463,7 +470,7 @@ static int on_goaway(struct answer *a)
 	return status;
 }
 
-/* ---- by kind ------------------------------------------------------------------------------------ */
+/* ---- by kind ------------------------------------------------------------------------------ */
 
 static int (*const handlers[])(struct answer *a) = {
 	[MESSAGE_PING] = on_ping,
@@ -487,8 +494,8 @@ int session_handle(struct session *s, struct chan_client *c, const struct frame 
 	struct answer a = {s, c, f, &m, text, text_size};
 	int rc;
 
-	if (!message_kind_allowed(f->kind, false) || f->kind >= sizeof(handlers) / sizeof(*handlers) ||
-	    !handlers[f->kind])
+	if (!message_kind_allowed(f->kind, false) ||
+		f->kind >= sizeof(handlers) / sizeof(*handlers) || !handlers[f->kind])
 		return breach(&a, "a message that is not for clients");
 	rc = wire_decode(f, scratch, &m);
 	if (rc == CHAN_EPROTOCOL)
@@ -498,7 +505,7 @@ int session_handle(struct session *s, struct chan_client *c, const struct frame 
 	if (!s->greeted && m.kind != MESSAGE_WELCOME && m.kind != MESSAGE_GOAWAY)
 		return breach(&a, "something before its greeting");
 	if (m.kind != MESSAGE_WELCOME && m.kind != MESSAGE_GOAWAY && m.kind != MESSAGE_PING &&
-	    m.kind != MESSAGE_PONG)
+		m.kind != MESSAGE_PONG)
 		s->frames_received++;
 	return handlers[m.kind](&a);
 }

@@ -72,8 +72,8 @@ size_t chan_ops_pending(struct chan_client *c)
 	return n;
 }
 
-int chan_wait_completion(struct chan_client *c, struct chan_completion *ret_completion,
-	int64_t timeout_ns)
+int chan_wait_completion(
+	struct chan_client *c, struct chan_completion *ret_completion, int64_t timeout_ns)
 {
 	int64_t deadline_ns = clock_deadline_ns(timeout_ns);
 	struct chan_op *op;
@@ -86,7 +86,9 @@ int chan_wait_completion(struct chan_client *c, struct chan_completion *ret_comp
 		else
 			rc = client_wait_any(c, deadline_ns);
 		if (rc == -EINTR)
-			rc = c->withdraw_on_signal ? error_say(CHAN_ECANCELED, "wait: a signal came") : 0;
+			rc = c->withdraw_on_signal
+				     ? error_say(CHAN_ECANCELED, "wait: a signal came")
+				     : 0;
 	}
 	if (op)
 		client_take(op, ret_completion);

@@ -40,7 +40,7 @@ void end_drop_inbox(struct chan *ch)
 {
 	struct delivery *d, *next;
 
-	DL_FOREACH_SAFE(ch->inbox, d, next)
+	DL_FOREACH_SAFE (ch->inbox, d, next)
 		free(d);
 	ch->inbox = NULL;
 }
@@ -71,7 +71,7 @@ int end_opened(struct chan *ch, const struct message *m)
 	return 0;
 }
 
-/* ---- ends that come as values ----------------------------------------------------------------- */
+/* ---- ends that come as values ------------------------------------------------------------- */
 
 static void ask_for_type(struct chan *ch, uint64_t incarnation)
 {
@@ -132,11 +132,11 @@ int end_check(struct chan *ch, enum chan_direction direction, const char *asked)
 
 	if (rc < 0 || (ch->direction & direction))
 		return rc;
-	return error_say(CHAN_EWRONGEND, "%s %s: this end was opened for %s only", asked, ch->name,
-		direction == CHAN_SEND ? "receiving" : "sending");
+	return error_say(CHAN_EWRONGEND, "%s '%s': this end was opened for %s only", asked,
+		ch->name, direction == CHAN_SEND ? "receiving" : "sending");
 }
 
-/* ---- giving up -------------------------------------------------------------------------------- */
+/* ---- giving up ---------------------------------------------------------------------------- */
 
 void end_give_up(struct chan *ch, unsigned times)
 {
@@ -161,14 +161,14 @@ void end_release(struct chan *ch)
 	ch->released = true;
 	if (ch->stream)
 		session_cancel(s, ch->stream);
-	DL_FOREACH(ch->inbox, d)
+	DL_FOREACH (ch->inbox, d)
 		session_return(s, d->id);
 	end_drop_inbox(ch);
 	session_confirm(s);
 	end_give_up(ch, ch->opened);
 }
 
-/* ---- receiving ahead of demand ------------------------------------------------------------------ */
+/* ---- receiving ahead of demand ------------------------------------------------------------ */
 
 bool end_is_streamed(const struct chan *ch)
 {
@@ -215,7 +215,8 @@ static void start_stream(struct chan *ch)
 	session_submit(&ch->client->session, op);
 }
 
-/* A try is put to the broker behind the stream: what there is to receive comes before its answer. */
+/* A try is put to the broker behind the stream: what there is to receive comes before the answer.
+ */
 void end_receive(struct chan *ch, struct chan_op *op)
 {
 	struct session *s = &ch->client->session;

@@ -47,14 +47,15 @@ struct chan {
 	/* sending: nothing may overtake a payload in pieces on its channel */
 	unsigned transfers; /* payloads of which pieces are still to be sent */
 	unsigned held;      /* operations on the backlog that send on or close this channel */
-	uint64_t blocked_round; /* the last session.backlog_round in which one of them had to stay */
+	uint64_t
+		blocked_round; /* the session.backlog_round in which one of them last had to stay */
 
 	/* receiving ahead of demand */
-	struct chan_op *stream;    /* the receive that stands in the broker, or NULL */
-	struct delivery *inbox;    /* what it brought, oldest first */
-	struct chan_op *receivers; /* OP_LOCAL, oldest first */
-	bool drained;              /* the stream found the channel closed and drained */
-	uint32_t grant_due;        /* values handed over whose credit was not granted again */
+	struct chan_op *stream;     /* the receive that stands in the broker, or NULL */
+	struct delivery *inbox;     /* what it brought, oldest first */
+	struct chan_op *receivers;  /* OP_LOCAL, oldest first */
+	bool drained;               /* the stream found the channel closed and drained */
+	uint32_t grant_due;         /* values handed over whose credit was not granted again */
 	struct chan *next_granting; /* session.granting, while grant_due > 0 */
 };
 
@@ -104,14 +105,14 @@ void end_stream_ended(struct chan *ch, struct chan_op *stream);
 /* Drops everything that was received, without a word to the broker: it is lost, or revoked. */
 void end_drop_inbox(struct chan *ch);
 
-/* ---- values and their encodings ------------------------------------------------------------ */
+/* ---- values and their encodings ----------------------------------------------------------- */
 
 /*
  * Appends a value for a channel of that type to a payload. 0, CHAN_ENOMEM, CHAN_ETYPE,
  * CHAN_ETOOLARGE or CHAN_EINVAL with the thread's error set (asked and ch name who is refused).
  */
-int value_pack(struct buf *payload, const struct chan *ch, const struct chan_value *v,
-	const char *asked);
+int value_pack(
+	struct buf *payload, const struct chan *ch, const struct chan_value *v, const char *asked);
 
 /*
  * Makes of a delivery what the program sees; the delivery's memory passes to the value, or is

@@ -24,7 +24,7 @@ static void client_free(struct chan_client *c)
 	struct chan_op *op, *next;
 
 	client_fail(c, CHAN_EUNREACHABLE, "the client has hung up");
-	DL_FOREACH_SAFE(c->completions, op, next) {
+	DL_FOREACH_SAFE (c->completions, op, next) {
 		DL_DELETE(c->completions, op);
 		op_unref(op);
 	}
@@ -60,7 +60,7 @@ static struct chan_client *client_new(const struct chan_dial_options *options)
 	return c;
 }
 
-/* ---- dialling -------------------------------------------------------------------------------- */
+/* ---- dialling ----------------------------------------------------------------------------- */
 
 static int find_url(struct chan_client *c, const char *text)
 {
@@ -81,7 +81,8 @@ static int say_hello(struct chan_client *c, const struct chan_dial_options *opti
 	m.hello.version_min = m.hello.version_max = PROTOCOL_VERSION;
 	m.hello.speaker.host = host;
 	m.hello.speaker.pid = (uint64_t)getpid();
-	m.hello.speaker.program = options->program ? options->program : program_invocation_short_name;
+	m.hello.speaker.program =
+		options->program ? options->program : program_invocation_short_name;
 	m.hello.speaker.group = options->group;
 	m.hello.speaker.library = "libchan " PACKAGE_VERSION;
 	m.hello.linger_ms = linger_ns > 0 ? (uint64_t)(linger_ns / NS_PER_MS) : 0;
@@ -99,15 +100,17 @@ static int await_welcome(struct chan_client *c, int64_t deadline_ns)
 	if (s->greeted && s->end.status == 0)
 		return 0;
 	if (s->end.status == 0)
-		return error_say(CHAN_ETIMEDOUT, "dial %s: the broker did not greet in time", c->url.text);
+		return error_say(
+			CHAN_ETIMEDOUT, "dial %s: the broker did not greet in time", c->url.text);
 	status = s->end.status == CHAN_EUNKNOWN ? CHAN_EUNREACHABLE : s->end.status;
-	return error_say(status, "dial %s: %s", c->url.text, s->end.text ? s->end.text : "out of memory");
+	return error_say(
+		status, "dial %s: %s", c->url.text, s->end.text ? s->end.text : "out of memory");
 }
 
 static int connect_and_greet(struct chan_client *c, const struct chan_dial_options *options)
 {
-	int64_t deadline_ns = clock_deadline_ns(options->timeout_ns > 0 ? options->timeout_ns
-									: DIAL_TIMEOUT_NS);
+	int64_t deadline_ns =
+		clock_deadline_ns(options->timeout_ns > 0 ? options->timeout_ns : DIAL_TIMEOUT_NS);
 	int rc = stream_dial(&c->stream, &c->url, deadline_ns);
 
 	if (rc < 0)
@@ -116,8 +119,9 @@ static int connect_and_greet(struct chan_client *c, const struct chan_dial_optio
 	client_lock(c);
 	rc = say_hello(c, options);
 	if (rc < 0)
-		error_say(rc, "dial %s: %s", c->url.text, rc == CHAN_ENOMEM ? "out of memory" :
-			"the program's or the group's name is too long");
+		error_say(rc, "dial %s: %s", c->url.text,
+			rc == CHAN_ENOMEM ? "out of memory"
+					  : "the program's or the group's name is too long");
 	else
 		rc = await_welcome(c, deadline_ns);
 	client_unlock(c);
@@ -126,8 +130,8 @@ static int connect_and_greet(struct chan_client *c, const struct chan_dial_optio
 	return rc;
 }
 
-int chan_dial(const char *url, const struct chan_dial_options *options,
-	struct chan_client **ret_client)
+int chan_dial(
+	const char *url, const struct chan_dial_options *options, struct chan_client **ret_client)
 {
 	struct chan_client *c;
 	int rc;
@@ -148,7 +152,7 @@ int chan_dial(const char *url, const struct chan_dial_options *options,
 	return 0;
 }
 
-/* ---- hanging up ------------------------------------------------------------------------------ */
+/* ---- hanging up --------------------------------------------------------------------------- */
 
 /* Gives back and confirms, and says goodbye. */
 static void put_farewell(struct chan_client *c)
@@ -157,8 +161,8 @@ static void put_farewell(struct chan_client *c)
 	struct delivery *d;
 	struct chan *ch;
 
-	DL_FOREACH(c->ends, ch) {
-		DL_FOREACH(ch->inbox, d)
+	DL_FOREACH (c->ends, ch) {
+		DL_FOREACH (ch->inbox, d)
 			session_return(&c->session, d->id);
 		end_drop_inbox(ch);
 	}
@@ -205,7 +209,7 @@ void chan_hangup(struct chan_client *c)
 	client_free(c);
 }
 
-/* ---- what is known of the connection ------------------------------------------------------------ */
+/* ---- what is known of the connection ------------------------------------------------------ */
 
 const char *chan_url(const struct chan_client *c)
 {

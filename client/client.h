@@ -30,19 +30,19 @@ struct chan_client {
 	bool withdraw_on_signal;
 
 	struct stream stream;
-	bool reading;           /* a thread reads, alone owns in and scratch, and may be blocked in it */
-	struct waiter *reader;  /* of the thread that is in a system call for it; else NULL */
-	bool writing;           /* a thread writes, and alone owns leaving */
-	bool choked;            /* the socket took no more: wait until it is writable */
-	struct buf in;          /* bytes that came */
-	struct buf leaving;     /* bytes on their way out */
+	bool reading; /* a thread reads, alone owns in and scratch, and may be blocked in it */
+	struct waiter *reader; /* of the thread that is in a system call for it; else NULL */
+	bool writing;          /* a thread writes, and alone owns leaving */
+	bool choked;           /* the socket took no more: wait until it is writable */
+	struct buf in;         /* bytes that came */
+	struct buf leaving;    /* bytes on their way out */
 	struct wire_scratch *scratch;
 
 	struct waiter *waiters;
 	struct chan *ends;
 	struct chan_op *completions; /* async operations that are done, oldest first */
-	struct chan_op *done;        /* the others that are done; their threads are about to take them */
-	size_t async_pending;        /* async operations that were started and not taken */
+	struct chan_op *done; /* the others that are done; their threads are about to take them */
+	size_t async_pending; /* async operations that were started and not taken */
 };
 
 void client_lock(struct chan_client *c);
@@ -76,7 +76,7 @@ void client_wake(struct chan_client *c, struct waiter *w);
 /* Ends the connection's use: see session_end. */
 void client_fail(struct chan_client *c, int status, const char *text);
 
-/* ---- run.c: what calls share ---------------------------------------------------------------- */
+/* ---- run.c: what calls share -------------------------------------------------------------- */
 
 /*
  * Waits for op, takes its outcome and frees it. Returns the status, as the blocking calls do, with
@@ -97,8 +97,8 @@ int send_build(struct chan *ch, const struct chan_value *values, size_t n, int64
 int recv_build(struct chan *ch, int64_t timeout_ns, struct chan_op **ret_op);
 int settle_build(struct chan *ch, enum op_kind kind, struct chan_value *values, size_t n,
 	struct chan_op **ret_op);
-int select_build(struct chan_client *c, const struct chan_case *cases, size_t n,
-	int64_t timeout_ns, struct chan_op **ret_op);
+int select_build(struct chan_client *c, const struct chan_case *cases, size_t n, int64_t timeout_ns,
+	struct chan_op **ret_op);
 int make_build(struct chan_client *c, const char *name, enum chan_type type, int64_t capacity,
 	const struct chan_make_options *options, bool with_end, struct chan_op **ret_op);
 int open_build(struct chan_client *c, const char *name, enum chan_direction direction,

@@ -40,7 +40,8 @@ static inline int clock_poll_ms(int64_t deadline_ns, int max_ms)
 	left_ns = deadline_ns - clock_now_ns();
 	if (left_ns <= 0)
 		return 0;
-	return left_ns >= max_ms * NS_PER_MS ? max_ms : (int)((left_ns + NS_PER_MS - 1) / NS_PER_MS);
+	return left_ns >= max_ms * NS_PER_MS ? max_ms
+					     : (int)((left_ns + NS_PER_MS - 1) / NS_PER_MS);
 }
 
 #endif

@@ -26,15 +26,15 @@ enum {
 	EMIT_SENT = 1, /* all of it is in s->out, or in a transfer */
 };
 
-/* ---- frames -------------------------------------------------------------------------------- */
+/* ---- frames ------------------------------------------------------------------------------- */
 
 static bool frame_counts(enum message_kind kind)
 {
 	return kind != MESSAGE_HELLO && kind != MESSAGE_PING && kind != MESSAGE_PONG;
 }
 
-static int put_frame(struct session *s, const struct message *m, uint8_t flags, const void *payload,
-	size_t n)
+static int put_frame(
+	struct session *s, const struct message *m, uint8_t flags, const void *payload, size_t n)
 {
 	size_t before = buf_len(&s->out);
 	int rc = wire_encode(&s->out, m, flags, (uint32_t)n);
@@ -69,7 +69,7 @@ int session_put(struct session *s, const struct message *m)
 	return put_frame(s, m, 0, NULL, 0);
 }
 
-/* ---- parts that all kinds share ------------------------------------------------------------- */
+/* ---- parts that all kinds share ----------------------------------------------------------- */
 
 /* What remains of the time; 0: no deadline. One that has passed goes as the shortest there is, as
  * it is the broker that says what came first. */
@@ -140,7 +140,8 @@ static bool within_limits(const struct session *s, const struct chan_op *op, siz
 }
 
 /* Numbers for n values more of op that go in one frame. NULL: out of memory. */
-static struct flight_run *take_numbers(struct session *s, struct chan_op *op, uint32_t n, size_t bytes)
+static struct flight_run *take_numbers(
+	struct session *s, struct chan_op *op, uint32_t n, size_t bytes)
 {
 	struct flight_run *run = flight_add(&s->flight, s->seq + 1, n, op);
 
@@ -182,7 +183,7 @@ static int put_numbered(struct session *s, struct chan_op *op, uint8_t flags, co
 	return rc;
 }
 
-/* ---- payloads in pieces ----------------------------------------------------------------------- */
+/* ---- payloads in pieces ------------------------------------------------------------------- */
 
 /*
  * Sends n bytes of payload, of the start of op->payload, as a first frame now and pieces later.
@@ -262,7 +263,7 @@ void session_fill(struct session *s)
 	}
 }
 
-/* ---- one emitter a kind ------------------------------------------------------------------------ */
+/* ---- one emitter a kind ------------------------------------------------------------------- */
 
 static int emit_plain(struct session *s, struct chan_op *op)
 {
@@ -303,7 +304,8 @@ static int emit_settle(struct session *s, struct chan_op *op)
 	if (!within_limits(s, op, 0))
 		return EMIT_HELD;
 	for (at = 0; at < op->range_count; at += n) {
-		n = op->range_count - at < RANGES_PER_FRAME ? op->range_count - at : RANGES_PER_FRAME;
+		n = op->range_count - at < RANGES_PER_FRAME ? op->range_count - at
+							    : RANGES_PER_FRAME;
 		op->m.settle.deliveries = (struct wire_ranges){op->ranges + at, n};
 		rc = put_numbered(s, op, 0, NULL, 0, 0);
 		if (rc < 0)
@@ -344,8 +346,9 @@ static bool batch_takes(const struct session *s, const struct chan_op *op, size_
 	const struct batch *b = &s->batch;
 	const struct flight_run *last;
 
-	if (b->count == 0 || b->count >= s->limits.batch_values || b->m.send.channel != op->chan->id ||
-	    buf_len(&b->payload) + bytes > s->limits.frame_payload_bytes)
+	if (b->count == 0 || b->count >= s->limits.batch_values ||
+		b->m.send.channel != op->chan->id ||
+		buf_len(&b->payload) + bytes > s->limits.frame_payload_bytes)
 		return false;
 	last = &s->flight.runs[s->flight.end - 1];
 	if (last->op == op)
@@ -437,7 +440,7 @@ static int (*const emitters[])(struct session *s, struct chan_op *op) = {
 	[OP_CANCEL] = emit_plain,
 };
 
-/* ---- the backlog --------------------------------------------------------------------------- */
+/* ---- the backlog -------------------------------------------------------------------------- */
 
 static void hold(struct session *s, struct chan_op *op)
 {
@@ -472,7 +475,8 @@ static bool must_stay(const struct chan_op *op, uint64_t round)
 
 	for (i = 0; i < ordered_ends(op); i++) {
 		ch = ordered_end(op, i);
-		if (ch && (ch->transfers > 0 || (round ? ch->blocked_round == round : ch->held > 0)))
+		if (ch &&
+			(ch->transfers > 0 || (round ? ch->blocked_round == round : ch->held > 0)))
 			return true;
 	}
 	return false;
@@ -518,9 +522,10 @@ void session_submit(struct session *s, struct chan_op *op)
 	if (rc == EMIT_HELD)
 		hold(s, op);
 	else if (rc < 0)
-		session_drop_unsent(s, op, rc, rc == CHAN_ELIMIT ?
-			"as much as the broker allows is in flight already; receive its answers first" :
-			NULL);
+		session_drop_unsent(s, op, rc,
+			rc == CHAN_ELIMIT ? "as much as the broker allows is in flight already; "
+					    "receive its answers first"
+					  : NULL);
 }
 
 void session_run_backlog(struct session *s)
@@ -529,7 +534,7 @@ void session_run_backlog(struct session *s)
 	struct chan_op *op, *next;
 	int rc;
 
-	DL_FOREACH_SAFE(s->backlog, op, next) {
+	DL_FOREACH_SAFE (s->backlog, op, next) {
 		if (must_stay(op, round)) {
 			stays(op, round);
 			continue;
@@ -544,7 +549,7 @@ void session_run_backlog(struct session *s)
 	}
 }
 
-/* ---- withdrawing ---------------------------------------------------------------------------- */
+/* ---- withdrawing -------------------------------------------------------------------------- */
 
 static void cancel_one(struct session *s, struct chan_op *target, uint64_t seq)
 {
@@ -624,7 +629,7 @@ void session_start_timer(struct session *s, struct chan_op *op)
 	session_submit(s, timer);
 }
 
-/* ---- deliveries -------------------------------------------------------------------------------- */
+/* ---- deliveries --------------------------------------------------------------------------- */
 
 void session_note_taken(struct session *s, uint64_t delivery)
 {
@@ -669,7 +674,7 @@ void session_confirm(struct session *s)
 
 	if (s->taken_count > 0)
 		put_taken(s);
-	LL_FOREACH_SAFE2(s->granting, ch, next, next_granting) {
+	LL_FOREACH_SAFE2 (s->granting, ch, next, next_granting) {
 		m.seq = ch->stream ? ch->stream->m.seq : 0;
 		m.grant.credit = ch->grant_due;
 		if (ch->stream && !ch->stream->cancelled && session_put(s, &m) < 0)
@@ -703,7 +708,7 @@ void session_return(struct session *s, uint64_t delivery)
 		s->doomed = CHAN_ENOMEM;
 }
 
-/* ---- signs of life ------------------------------------------------------------------------- */
+/* ---- signs of life ------------------------------------------------------------------------ */
 
 void session_ping(struct session *s, int64_t min_ns)
 {

@@ -2,6 +2,7 @@
  * error.c - the calling thread's last error, and the words of failures.
  */
 #include "client/error.h"
+#include "client/clock.h"
 #include "proto/limits.h"
 #include "proto/status.h"
 #include <stdarg.h>
@@ -52,7 +53,8 @@ static void last_set(int status, const char *closed_by, const char *reason, int6
 {
 	snprintf(last.closed_by, sizeof(last.closed_by), "%s", closed_by ? closed_by : "");
 	snprintf(last.reason, sizeof(last.reason), "%s", reason ? reason : "");
-	last.error = (struct chan_error){status, last.text, last.closed_by, closed_unix_ns, last.reason};
+	last.error =
+		(struct chan_error){status, last.text, last.closed_by, closed_unix_ns, last.reason};
 }
 
 int error_say(int status, const char *format, ...)
@@ -66,30 +68,25 @@ int error_say(int status, const char *format, ...)
 	return status;
 }
 
-/* "; closed by prog[7]@host, 3 s ago (done)", as far as it is known and not said already. */
-static void append_closer(char *text, size_t size, const struct failure *f)
+/* When the channel was closed, which the broker leaves to us to say in our time. */
+static void append_age(char *text, size_t size, const struct failure *f)
 {
+	int64_t age_s = (int64_t)time(NULL) - f->closed_unix_ns / NS_PER_S;
 	size_t len = strlen(text);
-	int64_t age_s = 0;
 
-	if (!f->closed_by || strstr(text, f->closed_by))
-		return;
-	len += (size_t)snprintf(text + len, size - len, "; closed by %s", f->closed_by);
-	if (f->closed_unix_ns && len < size) {
-		age_s = (int64_t)time(NULL) - f->closed_unix_ns / 1000000000;
-		len += (size_t)snprintf(text + len, size - len, ", %lld s ago",
+	if (f->closed_unix_ns > 0)
+		snprintf(text + len, size - len, " (%lld s ago)",
 			(long long)(age_s > 0 ? age_s : 0));
-	}
-	if (f->reason && len < size)
-		snprintf(text + len, size - len, " (%s)", f->reason);
 }
 
 int error_say_failure(const struct failure *f, const char *asked, const char *whom)
 {
-	const char *text = f->text ? f->text : status_text(f->status);
-
-	snprintf(last.text, sizeof(last.text), "%s%s%s: %s", asked, *whom ? " " : "", whom, text);
-	append_closer(last.text, sizeof(last.text), f);
+	if (f->text)
+		snprintf(last.text, sizeof(last.text), "%s", f->text);
+	else
+		snprintf(last.text, sizeof(last.text), *whom ? "%s '%s': %s" : "%s%s: %s", asked,
+			whom, status_text(f->status));
+	append_age(last.text, sizeof(last.text), f);
 	last_set(f->status, f->closed_by, f->reason, f->closed_unix_ns);
 	return f->status;
 }

@@ -24,7 +24,8 @@ void failure_fini(struct failure *f);
 /* Makes the sentence the calling thread's last error and returns status. */
 int error_say(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* The same from a failure of what was asked ("send") of whom ("jobs"; "" where nobody). */
+/* The same from a failure: in its words, or else of what was asked ("send to") of whom ("jobs"; ""
+ * where of nobody). */
 int error_say_failure(const struct failure *f, const char *asked, const char *whom);
 
 #endif

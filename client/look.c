@@ -170,8 +170,8 @@ static void fill_waiter(struct chan_waiter *to, const struct wire_waiter *from)
 	};
 }
 
-int chan_ps(struct chan_client *c, int (*each)(const struct chan_waiter *waiter, void *arg),
-	void *arg)
+int chan_ps(
+	struct chan_client *c, int (*each)(const struct chan_waiter *waiter, void *arg), void *arg)
 {
 	struct message m = {.kind = MESSAGE_PS};
 	struct chan_waiter waiter;

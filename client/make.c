@@ -75,7 +75,7 @@ int open_build(struct chan_client *c, const char *name, enum chan_direction dire
 	if (check_name("open", name) < 0)
 		return CHAN_EINVAL;
 	if (direction < CHAN_SEND || direction > CHAN_BOTH)
-		return error_say(CHAN_EINVAL, "open %s: neither to send nor to receive", name);
+		return error_say(CHAN_EINVAL, "open '%s': neither to send nor to receive", name);
 	if (!options)
 		options = &no_open_options;
 	op = op_for_end(c, OP_OPEN, direction, &options->end,
@@ -107,13 +107,13 @@ int close_build(struct chan *ch, const char *reason, struct chan_op **ret_op)
 	op->m.close.reason = op_keep(op, reason);
 	if (!op->m.close.reason) {
 		op_unref(op);
-		return error_say(CHAN_ENOMEM, "close %s: out of memory", ch->name);
+		return error_say(CHAN_ENOMEM, "close '%s': out of memory", ch->name);
 	}
 	*ret_op = op;
 	return 0;
 }
 
-/* ---- blocking ------------------------------------------------------------------------------------ */
+/* ---- blocking ----------------------------------------------------------------------------- */
 
 /* Runs what was built, if it was, and passes the end on. */
 static int run_for_end(struct chan_client *c, struct chan_op *op, struct chan **ret_chan)
@@ -194,7 +194,7 @@ int chan_remove(struct chan_client *c, const char *name)
 	struct chan_op *op;
 	int rc;
 
-	if (check_name("rm", name) < 0)
+	if (check_name("remove", name) < 0)
 		return CHAN_EINVAL;
 	client_lock(c);
 	op = op_new(c, OP_REMOVE, NULL, CHAN_FOREVER);
@@ -222,7 +222,7 @@ void chan_release(struct chan *ch)
 	client_unlock(c);
 }
 
-/* ---- asynchronous -------------------------------------------------------------------------------- */
+/* ---- asynchronous ------------------------------------------------------------------------- */
 
 int chan_start_make(struct chan_client *c, const char *name, enum chan_type type, int64_t capacity,
 	const struct chan_make_options *options, void *tag, struct chan_op **ret_op)
@@ -265,7 +265,7 @@ int chan_start_close(struct chan *ch, const char *reason, void *tag, struct chan
 	return rc;
 }
 
-/* ---- what is known of an end ------------------------------------------------------------------------ */
+/* ---- what is known of an end -------------------------------------------------------------- */
 
 static bool is_known(struct chan *ch)
 {

@@ -30,8 +30,8 @@ static uint32_t participant(void)
 	return mine;
 }
 
-struct chan_op *op_new(struct chan_client *c, enum op_kind kind, struct chan *ch,
-	int64_t timeout_ns)
+struct chan_op *op_new(
+	struct chan_client *c, enum op_kind kind, struct chan *ch, int64_t timeout_ns)
 {
 	struct chan_op *op = calloc(1, sizeof(*op));
 
@@ -48,6 +48,7 @@ struct chan_op *op_new(struct chan_client *c, enum op_kind kind, struct chan *ch
 	op->participant = participant();
 	op->count = 1;
 	op->failed_index = UINT32_MAX;
+	op->case_index = UINT32_MAX;
 	return op;
 }
 
@@ -70,7 +71,7 @@ void op_unref(struct chan_op *op)
 	}
 	for (i = 0; i < op->case_count; i++)
 		end_unref(op->cases[i].chan);
-	LL_FOREACH_SAFE(op->words, word, next)
+	LL_FOREACH_SAFE (op->words, word, next)
 		free(word);
 	end_unref(op->chan);
 	failure_fini(&op->failure);
@@ -115,7 +116,7 @@ const char *op_keep(struct chan_op *op, const char *string)
 	return word->text;
 }
 
-/* ---- the end ------------------------------------------------------------------------------- */
+/* ---- the end ------------------------------------------------------------------------------ */
 
 /* A deadline that the broker kept for an operation that waits here has passed. */
 static void timer_rang(struct chan_op *timer)

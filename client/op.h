@@ -24,20 +24,20 @@ struct word;
 #define OP_KIND_LIST(X)                                                                            \
 	X(MAKE, "make")                                                                            \
 	X(OPEN, "open")                                                                            \
-	X(SEND, "send")                                                                            \
-	X(RECV, "recv")                                                                            \
+	X(SEND, "send to")                                                                         \
+	X(RECV, "receive from")                                                                    \
 	X(SELECT, "select")                                                                        \
-	X(CONFIRM, "confirm")                                                                      \
-	X(RETURN, "return")                                                                        \
+	X(CONFIRM, "confirm to")                                                                   \
+	X(RETURN, "return to")                                                                     \
 	X(CLOSE, "close")                                                                          \
-	X(REMOVE, "rm")                                                                            \
+	X(REMOVE, "remove")                                                                        \
 	X(STAT, "stat")                                                                            \
 	X(LIST, "list")                                                                            \
 	X(PS, "ps")                                                                                \
 	X(PING, "ping")                                                                            \
-	X(STREAM, "recv")     /* stands in the broker and feeds an end's inbox */                  \
-	X(RESOLVE, "open")    /* learns the type of an end that came as a value */                 \
-	X(TIMER, "timer")     /* a select of nothing: keeps a deadline for a local wait */         \
+	X(STREAM, "receive from") /* stands in the broker and feeds an end's inbox */              \
+	X(RESOLVE, "open")        /* learns the type of an end that came as a value */             \
+	X(TIMER, "timer")         /* a select of nothing: keeps a deadline for a local wait */     \
 	X(RELEASE, "release")                                                                      \
 	X(CANCEL, "cancel")
 
@@ -65,50 +65,50 @@ struct chan_op {
 	enum op_kind kind;
 	enum op_state state;
 	struct chan_client *client;
-	struct chan *chan;         /* counted; NULL where none is meant */
+	struct chan *chan;           /* counted; NULL where none is meant */
 	struct chan_op *prev, *next; /* of the list that its state names */
-	unsigned refs;             /* its owner's, and one of a transfer */
-	unsigned transfers;        /* payloads of it that leave in pieces */
-	void *tag;                 /* the caller's */
-	bool async;                /* ends on client.completions */
-	bool cancelled;            /* chan_op_cancel was called */
+	unsigned refs;               /* its owner's, and one of a transfer */
+	unsigned transfers;          /* payloads of it that leave in pieces */
+	void *tag;                   /* the caller's */
+	bool async;                  /* ends on client.completions */
+	bool cancelled;              /* chan_op_cancel was called */
 	bool try;
-	int64_t deadline_ns;       /* DEADLINE_NONE: none */
-	uint32_t participant;      /* the thread that started it */
-	struct waiter *waiter;     /* the thread that blocks for it, or NULL */
+	int64_t deadline_ns;   /* DEADLINE_NONE: none */
+	uint32_t participant;  /* the thread that started it */
+	struct waiter *waiter; /* the thread that blocks for it, or NULL */
 
 	/* what is asked */
-	struct message m;      /* strings point into words */
-	struct word *words;    /* those strings */
-	struct buf payload;    /* values, encoded, that were not sent yet */
+	struct message m;          /* strings point into words */
+	struct word *words;        /* those strings */
+	struct buf payload;        /* values, encoded, that were not sent yet */
 	struct wire_range *ranges; /* of a CONFIRM or RETURN */
 	size_t range_count;
 	struct op_case *cases; /* of a SELECT: those with a channel */
 	struct wire_case *wire_cases;
 	uint32_t case_count;
 	struct chan_op *timer; /* keeps the deadline of one that waits in the library, or NULL */
-	struct chan_op *timed; /* of an OP_TIMER: that operation, or NULL once it need not be kept */
+	struct chan_op *timed; /* of an OP_TIMER: that operation, or NULL when it is over */
 
 	/* what was sent and answered: of values (SEND), or 1 */
-	uint32_t count;    /* in all; those that will not be sent any more are taken off */
-	uint32_t sent;     /* in frames */
+	uint32_t count; /* in all; those that will not be sent any more are taken off */
+	uint32_t sent;  /* in frames */
 	uint32_t answered;
 	uint32_t succeeded;
 
 	/* what came of it */
-	struct failure failure; /* of the value with the lowest index that failed */
-	uint32_t failed_index;  /* UINT32_MAX: none */
-	uint32_t case_index;    /* of cases[] */
-	bool closed;            /* a receive, or a select's receive case: closed and drained */
+	struct failure failure;    /* of the value with the lowest index that failed */
+	uint32_t failed_index;     /* UINT32_MAX: none */
+	uint32_t case_index;       /* of cases[]; UINT32_MAX: none was chosen */
+	bool closed;               /* a receive, or a select's receive case: closed and drained */
 	struct delivery *delivery; /* a value received and not handed over; owned */
-	struct buf reply;       /* the answer's frame, for those that want to read it (STAT, LIST, PS) */
-	int64_t asked_ns;       /* of a PING: when, which is its nonce */
+	struct buf reply; /* the answer's frame, for those that want to read it (STAT, LIST, PS) */
+	int64_t asked_ns; /* of a PING: when, which is its nonce */
 };
 
 /* A new operation of a channel or, with ch NULL, of the client. NULL: out of memory, with the
  * thread's error set. Needs the lock, as all below. */
-struct chan_op *op_new(struct chan_client *c, enum op_kind kind, struct chan *ch,
-	int64_t timeout_ns);
+struct chan_op *op_new(
+	struct chan_client *c, enum op_kind kind, struct chan *ch, int64_t timeout_ns);
 struct chan_op *op_ref(struct chan_op *op);
 void op_unref(struct chan_op *op); /* frees what of it was not taken */
 

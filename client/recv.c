@@ -9,7 +9,7 @@
 int recv_build(struct chan *ch, int64_t timeout_ns, struct chan_op **ret_op)
 {
 	struct chan_op *op;
-	int rc = end_check(ch, CHAN_RECV, "recv");
+	int rc = end_check(ch, CHAN_RECV, "receive from");
 
 	if (rc < 0)
 		return rc;
@@ -84,7 +84,7 @@ int chan_recvv(struct chan *ch, struct chan_value *values, size_t n, int64_t tim
 	int rc;
 
 	if (n == 0)
-		return error_say(CHAN_EINVAL, "recv: no room for a value");
+		return error_say(CHAN_EINVAL, "receive: no room for a value");
 	rc = chan_recv_timeout(ch, values, timeout_ns);
 	if (rc <= 0 || max == 1)
 		return rc;
@@ -108,7 +108,7 @@ int chan_start_recv(struct chan *ch, int64_t timeout_ns, void *tag, struct chan_
 	return rc;
 }
 
-/* ---- by type --------------------------------------------------------------------------------- */
+/* ---- by type ------------------------------------------------------------------------------ */
 
 /* A value of exactly that type. */
 static int recv_typed(struct chan *ch, enum chan_type type, struct chan_value *ret_value)
@@ -116,11 +116,14 @@ static int recv_typed(struct chan *ch, enum chan_type type, struct chan_value *r
 	enum chan_type has = chan_type(ch);
 
 	if (ch->options.manual || ch->options.raw)
-		return error_say(CHAN_EINVAL, "recv %s: use chan_recv on an end with manual "
-			"confirmation or raw values", ch->name);
+		return error_say(CHAN_EINVAL,
+			"receive from '%s': use chan_recv on an end with manual "
+			"confirmation or raw values",
+			ch->name);
 	if (has != type && has != CHAN_TYPE_RAW)
-		return error_say(CHAN_ETYPE, "recv %s: the channel's type is %s, asked was for %s",
-			ch->name, chan_type_name(has), chan_type_name(type));
+		return error_say(CHAN_ETYPE,
+			"receive from '%s': the channel's type is %s, asked was for %s", ch->name,
+			chan_type_name(has), chan_type_name(type));
 	return chan_recv(ch, ret_value);
 }
 
@@ -201,7 +204,7 @@ int chan_recv_string(struct chan *ch, char **ret_string, size_t *ret_len)
 	return rc;
 }
 
-/* ---- confirming by hand ------------------------------------------------------------------------ */
+/* ---- confirming by hand ------------------------------------------------------------------- */
 
 static int compare_deliveries(const void *a, const void *b)
 {
@@ -228,21 +231,22 @@ static size_t join_ranges(struct wire_range *ranges, size_t n)
 int settle_build(struct chan *ch, enum op_kind kind, struct chan_value *values, size_t n,
 	struct chan_op **ret_op)
 {
-	const char *asked = kind == OP_CONFIRM ? "confirm" : "return";
+	const char *asked = kind == OP_CONFIRM ? "confirm to" : "return to";
 	struct chan_op *op;
 	size_t i;
 
 	for (i = 0; i < n; i++)
 		if (values[i].delivery == 0)
-			return error_say(CHAN_EINVAL, "%s %s: a value was confirmed or returned before",
-				asked, ch->name);
+			return error_say(CHAN_EINVAL,
+				"%s '%s': a value was confirmed or returned before", asked,
+				ch->name);
 	op = op_new(ch->client, kind, ch, CHAN_FOREVER);
 	if (!op)
 		return CHAN_ENOMEM;
 	op->ranges = calloc(n + 1, sizeof(*op->ranges));
 	if (!op->ranges) {
 		op_unref(op);
-		return error_say(CHAN_ENOMEM, "%s %s: out of memory", asked, ch->name);
+		return error_say(CHAN_ENOMEM, "%s '%s': out of memory", asked, ch->name);
 	}
 	for (i = 0; i < n; i++) {
 		op->ranges[i] = (struct wire_range){values[i].delivery, 1};
@@ -296,14 +300,14 @@ int chan_return(struct chan *ch, struct chan_value *values, size_t n)
 	return settle(ch, OP_RETURN, values, n);
 }
 
-int chan_start_confirm(struct chan *ch, struct chan_value *values, size_t n, void *tag,
-	struct chan_op **ret_op)
+int chan_start_confirm(
+	struct chan *ch, struct chan_value *values, size_t n, void *tag, struct chan_op **ret_op)
 {
 	return start_settle(ch, OP_CONFIRM, values, n, tag, ret_op);
 }
 
-int chan_start_return(struct chan *ch, struct chan_value *values, size_t n, void *tag,
-	struct chan_op **ret_op)
+int chan_start_return(
+	struct chan *ch, struct chan_value *values, size_t n, void *tag, struct chan_op **ret_op)
 {
 	return start_settle(ch, OP_RETURN, values, n, tag, ret_op);
 }

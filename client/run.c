@@ -26,7 +26,7 @@ void client_start(struct chan_op *op, void *tag, struct chan_op **ret_op)
 	client_submit(op);
 }
 
-/* ---- taking ---------------------------------------------------------------------------------- */
+/* ---- taking ------------------------------------------------------------------------------- */
 
 static struct chan *received_from(const struct chan_op *op)
 {
@@ -69,13 +69,19 @@ static void hand_over(struct chan_op *op, struct chan_value *ret_value)
 		confirm_taken(ch, id);
 }
 
+/* The index that the program knows it by; -1: none. */
+static int chosen_case(const struct chan_op *op)
+{
+	return op->case_index < op->case_count ? (int)op->cases[op->case_index].index : -1;
+}
+
 static int status_of(const struct chan_op *op)
 {
 	if (op_failed(op))
 		return error_say_failure(&op->failure, op_word(op), op_whom(op));
 	if (op->kind == OP_RECV)
 		return !op->closed;
-	return op->kind == OP_SELECT ? (int)op->cases[op->case_index].index : 0;
+	return op->kind == OP_SELECT ? chosen_case(op) : 0;
 }
 
 /* The end that a make or open was for: the program's, or nobody's. */
@@ -93,7 +99,12 @@ static void pass_end(struct chan_op *op, struct chan_completion *done)
 
 void client_take(struct chan_op *op, struct chan_completion *ret)
 {
-	struct chan_completion done = {.tag = op->tag, .chan = op->chan, .closed = op->closed};
+	struct chan_completion done = {
+		.tag = op->tag,
+		.chan = op->chan,
+		.closed = op->closed,
+		.case_index = chosen_case(op),
+	};
 	struct chan_client *c = op->client;
 
 	if (op->async) {

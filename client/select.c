@@ -15,8 +15,10 @@ static int check_case(struct chan_client *c, const struct chan_case *one, size_t
 		return error_say(CHAN_EINVAL, "select: case %zu neither sends nor receives", i);
 	rc = end_check(one->chan, one->direction, "select");
 	if (rc == 0 && one->direction == CHAN_RECV && end_is_streamed(one->chan))
-		rc = error_say(CHAN_EINVAL, "select: case %zu is an end that fetches ahead; open %s "
-			"with credit 1", i, one->chan->name);
+		rc = error_say(CHAN_EINVAL,
+			"select: case %zu is an end that fetches ahead; open %s "
+			"with credit 1",
+			i, one->chan->name);
 	return rc;
 }
 
@@ -38,8 +40,8 @@ static int add_case(struct chan_op *op, const struct chan_case *one, size_t i)
 	return 0;
 }
 
-int select_build(struct chan_client *c, const struct chan_case *cases, size_t n,
-	int64_t timeout_ns, struct chan_op **ret_op)
+int select_build(struct chan_client *c, const struct chan_case *cases, size_t n, int64_t timeout_ns,
+	struct chan_op **ret_op)
 {
 	uint32_t max = c->session.limits.select_cases;
 	struct chan_op *op;
@@ -70,15 +72,10 @@ int select_build(struct chan_client *c, const struct chan_case *cases, size_t n,
 }
 
 /* Writes the outcome into the case that happened. */
-static void tell_case(struct chan_case *cases, const struct chan_completion *done, int index)
+static void tell_case(struct chan_case *one, const struct chan_completion *done)
 {
-	struct chan_case *one = &cases[index];
-
-	if (done->status < 0)
-		one->result = done->status;
-	else
-		one->result = !done->closed;
-	if (done->status >= 0 && !done->closed && one->direction == CHAN_RECV)
+	one->result = done->status < 0 ? done->status : !done->closed;
+	if (one->result > 0 && one->direction == CHAN_RECV)
 		one->value = done->value;
 }
 
@@ -87,7 +84,6 @@ int chan_select(struct chan_client *c, struct chan_case *cases, size_t n, int64_
 	struct chan_completion done;
 	struct chan_op *op;
 	size_t i;
-	int index = -1;
 	int rc;
 
 	for (i = 0; i < n; i++)
@@ -96,12 +92,9 @@ int chan_select(struct chan_client *c, struct chan_case *cases, size_t n, int64_
 	rc = select_build(c, cases, n, timeout_ns, &op);
 	if (rc == 0) {
 		client_submit(op);
-		client_wait_op(c, op);
-		if (op->case_index < op->case_count)
-			index = (int)op->cases[op->case_index].index;
 		rc = client_run(c, op, &done);
-		if (rc >= 0 || (rc == CHAN_ECLOSED && index >= 0))
-			tell_case(cases, &done, rc >= 0 ? rc : index);
+		if (done.case_index >= 0)
+			tell_case(&cases[done.case_index], &done);
 	}
 	client_unlock(c);
 	return rc;

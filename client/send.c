@@ -9,10 +9,10 @@ int send_build(struct chan *ch, const struct chan_value *values, size_t n, int64
 {
 	struct chan_op *op;
 	size_t i;
-	int rc = end_check(ch, CHAN_SEND, "send");
+	int rc = end_check(ch, CHAN_SEND, "send to");
 
 	if (rc == 0 && n > UINT32_MAX / 2)
-		rc = error_say(CHAN_EINVAL, "send %s: too many values in one call", ch->name);
+		rc = error_say(CHAN_EINVAL, "send to '%s': too many values in one call", ch->name);
 	if (rc < 0)
 		return rc;
 	op = op_new(ch->client, OP_SEND, ch, timeout_ns);
@@ -23,7 +23,7 @@ int send_build(struct chan *ch, const struct chan_value *values, size_t n, int64
 	op->m.send.channel = ch->id;
 	op->m.send.type = ch->type;
 	for (i = 0; i < n && rc == 0; i++)
-		rc = value_pack(&op->payload, ch, &values[i], "send");
+		rc = value_pack(&op->payload, ch, &values[i], "send to");
 	if (rc < 0) {
 		op_unref(op);
 		return rc;
@@ -81,7 +81,7 @@ int chan_try_send(struct chan *ch, const struct chan_value *v)
 	return chan_sendv(ch, v, 1, CHAN_TRY, NULL);
 }
 
-/* ---- by type --------------------------------------------------------------------------------- */
+/* ---- by type ------------------------------------------------------------------------------ */
 
 static int send_one(struct chan *ch, struct chan_value v)
 {

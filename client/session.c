@@ -12,12 +12,12 @@ static void drop_pieces(struct session *s)
 	struct transfer *t, *next_transfer;
 	struct partial *p, *next_partial;
 
-	DL_FOREACH_SAFE(s->transfers, t, next_transfer) {
+	DL_FOREACH_SAFE (s->transfers, t, next_transfer) {
 		buf_fini(&t->bytes);
 		op_unref(t->op);
 		free(t);
 	}
-	DL_FOREACH_SAFE(s->partials, p, next_partial) {
+	DL_FOREACH_SAFE (s->partials, p, next_partial) {
 		buf_fini(&p->bytes);
 		free(p);
 	}
@@ -30,7 +30,7 @@ static void drop_confirmations(struct session *s)
 {
 	struct chan *ch, *next;
 
-	LL_FOREACH_SAFE2(s->granting, ch, next, next_granting) {
+	LL_FOREACH_SAFE2 (s->granting, ch, next, next_granting) {
 		ch->grant_due = 0;
 		end_unref(ch);
 	}
@@ -46,7 +46,7 @@ static void fail_sent(struct session *s, int status, const char *text)
 
 	for (i = s->flight.first; i < s->flight.end; i++) {
 		op = s->flight.runs[i].op;
-		/* Another run of an operation that has failed already, which its taker frees later. */
+		/* Another run of an operation that has failed already; its taker frees it. */
 		if (!op || op->state == OP_DONE)
 			continue;
 		if (op->state == OP_HELD)
@@ -73,7 +73,7 @@ void session_end(struct session *s, struct chan_client *c, int status, const cha
 	buf_fini(&s->out);
 	buf_fini(&s->batch.payload);
 	s->batch.count = 0;
-	DL_FOREACH_SAFE(c->ends, ch, next)
+	DL_FOREACH_SAFE (c->ends, ch, next)
 		end_drop_inbox(ch);
 	fail_sent(s, status, text);
 	while ((op = s->backlog)) {

@@ -39,19 +39,19 @@ struct batch {
 };
 
 struct session {
-	bool greeted;        /* WELCOME has come */
-	struct failure end;  /* status < 0: the session is over, and why */
-	int doomed;          /* CHAN_ENOMEM: a frame could not be made, so the session must end; or 0 */
-	uint8_t *id;         /* id, then secret: for a resume */
+	bool greeted;       /* WELCOME has come */
+	struct failure end; /* status < 0: the session is over, and why */
+	int doomed;  /* CHAN_ENOMEM: a frame could not be made, so the session must end; or 0 */
+	uint8_t *id; /* id, then secret: for a resume */
 	size_t id_bytes, secret_bytes;
 	uint64_t incarnation, connection_epoch;
 	uint64_t frames_sent, frames_received; /* those that count, see PROTOCOL.md */
-	uint64_t linger_ms;  /* granted */
+	uint64_t linger_ms;                    /* granted */
 	int64_t heartbeat_ns;
-	char *broker;        /* name and version */
+	char *broker; /* name and version */
 	struct wire_limits limits;
 
-	struct buf out; /* frames to be written; of session and not connection, as order is decided here */
+	struct buf out; /* frames to be written; here, as it is here that their order is decided */
 	struct batch batch;
 	uint64_t seq; /* the last that was used */
 	struct flight flight;
@@ -64,10 +64,11 @@ struct session {
 
 	struct wire_range *taken; /* confirmations that have not left */
 	size_t taken_count, taken_size;
-	struct chan *granting;    /* counted: ends with grant_due, by next_granting */
+	struct chan *granting; /* counted: ends with grant_due, by next_granting */
 
-	/* Signs of life. The broker revokes what is out to a client that is silent for 10 s, so a value
-	 * is handed over only while something that we said less than 8 s ago is known to have arrived. */
+	/* Signs of life. The broker revokes what is out to a client that is silent for 10 s, so a
+	 * value is handed over only while something that we said less than 8 s ago is known to have
+	 * arrived. */
 	int64_t ping_ns;  /* when we last asked */
 	int64_t heard_ns; /* when we said the last thing that is known to have arrived */
 };
@@ -123,7 +124,7 @@ void session_ping(struct session *s, int64_t min_ns);
 /* Whether what was received may be handed over, see heard_ns; asks for a sign of life if not. */
 bool session_is_fresh(struct session *s);
 
-/* ---- answer.c: frames become outcomes -------------------------------------------------------- */
+/* ---- answer.c: frames become outcomes ----------------------------------------------------- */
 
 /* Handles one frame. 0, or the status with which the session must end, and why in text. */
 int session_handle(struct session *s, struct chan_client *c, const struct frame *f,
@@ -133,7 +134,7 @@ int session_handle(struct session *s, struct chan_client *c, const struct frame 
 void session_answer(struct session *s, struct flight_run *run, uint64_t seq, uint32_t n,
 	const struct message *fail);
 
-/* Ends the session: every operation fails, with status if it was sent (CHAN_EUNREACHABLE if not). */
+/* Ends the session: every operation fails, with CHAN_EUNREACHABLE if it was not sent. */
 void session_end(struct session *s, struct chan_client *c, int status, const char *text);
 
 #endif

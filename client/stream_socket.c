@@ -36,8 +36,8 @@ static int await_connected(int fd, int64_t deadline_ns)
 }
 
 /* A connected socket in blocking mode, or -errno. */
-static int connect_to(int family, const struct sockaddr *address, socklen_t size,
-	int64_t deadline_ns)
+static int connect_to(
+	int family, const struct sockaddr *address, socklen_t size, int64_t deadline_ns)
 {
 	int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	int rc;

@@ -71,19 +71,20 @@ static int check(const struct chan *ch, const struct chan_value *v, const struct
 	uint32_t max = ch->client->session.limits.value_bytes;
 
 	if (v->type != CHAN_TYPE_RAW && v->type != ch->type && ch->type != CHAN_TYPE_ANY)
-		return error_say(CHAN_ETYPE, "%s %s: the channel's type is %s, the value's is %s", asked,
-			ch->name, type_name(ch->type), type_name(v->type));
+		return error_say(CHAN_ETYPE, "%s '%s': the channel's type is %s, the value's is %s",
+			asked, ch->name, type_name(ch->type), type_name(v->type));
 	if (len > max)
-		return error_say(CHAN_ETOOLARGE, "%s %s: the value has %zu bytes, the broker takes %u",
-			asked, ch->name, len, max);
+		return error_say(CHAN_ETOOLARGE,
+			"%s '%s': the value has %zu bytes, the broker takes %u", asked, ch->name,
+			len, max);
 	if (type_check(v->type == CHAN_TYPE_RAW ? ch->type : v->type, e->bytes, e->len) < 0)
-		return error_say(CHAN_ETYPE, "%s %s: the value does not fit: %s", asked, ch->name,
+		return error_say(CHAN_ETYPE, "%s '%s': the value does not fit: %s", asked, ch->name,
 			type_rule(v->type == CHAN_TYPE_RAW ? ch->type : v->type));
 	return 0;
 }
 
-int value_pack(struct buf *payload, const struct chan *ch, const struct chan_value *v,
-	const char *asked)
+int value_pack(
+	struct buf *payload, const struct chan *ch, const struct chan_value *v, const char *asked)
 {
 	bool tagged = ch->type == CHAN_TYPE_ANY && v->type != CHAN_TYPE_RAW;
 	uint8_t tag = (uint8_t)v->type;
@@ -92,8 +93,8 @@ int value_pack(struct buf *payload, const struct chan *ch, const struct chan_val
 	int rc;
 
 	if (!encode(&e, v))
-		return error_say(CHAN_EINVAL, "%s %s: the value has no type that can be sent", asked,
-			ch->name);
+		return error_say(CHAN_EINVAL, "%s '%s': the value has no type that can be sent",
+			asked, ch->name);
 	rc = check(ch, v, &e, e.len + tagged, asked);
 	if (rc < 0)
 		return rc;
@@ -105,10 +106,10 @@ int value_pack(struct buf *payload, const struct chan *ch, const struct chan_val
 	if (rc == 0)
 		return 0;
 	payload->end = payload->start + before;
-	return error_say(CHAN_ENOMEM, "%s %s: out of memory", asked, ch->name);
+	return error_say(CHAN_ENOMEM, "%s '%s': out of memory", asked, ch->name);
 }
 
-/* ---- back ------------------------------------------------------------------------------------ */
+/* ---- back --------------------------------------------------------------------------------- */
 
 /* The value of a delivery, decoded; text types point into it. */
 static int decode(struct chan *ch, enum chan_type type, const uint8_t *bytes, size_t len,

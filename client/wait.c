@@ -41,7 +41,7 @@ void client_fail(struct chan_client *c, int status, const char *text)
 	session_end(&c->session, c, status, text);
 }
 
-/* ---- waking ------------------------------------------------------------------------------------ */
+/* ---- waking ------------------------------------------------------------------------------- */
 
 static void wake_waiter(struct waiter *w)
 {
@@ -60,7 +60,7 @@ void client_wake_any(struct chan_client *c)
 {
 	struct waiter *w;
 
-	DL_FOREACH(c->waiters, w)
+	DL_FOREACH (c->waiters, w)
 		if (w->any)
 			wake_waiter(w);
 }
@@ -72,7 +72,7 @@ static void hand_on(struct chan_client *c)
 
 	if (c->reading)
 		return;
-	DL_FOREACH(c->waiters, w) {
+	DL_FOREACH (c->waiters, w) {
 		if (w->ready)
 			continue;
 		pthread_cond_signal(&w->cond);
@@ -80,13 +80,14 @@ static void hand_on(struct chan_client *c)
 	}
 }
 
-/* ---- writing ----------------------------------------------------------------------------------- */
+/* ---- writing ------------------------------------------------------------------------------ */
 
 bool client_has_output(const struct chan_client *c)
 {
 	const struct session *s = &c->session;
 
-	return buf_len(&c->leaving) > 0 || buf_len(&s->out) > 0 || s->batch.count > 0 || s->transfers;
+	return buf_len(&c->leaving) > 0 || buf_len(&s->out) > 0 || s->batch.count > 0 ||
+	       s->transfers;
 }
 
 /* What was leaving goes on; when all of it has left, what has gathered is next. */
@@ -113,7 +114,8 @@ static void write_failed(struct chan_client *c, int error)
 		return;
 	}
 	client_poll(c);
-	snprintf(text, sizeof(text), "the connection to %s was lost: %s", c->url.text, strerror(error));
+	snprintf(text, sizeof(text), "the connection to %s was lost: %s", c->url.text,
+		strerror(error));
 	client_fail(c, CHAN_EUNKNOWN, text);
 }
 
@@ -145,7 +147,7 @@ void client_flush(struct chan_client *c)
 	c->writing = false;
 }
 
-/* ---- reading ----------------------------------------------------------------------------------- */
+/* ---- reading ------------------------------------------------------------------------------ */
 
 /* Handles the frames that are whole. */
 static void handle_input(struct chan_client *c)
@@ -161,7 +163,8 @@ static void handle_input(struct chan_client *c)
 		if (n == 0)
 			break;
 		if (n < 0) {
-			snprintf(text, sizeof(text), "what answers at %s is no broker", c->url.text);
+			snprintf(
+				text, sizeof(text), "what answers at %s is no broker", c->url.text);
 			rc = CHAN_EPROTOCOL;
 			break;
 		}
@@ -271,7 +274,7 @@ static int write_turn(struct chan_client *c, int64_t deadline_ns)
 	return rc == -EAGAIN ? 0 : rc;
 }
 
-/* ---- waiting ----------------------------------------------------------------------------------- */
+/* ---- waiting ------------------------------------------------------------------------------ */
 
 static void sleep_turn(struct chan_client *c, struct waiter *w, int64_t deadline_ns)
 {
@@ -318,7 +321,8 @@ static int wait_with(struct chan_client *c, struct waiter *w, int64_t deadline_n
 		if (w->any && c->session.end.status < 0)
 			break;
 		rc = wait_turn(c, w, deadline_ns);
-		if (rc == 0 && !w->ready && deadline_ns != DEADLINE_NONE && clock_now_ns() >= deadline_ns)
+		if (rc == 0 && !w->ready && deadline_ns != DEADLINE_NONE &&
+			clock_now_ns() >= deadline_ns)
 			rc = CHAN_ETIMEDOUT;
 	}
 	DL_DELETE(c->waiters, w);

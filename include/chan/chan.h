@@ -81,14 +81,16 @@ const char *chan_error_name(int status);
 /* ---- the connection ----------------------------------------------------------------------- */
 
 struct chan_dial_options {
-	const char *program; /* who speaks, as ps and others' errors show it. NULL: the program's name */
-	const char *group;   /* participants that wait for one another, for deadlock reports. NULL: none */
-	int64_t linger_ns;   /* how long the broker shall keep the session without a connection. 0: the
-			      * default, 30 s; negative: not at all. The broker grants less if it must */
-	int64_t timeout_ns;  /* for the connection and the greeting. 0: 10 s */
+	const char *program; /* who speaks, for ps and errors of others; NULL: the program's name */
+	const char *group;   /* of participants that wait for one another; NULL: none */
 
-	/* A signal handler that runs while a call of this client blocks withdraws the operation: the
-	 * call returns its result if it was faster, else CHAN_ECANCELED. Otherwise calls go on
+	/* How long the broker shall keep the session without a connection, of which it may grant
+	 * less. 0: the default, 30 s; negative: not at all. */
+	int64_t linger_ns;
+	int64_t timeout_ns; /* for the connection and the greeting. 0: 10 s */
+
+	/* A signal handler that runs while a call of this client blocks withdraws the operation:
+	 * the call returns its result if it was faster, else CHAN_ECANCELED. Otherwise calls go on
 	 * waiting after signals. For programs that block in one thread. */
 	bool withdraw_on_signal;
 };
@@ -104,8 +106,8 @@ struct chan_dial_options {
  * CHAN_EUNREACHABLE: nobody listens, or the host is unknown; CHAN_ETIMEDOUT; CHAN_EINVAL: the URL;
  * CHAN_EPROTOCOL: what answers is no broker; or what the broker refused with.
  */
-int chan_dial(const char *url, const struct chan_dial_options *options,
-	struct chan_client **ret_client);
+int chan_dial(
+	const char *url, const struct chan_dial_options *options, struct chan_client **ret_client);
 
 /*
  * Ends the session in order and frees the client. What was received and not handed over goes back
@@ -133,19 +135,19 @@ int chan_ping(struct chan_client *client, int64_t *ret_rtt_ns);
 #define CHAN_TYPE_RAW ((enum chan_type)0)
 
 struct chan_value {
-	enum chan_type type; /* of the value itself, also on a channel of any; never CHAN_TYPE_ANY */
+	enum chan_type type; /* of the value itself, so never CHAN_TYPE_ANY */
 	uint32_t attempt;    /* received: 1, more when it was delivered before and came back */
 	union {
 		int64_t i; /* CHAN_TYPE_INT */
 		double f;  /* CHAN_TYPE_FLOAT */
 		bool b;    /* CHAN_TYPE_BOOL */
 
-		/* CHAN_TYPE_CHAN. Sent: the end whose rights travel; it stays the caller's. Received:
-		 * an end of the receiver's own, unless it sets NULL here to keep it, released by
-		 * chan_value_clear. */
+		/* CHAN_TYPE_CHAN. Sent: the end whose rights travel; it stays the caller's.
+		 * Received: an end of the receiver's own, unless it sets NULL here to keep it,
+		 * released by chan_value_clear. */
 		struct chan *chan;
 
-		/* CHAN_TYPE_STRING, _BYTES, _RAW. Received: followed by a NUL that len does not count. */
+		/* CHAN_TYPE_STRING, _BYTES, _RAW. Received: a NUL follows, not counted. */
 		struct {
 			const void *bytes;
 			size_t len;
@@ -243,12 +245,13 @@ enum chan_type chan_type_parse(const char *word);
 /* How the values of a receiving end come. A zeroed struct is the default. */
 struct chan_end_options {
 	/*
-	 * How many values of a buffered channel the library may fetch ahead of the receives, so that
-	 * each does not cost a round trip; 0 and 1: none, a value is asked for by each receive. Values
-	 * that were fetched ahead belong to this end until it is released, then go back to their
-	 * place; if the program dies, others see again (marked by attempt) what it had received of
-	 * them and not more than credit. On an unbuffered channel a receive is always one that waits
-	 * now, and credit has no effect. An end with credit above 1 cannot stand in a select.
+	 * How many values of a buffered channel the library may fetch ahead of the receives, so
+	 * that each does not cost a round trip; 0 and 1: none, a value is asked for by each
+	 * receive. Values that were fetched ahead belong to this end until it is released, then go
+	 * back to their place; if the program dies, others see again (marked by attempt) what it
+	 * had received of them and not more than credit. On an unbuffered channel a receive is
+	 * always one that waits now, and credit has no effect. An end with credit above 1 cannot
+	 * stand in a select.
 	 */
 	uint32_t credit;
 
@@ -302,8 +305,8 @@ void chan_release(struct chan *ch);
 
 /* The channel's name ("" of an unnamed one), type, capacity, id within this run of the broker, and
  * what the end may do. An end that was received as a value learns its type from the broker: the
- * first call of chan_type, chan_cap or chan_recv... on it may block for a round trip; type 0 and
- * capacity -1 say that the channel is no more. */
+ * first call on it, also one of chan_type, chan_cap and chan_start_..., may block for a round trip.
+ * Type 0 and capacity -1 say that the channel is no more. */
 const char *chan_name(const struct chan *ch);
 enum chan_type chan_type(struct chan *ch);
 int64_t chan_cap(struct chan *ch);
@@ -332,8 +335,8 @@ int chan_remove(struct chan_client *client, const char *name);
  * has taken it. The value stays the caller's, on failure too.
  *
  * CHAN_ECLOSED: chan_last_error says who closed it and when; CHAN_ETYPE, CHAN_ETOOLARGE: nothing
- * was sent; CHAN_EREMOVED, CHAN_ESTALE: the channel is no more; CHAN_EABORTED: nobody is left who could
- * receive; CHAN_EWRONGEND; CHAN_EWOULDBLOCK (try), CHAN_ETIMEDOUT (deadline).
+ * was sent; CHAN_EREMOVED, CHAN_ESTALE: the channel is no more; CHAN_EABORTED: nobody is left who
+ * could receive; CHAN_EWRONGEND; CHAN_EWOULDBLOCK (try), CHAN_ETIMEDOUT (deadline).
  */
 int chan_send(struct chan *ch, const struct chan_value *v);
 int chan_try_send(struct chan *ch, const struct chan_value *v);
@@ -350,8 +353,9 @@ int chan_send_chan(struct chan *ch, struct chan *passed);
 /*
  * Sends n values, in order, as n sends of which none waits for a round trip of the one before.
  * Blocks until all have ended. Returns 0 when all were sent, else the failure of the first that
- * was not; those behind it were not sent either. *ret_sent (may be NULL) is set in every case.
- * The deadline or CHAN_TRY holds for all together.
+ * was not, and those behind it were not sent either (only after CHAN_ELIMIT, the broker being short
+ * of memory, may some of them have been). A value that does not fit refuses all. *ret_sent (may be
+ * NULL) is set in every case. The deadline or CHAN_TRY holds for all together.
  */
 int chan_sendv(struct chan *ch, const struct chan_value *values, size_t n, int64_t timeout_ns,
 	size_t *ret_sent);
@@ -403,8 +407,8 @@ struct chan_case {
 	struct chan *chan;             /* NULL: never ready */
 	enum chan_direction direction; /* CHAN_SEND or CHAN_RECV */
 	struct chan_value value;       /* to send; or what was received, as by chan_recv */
-	int result; /* of the case that happened: 1 sent or received, 0 closed and drained, CHAN_ECLOSED
-		     * a send case on a closed channel; of all others 0 */
+	int result; /* of the case that happened: 1 sent or received, 0 closed and drained,
+		     * CHAN_ECLOSED a send case on a closed channel; of all others 0 */
 };
 
 /*
@@ -426,7 +430,7 @@ struct chan_stat {
 	uint64_t length; /* values in it, those out for delivery included */
 	bool closed, temporary;
 	uint64_t senders_waiting, receivers_waiting;
-	uint64_t in_flight; /* out for delivery, not confirmed */
+	uint64_t in_flight;                   /* out for delivery, not confirmed */
 	uint64_t sent, received, redelivered; /* since it was made */
 	uint64_t bytes_buffered;
 	uint64_t ends_open;
@@ -453,8 +457,8 @@ struct chan_waiter {
 	uint64_t id;
 	const char *host, *program, *group; /* who waits */
 	uint64_t pid;
-	uint32_t participant;  /* which thread of it */
-	const char *operation; /* "send", "recv", "select", "open" */
+	uint32_t participant;        /* which thread of it */
+	const char *operation;       /* "send", "recv", "select", "open" */
 	const char *const *channels; /* of a select with the direction: "recv:jobs" */
 	size_t channel_count;
 	int64_t waiting_ns;   /* since it began */
@@ -474,25 +478,26 @@ int chan_ps(struct chan_client *client, int (*each)(const struct chan_waiter *wa
  *	when ready: chan_process(client);
  *	after it, and after starting operations: while (chan_next_completion(client, &c) > 0) ...;
  *
- * chan_start_... fail (and then there is no operation) only with CHAN_ENOMEM, CHAN_EUNREACHABLE and
- * CHAN_EINVAL; everything else comes with the completion. They copy what they are given. ret_op may
- * be NULL. Operations on one channel take effect in the order in which they were started; sends
- * that are started one after another share frames, and there is no bound to how many may be in
- * flight but the program's memory: what exceeds the broker's bounds waits in the library.
+ * A chan_start_... fails at once, and then there is no operation, where the library can tell
+ *without the broker: a value that does not fit, the wrong end, CHAN_ENOMEM. Everything else comes
+ *with the completion. They copy what they are given; ret_op may be NULL. Operations on one channel
+ *take effect in the order in which they were started; sends that are started one after another
+ *share frames. What exceeds the broker's bounds on what may be in flight waits in the library, so
+ *how much is started is bounded by the program only.
  */
 
 struct chan_completion {
 	void *tag;         /* as given to chan_start_... */
-	struct chan *chan; /* the operation's channel; of a make or open the new end, the caller's; NULL of
-			    * a select and of a failed open */
+	struct chan *chan; /* the operation's channel; of a make or open the new end, the caller's;
+			    * NULL of a select and of a failed open */
 	int status;        /* what the blocking call would have returned */
 	size_t count;      /* of a send: values that were sent; of a receive: 1 or 0 */
 	struct chan_value value; /* what was received (also by a select's case); the caller's */
-	bool closed; /* a receive (also a select's case) found its channel closed and drained */
+	bool closed;    /* a receive (also a select's case) found its channel closed and drained */
 	int case_index; /* of a select: the case that happened, also a send case that failed with
 			 * CHAN_ECLOSED; else -1 */
-	const struct chan_error *error; /* of status < 0, as chan_last_error() until this thread's next
-					 * failing call */
+	const struct chan_error *error; /* of status < 0, as chan_last_error() until this thread's
+					 * next failing call */
 };
 
 int chan_start_make(struct chan_client *client, const char *name, enum chan_type type,
@@ -505,10 +510,10 @@ int chan_start_send(struct chan *ch, const struct chan_value *values, size_t n, 
 int chan_start_recv(struct chan *ch, int64_t timeout_ns, void *tag, struct chan_op **ret_op);
 int chan_start_select(struct chan_client *client, const struct chan_case *cases, size_t n,
 	int64_t timeout_ns, void *tag, struct chan_op **ret_op);
-int chan_start_confirm(struct chan *ch, struct chan_value *values, size_t n, void *tag,
-	struct chan_op **ret_op);
-int chan_start_return(struct chan *ch, struct chan_value *values, size_t n, void *tag,
-	struct chan_op **ret_op);
+int chan_start_confirm(
+	struct chan *ch, struct chan_value *values, size_t n, void *tag, struct chan_op **ret_op);
+int chan_start_return(
+	struct chan *ch, struct chan_value *values, size_t n, void *tag, struct chan_op **ret_op);
 int chan_start_close(struct chan *ch, const char *reason, void *tag, struct chan_op **ret_op);
 
 /* The descriptor to poll, and what for: POLLIN, and POLLOUT while something waits to be written.
@@ -531,8 +536,8 @@ size_t chan_ops_pending(struct chan_client *client);
 /* The same as chan_next_completion, but waits for one. Blocks, at most timeout_ns. 1, or
  * CHAN_ETIMEDOUT, or CHAN_EINVAL when no operation is in flight; CHAN_ECANCELED after a signal
  * with withdraw_on_signal (nothing was withdrawn). */
-int chan_wait_completion(struct chan_client *client, struct chan_completion *ret_completion,
-	int64_t timeout_ns);
+int chan_wait_completion(
+	struct chan_client *client, struct chan_completion *ret_completion, int64_t timeout_ns);
 
 /* Waits for one operation, whose completion it takes. Blocks. 0; the outcome is in
  * *ret_completion. Not for clients whose completions another thread takes. */
