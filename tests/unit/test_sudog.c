@@ -19,7 +19,7 @@ static struct wait_queue q;
 static int set_up(void **state)
 {
 	(void)state;
-	q = (struct wait_queue){0};
+	q = (struct wait_queue){.first = NULL};
 	for (int i = 0; i < N; i++) {
 		waiters[i] = (struct sudog){0};
 		wait_queue_put(&q, &waiters[i]);
@@ -80,7 +80,7 @@ static void put_again(void **state)
 
 static void skips_whose_select_is_over(void **state)
 {
-	struct select_race open = {0}, over = {&waiters[4]};
+	struct select_race open = {.winner = NULL}, over = {.winner = &waiters[4]};
 
 	(void)state;
 	waiters[0].race = waiters[2].race = &over;
