@@ -342,6 +342,7 @@ static void connection_write(struct connection *c)
 	}
 	if (read)
 		start_reader(c);
+	buf_fini(&control); /* empty, but a queue that was broken leaves its memory in it */
 	writer_fini(&w);
 
 	lock_acquire(&c->lock);
