@@ -2,6 +2,7 @@
 # doc/chand.8.scd.
 
 pages =
+pages += doc/chanctl.1
 pages += doc/chand.8 doc/chand.conf.5
 man_MANS = $(pages)
 EXTRA_DIST += $(pages:=.scd)

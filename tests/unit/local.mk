@@ -26,6 +26,7 @@ include tests/unit/proto.mk
 include tests/unit/engine.mk
 include tests/unit/broker.mk
 include tests/unit/client.mk
+include tests/unit/chanctl.mk
 
 check_PROGRAMS += $(unit_tests)
 TESTS += $(unit_tests)

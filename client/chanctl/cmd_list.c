@@ -1,0 +1,176 @@
+/*
+ * cmd_list.c - ls and stat: channels as they are now.
+ */
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "client/chanctl/chanctl.h"
+#include "client/chanctl/exit_codes.h"
+#include "client/chanctl/table.h"
+
+static json_t *stat_json(const struct chan_stat *s)
+{
+	json_t *json = json_pack("{s:s, s:I, s:s, s:I, s:I, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:I, "
+				 "s:I, s:I, s:I}",
+		"name", s->name, "id", (json_int_t)s->id, "type", chan_type_name(s->type), "cap",
+		(json_int_t)s->capacity, "len", (json_int_t)s->length, "closed", s->closed,
+		"temporary", s->temporary, "senders_waiting", (json_int_t)s->senders_waiting,
+		"receivers_waiting", (json_int_t)s->receivers_waiting, "in_flight",
+		(json_int_t)s->in_flight, "sent", (json_int_t)s->sent, "received",
+		(json_int_t)s->received, "redelivered", (json_int_t)s->redelivered,
+		"bytes_buffered", (json_int_t)s->bytes_buffered, "ends_open",
+		(json_int_t)s->ends_open, "made_unix_ns", (json_int_t)s->made_unix_ns);
+
+	if (json == NULL || !s->closed)
+		return json;
+	json_object_set_new(json, "closed_unix_ns", json_integer(s->closed_unix_ns));
+	json_object_set_new(json, "closed_by", json_string(s->closed_by));
+	json_object_set_new(json, "reason", json_string(s->reason));
+	return json;
+}
+
+/* ---- ls ----------------------------------------------------------------------------------- */
+
+static const struct table_column ls_columns[] = {
+	{"NAME", false},
+	{"TYPE", false},
+	{"CAP", true},
+	{"LEN", true},
+	{"SENDERS", true},
+	{"RECEIVERS", true},
+	{"STATE", false},
+	{NULL, false},
+};
+
+static int add_row(const struct chan_stat *s, void *arg)
+{
+	struct table *t = arg;
+	int rc = 0;
+
+	rc |= table_add(t, "%s", s->name);
+	rc |= table_add(t, "%s", chan_type_name(s->type));
+	rc |= table_add(t, "%" PRId64, s->capacity);
+	rc |= table_add(t, "%" PRIu64, s->length);
+	rc |= table_add(t, "%" PRIu64, s->senders_waiting);
+	rc |= table_add(t, "%" PRIu64, s->receivers_waiting);
+	rc |= table_add(t, "%s", s->closed ? "closed" : "open");
+	return rc < 0 ? CHAN_ENOMEM : 0;
+}
+
+static int add_json(const struct chan_stat *s, void *arg)
+{
+	return json_array_append_new(arg, stat_json(s)) < 0 ? CHAN_ENOMEM : 0;
+}
+
+static int ls_table(struct ctl *ctl, const char *prefix)
+{
+	struct table t;
+	int rc;
+
+	table_init(&t, ls_columns);
+	rc = chan_list(ctl->client, prefix, add_row, &t);
+	if (rc == 0)
+		table_print(&t, stdout);
+	table_fini(&t);
+	return rc;
+}
+
+static int ls_json(struct ctl *ctl, const char *prefix)
+{
+	json_t *list = json_array();
+	int rc = chan_list(ctl->client, prefix, add_json, list);
+
+	if (rc == 0)
+		json_dumpf(list, stdout, JSON_INDENT(2));
+	if (rc == 0)
+		putchar('\n');
+	json_decref(list);
+	return rc;
+}
+
+static int run_ls(struct ctl *ctl)
+{
+	const char *prefix = ctl->options.operand_count > 0 ? ctl->options.operands[0].text : NULL;
+	int rc = ctl_dial(ctl);
+
+	if (rc != 0)
+		return rc;
+	rc = ctl->options.json ? ls_json(ctl, prefix) : ls_table(ctl, prefix);
+	return rc < 0 ? ctl_failed(rc) : ctl_flush(ctl);
+}
+
+/* ---- stat --------------------------------------------------------------------------------- */
+
+static void print_time(const char *title, int64_t unix_ns)
+{
+	time_t seconds = (time_t)(unix_ns / 1000000000);
+	char text[64];
+	struct tm tm;
+
+	if (unix_ns > 0 && localtime_r(&seconds, &tm) != NULL &&
+		strftime(text, sizeof(text), "%F %T %z", &tm) > 0)
+		printf("%-18s %s\n", title, text);
+}
+
+static void print_stat(const struct chan_stat *s)
+{
+	printf("%-18s %s\n", "name", s->name);
+	printf("%-18s %s\n", "type", chan_type_name(s->type));
+	printf("%-18s %" PRId64 "\n", "capacity", s->capacity);
+	printf("%-18s %" PRIu64 " values, %" PRIu64 " bytes\n", "length", s->length,
+		s->bytes_buffered);
+	printf("%-18s %" PRIu64 "\n", "out, not taken", s->in_flight);
+	printf("%-18s %" PRIu64 "\n", "senders waiting", s->senders_waiting);
+	printf("%-18s %" PRIu64 "\n", "receivers waiting", s->receivers_waiting);
+	printf("%-18s %" PRIu64 " sent, %" PRIu64 " received, %" PRIu64 " redelivered\n",
+		"values so far", s->sent, s->received, s->redelivered);
+	printf("%-18s %" PRIu64 "%s\n", "ends open", s->ends_open,
+		s->temporary ? " (goes with the last)" : "");
+	printf("%-18s %" PRIu64 "\n", "id", s->id);
+	print_time("made", s->made_unix_ns);
+	printf("%-18s %s\n", "closed", s->closed ? "yes" : "no");
+	print_time("closed at", s->closed_unix_ns);
+	if (s->closed_by[0] != '\0')
+		printf("%-18s %s\n", "closed by", s->closed_by);
+	if (s->reason[0] != '\0')
+		printf("%-18s %s\n", "reason", s->reason);
+}
+
+static int run_stat(struct ctl *ctl)
+{
+	const char *name = ctl->options.operands[0].text;
+	struct chan_stat stat;
+	json_t *json;
+	int rc = ctl_dial(ctl);
+
+	if (rc != 0)
+		return rc;
+	rc = chan_stat(ctl->client, name, &stat);
+	if (rc < 0)
+		return ctl_failed(rc);
+	if (!ctl->options.json) {
+		print_stat(&stat);
+		return ctl_flush(ctl);
+	}
+	json = stat_json(&stat);
+	json_dumpf(json, stdout, JSON_COMPACT);
+	putchar('\n');
+	json_decref(json);
+	return ctl_flush(ctl);
+}
+
+static const enum option_key no_options[] = {0};
+
+const struct command command_ls = {
+	.name = "ls",
+	.usage = {"[PREFIX]", "List the channels, or those whose names begin so.", no_options, 0, 1},
+	.run = run_ls,
+};
+
+const struct command command_stat = {
+	.name = "stat",
+	.usage = {"NAME", "Show a channel: what it is, what is in it, who waits.", no_options, 1, 1},
+	.run = run_stat,
+};

@@ -1,0 +1,103 @@
+#include "client/chanctl/chanctl.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "client/chanctl/complain.h"
+#include "client/chanctl/exit_codes.h"
+
+int64_t ctl_timeout_ns(const struct ctl *ctl)
+{
+	const struct options *o = &ctl->options;
+
+	if (o->try)
+		return CHAN_TRY;
+	if (o->timeout_ns < 0)
+		return CHAN_FOREVER;
+	/* No time at all is still a deadline, not a try: the broker answers "timed out". */
+	return o->timeout_ns > 0 ? o->timeout_ns : 1;
+}
+
+int ctl_dial(struct ctl *ctl)
+{
+	/* One-shot commands cannot come back for their session: it shall end with us. */
+	const struct chan_dial_options dial = {.program = "chanctl", .linger_ns = -1};
+	int rc = chan_dial(ctl->options.url, &dial, &ctl->client);
+
+	return rc < 0 ? ctl_failed(rc) : 0;
+}
+
+static int open_existing(struct ctl *ctl, const char *name, enum chan_direction direction,
+	const struct chan_end_options *end, struct chan **ret_chan)
+{
+	struct chan_open_options open = {.wait_create = ctl->options.wait_create, .end = *end};
+	int64_t timeout_ns = ctl_timeout_ns(ctl);
+
+	open.timeout_ns = timeout_ns > 0 ? timeout_ns : 0;
+	return chan_open(ctl->client, name, direction, &open, ret_chan);
+}
+
+static int make_and_open(struct ctl *ctl, const char *name, enum chan_direction direction,
+	const struct chan_end_options *end, struct chan **ret_chan)
+{
+	const struct options *o = &ctl->options;
+	struct chan_make_options make = {.direction = direction, .end = *end};
+
+	return chan_make(ctl->client, name, o->type != 0 ? o->type : CHAN_TYPE_STRING, o->capacity,
+		&make, ret_chan);
+}
+
+/*
+ * --create with attributes insists on them; without, any channel of the name will do, and only
+ * where there is none the defaults count. Somebody may make it between our two questions.
+ */
+static int create_and_open(struct ctl *ctl, const char *name, enum chan_direction direction,
+	const struct chan_end_options *end, struct chan **ret_chan)
+{
+	bool any = ctl->options.type == 0 && !ctl->options.capacity_given;
+	int rc = any ? open_existing(ctl, name, direction, end, ret_chan) : CHAN_ENOCHANNEL;
+
+	if (rc == CHAN_ENOCHANNEL)
+		rc = make_and_open(ctl, name, direction, end, ret_chan);
+	if (rc == CHAN_EEXIST && any)
+		rc = open_existing(ctl, name, direction, end, ret_chan);
+	return rc;
+}
+
+int ctl_open(struct ctl *ctl, const char *name, enum chan_direction direction,
+	const struct chan_end_options *end, struct chan **ret_chan)
+{
+	static const struct chan_end_options plain;
+	int rc = ctl->client == NULL ? ctl_dial(ctl) : 0;
+
+	if (rc != 0)
+		return rc;
+	if (end == NULL)
+		end = &plain;
+	if (ctl->options.create)
+		rc = create_and_open(ctl, name, direction, end, ret_chan);
+	else
+		rc = open_existing(ctl, name, direction, end, ret_chan);
+	return rc < 0 ? ctl_failed(rc) : 0;
+}
+
+int ctl_failed(int status)
+{
+	complain("%s", chan_error_text());
+	return exit_code_of(status);
+}
+
+int ctl_failed_with(const struct chan_error *error)
+{
+	complain("%s", error->text);
+	return exit_code_of(error->status);
+}
+
+int ctl_flush(const struct ctl *ctl)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return EXIT_DONE;
+	complain("%s: stdout: %s", ctl->command->name, strerror(errno));
+	return EXIT_IO;
+}

@@ -1,0 +1,310 @@
+#include "client/chanctl/options.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/chanctl/complain.h"
+#include "client/chanctl/duration.h"
+#include "client/chanctl/exit_codes.h"
+#include "client/chanctl/text.h"
+
+/* Options of one command, at most: the table of all and the end mark. */
+#define COMMAND_OPTIONS_MAX 24
+
+/* Sets one option; false: the text is not valid. */
+typedef bool option_setter(struct options *o, const char *text);
+
+struct option_row {
+	struct argp_option shape;
+	option_setter *set;
+};
+
+static bool whole_number(const char *text, int64_t *ret_number)
+{
+	char *end;
+
+	errno = 0;
+	*ret_number = strtoll(text, &end, 10);
+	return errno == 0 && end != text && *end == '\0' && text[0] != ' ';
+}
+
+static bool positive_number(const char *text, uint64_t *ret_number)
+{
+	int64_t number;
+
+	if (!whole_number(text, &number) || number <= 0)
+		return false;
+	*ret_number = (uint64_t)number;
+	return true;
+}
+
+static bool set_framing(struct options *o, enum framing framing)
+{
+	if (o->framing != FRAMING_NONE && o->framing != framing)
+		options_refuse("--lines, --null, --frame and --raw exclude each other");
+	o->framing = framing;
+	return true;
+}
+
+static bool set_url(struct options *o, const char *text)
+{
+	o->url = text;
+	return true;
+}
+
+static bool set_json(struct options *o, const char *text)
+{
+	(void)text;
+	return o->json = true;
+}
+
+static bool set_timeout(struct options *o, const char *text)
+{
+	return duration_parse(text, &o->timeout_ns) == 0;
+}
+
+static bool set_try(struct options *o, const char *text)
+{
+	(void)text;
+	return o->try = true;
+}
+
+static bool set_create(struct options *o, const char *text)
+{
+	(void)text;
+	return o->create = true;
+}
+
+static bool set_wait_create(struct options *o, const char *text)
+{
+	(void)text;
+	return o->wait_create = true;
+}
+
+static bool set_type(struct options *o, const char *text)
+{
+	o->type = chan_type_parse(text);
+	return o->type != 0;
+}
+
+static bool set_capacity(struct options *o, const char *text)
+{
+	/* Whether a capacity is allowed is the broker's to say: it knows its limit. */
+	return o->capacity_given = whole_number(text, &o->capacity);
+}
+
+static bool set_as(struct options *o, const char *text)
+{
+	o->as = chan_type_parse(text);
+	return o->as != 0 && o->as != CHAN_TYPE_ANY;
+}
+
+static bool set_lines(struct options *o, const char *text)
+{
+	(void)text;
+	return set_framing(o, FRAMING_LINES);
+}
+
+static bool set_null(struct options *o, const char *text)
+{
+	(void)text;
+	return set_framing(o, FRAMING_NULL);
+}
+
+static bool set_frame(struct options *o, const char *text)
+{
+	return strcmp(text, "len") == 0 && set_framing(o, FRAMING_LEN);
+}
+
+static bool set_raw(struct options *o, const char *text)
+{
+	(void)text;
+	return set_framing(o, FRAMING_RAW);
+}
+
+static bool set_format(struct options *o, const char *text)
+{
+	o->format = text;
+	return text_format_valid(text);
+}
+
+static bool set_close(struct options *o, const char *text)
+{
+	(void)text;
+	return o->close = true;
+}
+
+static bool set_reason(struct options *o, const char *text)
+{
+	o->reason = text;
+	return true;
+}
+
+static bool set_count(struct options *o, const char *text)
+{
+	return positive_number(text, &o->count);
+}
+
+static bool set_values(struct options *o, const char *text)
+{
+	return positive_number(text, &o->values);
+}
+
+static bool set_bytes(struct options *o, const char *text)
+{
+	return positive_number(text, &o->bytes);
+}
+
+static bool set_round_trips(struct options *o, const char *text)
+{
+	return positive_number(text, &o->round_trips);
+}
+
+static const struct option_row rows[] = {
+	{{"url", OPTION_URL, "URL", 0, "the broker: unix:PATH or tcp://HOST:PORT", 0}, set_url},
+	{{"json", OPTION_JSON, NULL, 0, "print JSON", 0}, set_json},
+	{{"timeout", OPTION_TIMEOUT, "DURATION", 0, "wait at most so long for each value", 0},
+		set_timeout},
+	{{"try", OPTION_TRY, NULL, 0, "do not wait; exit code 2 where it would have to", 0},
+		set_try},
+	{{"create", OPTION_CREATE, NULL, 0, "make the channel where there is none", 0}, set_create},
+	{{"wait-create", OPTION_WAIT_CREATE, NULL, 0, "wait until the channel is made", 0},
+		set_wait_create},
+	{{"type", OPTION_TYPE, "TYPE", 0,
+		 "int, float, bool, string (the default), bytes, any, signal or chan", 0},
+		set_type},
+	{{"cap", OPTION_CAP, "N", 0, "values that the channel buffers; 0 is the default", 0},
+		set_capacity},
+	{{"as", OPTION_AS, "TYPE", 0, "what a value for a channel of any is; string by default", 0},
+		set_as},
+	{{"lines", OPTION_LINES, NULL, 0, "send each line of stdin as a value", 0}, set_lines},
+	{{"null", OPTION_NULL, NULL, 0, "values end with a zero byte", 0}, set_null},
+	{{"frame", OPTION_FRAME, "len", 0, "a 4-byte big-endian length stands before each value", 0},
+		set_frame},
+	{{"raw", OPTION_RAW, NULL, 0, "print the bytes of values, nothing added", 0}, set_raw},
+	{{"format", OPTION_FORMAT, "FORMAT", 0,
+		 "print %v value, %n channel, %t type, %a attempt, %%, \\n, \\t, \\0, \\\\", 0},
+		set_format},
+	{{"close", OPTION_CLOSE, NULL, 0, "close the channel when all was sent", 0}, set_close},
+	{{"reason", OPTION_REASON, "TEXT", 0, "why it is closed, for who asks", 0}, set_reason},
+	{{"count", OPTION_COUNT, "N", 0, "so many values", 0}, set_count},
+	{{"values", OPTION_VALUES, "N", 0, "values to stream", 0}, set_values},
+	{{"bytes", OPTION_BYTES, "N", 0, "bytes of each value", 0}, set_bytes},
+	{{"round-trips", OPTION_ROUND_TRIPS, "N", 0, "round trips to time", 0}, set_round_trips},
+};
+
+static const enum option_key global_keys[] = {OPTION_URL, OPTION_JSON, 0};
+
+static const struct option_row *row_find(int key)
+{
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (rows[i].shape.key == key)
+			return &rows[i];
+	return NULL;
+}
+
+/* Copies the shapes of the options with these keys to the end of the list, and ends it. */
+static void shapes_add(struct argp_option *shapes, const enum option_key *keys, int group)
+{
+	while (shapes->name != NULL)
+		shapes++;
+	for (; *keys != 0; keys++, shapes++) {
+		*shapes = row_find(*keys)->shape;
+		shapes->group = group;
+	}
+	*shapes = (struct argp_option){0};
+}
+
+static error_t parse_option(int key, char *text, struct argp_state *state)
+{
+	const struct option_row *row = row_find(key);
+
+	if (row == NULL)
+		return ARGP_ERR_UNKNOWN;
+	if (!row->set(state->input, text))
+		argp_error(state, "--%s: '%s' is not valid: %s", row->shape.name, text,
+			row->shape.doc);
+	return 0;
+}
+
+static void operand_add(struct options *o, const char *text, bool literal)
+{
+	struct operand *operands =
+		reallocarray(o->operands, o->operand_count + 1, sizeof(*operands));
+
+	if (operands == NULL) {
+		complain("out of memory");
+		exit(EXIT_UNAVAILABLE);
+	}
+	o->operands = operands;
+	operands[o->operand_count++] = (struct operand){.text = text, .literal = literal};
+}
+
+static error_t parse_command(int key, char *text, struct argp_state *state)
+{
+	if (key != ARGP_KEY_ARG)
+		return parse_option(key, text, state);
+	operand_add(state->input, text, state->quoted > 0 && state->next > state->quoted);
+	return 0;
+}
+
+/* The first operand is the command; what follows is its own. */
+static error_t parse_global(int key, char *text, struct argp_state *state)
+{
+	if (key != ARGP_KEY_ARG)
+		return parse_option(key, text, state);
+	return ARGP_ERR_UNKNOWN;
+}
+
+void options_init(struct options *o)
+{
+	*o = (struct options){.timeout_ns = -1};
+}
+
+void options_fini(struct options *o)
+{
+	free(o->operands);
+}
+
+int options_parse_global(struct options *o, int argc, char **argv, const char *summary)
+{
+	struct argp_option shapes[COMMAND_OPTIONS_MAX] = {{0}};
+	const struct argp argp = {shapes, parse_global, "COMMAND [ARGUMENT...]", summary, NULL, NULL, NULL};
+	int index = argc;
+
+	shapes_add(shapes, global_keys, 0);
+	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, &index, o);
+	return index;
+}
+
+void options_parse_command(struct options *o, const struct usage *usage, int argc, char **argv)
+{
+	struct argp_option shapes[COMMAND_OPTIONS_MAX] = {{0}};
+	const struct argp argp = {
+		shapes, parse_command, usage->arguments, usage->summary, NULL, NULL, NULL};
+
+	shapes_add(shapes, usage->options, 0);
+	shapes_add(shapes, global_keys, 1);
+	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, o);
+	if (o->operand_count < usage->operands_min || o->operand_count > usage->operands_max) {
+		fprintf(stderr, "Usage: %s [OPTION...] %s\n", argv[0], usage->arguments);
+		exit(EXIT_USAGE);
+	}
+	if (o->try && o->timeout_ns >= 0)
+		options_refuse("--try and --timeout exclude each other");
+	if (o->wait_create && o->create)
+		options_refuse("--create and --wait-create exclude each other");
+}
+
+void options_refuse(const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	complain_v(format, arguments);
+	va_end(arguments);
+	exit(EXIT_USAGE);
+}
