@@ -5,6 +5,18 @@
 # They find $top_srcdir and $top_builddir (absolute) in their environment. Exit status 0, and a
 # failed step is a `not ok` line.
 
-shell_tests =
-EXTRA_DIST += $(shell_tests)
+shell_tests = \
+	tests/shell/bench.sh \
+	tests/shell/create.sh \
+	tests/shell/exit_codes.sh \
+	tests/shell/framing.sh \
+	tests/shell/json.sh \
+	tests/shell/lessons.sh \
+	tests/shell/look.sh \
+	tests/shell/select.sh \
+	tests/shell/signals.sh \
+	tests/shell/stdout.sh \
+	tests/shell/stream.sh \
+	tests/shell/values.sh
+EXTRA_DIST += $(shell_tests) tests/support/tap.sh tests/support/daemon.sh
 TESTS += $(shell_tests)
