@@ -17,7 +17,7 @@ for rule in $rules; do
 		echo "not ok $number - $rule was broken, and the judge has not noticed"
 		status=1
 	elif grep -q '^# broken: ' broken.log; then
-		echo "ok $number - $rule: noticed as $(sed -n 's/^# broken: //p' broken.log)"
+		echo "ok $number - $rule: noticed as $(sed -n 's/^# broken: //p' broken.log | head -1)"
 	else
 		cat broken.log
 		echo "not ok $number - $rule was broken, and the run failed otherwise"

@@ -132,12 +132,10 @@ static bool op_answer(struct judge *j, const struct event *e, bool final)
 	return true;
 }
 
-/* The operation has ended without these of its values: none may have gone anywhere. */
-static void op_abandon_values(struct judge *j, const struct event *e, uint32_t except)
+/* The operation has ended without its values, but for one: none may have gone anywhere. */
+static void op_abandon_values(struct judge *j, const struct event *e, uint32_t except,
+	enum history_rule rule)
 {
-	enum history_rule rule =
-		j->ops[e->op].kind == EVENT_SELECT && except ? RULE_ONE_CASE : RULE_NO_EFFECT;
-
 	for (uint32_t i = 1; i <= j->values_max; i++) {
 		struct value *v = &j->values[i];
 
@@ -191,7 +189,7 @@ static void on_sent(struct judge *j, const struct event *e)
 		return;
 	v->sent_at = j->at;
 	if (j->ops[e->op].kind == EVENT_SELECT)
-		op_abandon_values(j, e, e->value);
+		op_abandon_values(j, e, e->value, RULE_ONE_CASE);
 	if (c->closed_at && c->closed_at < v->offered_at)
 		accuse(j, RULE_AFTER_CLOSE, e, "value %u was sent after the close", e->value);
 	if (c->capacity == 0 && !v->taken_ever)
@@ -232,7 +230,7 @@ static void on_got(struct judge *j, const struct event *e)
 	if (!op_answer(j, e, op->kind == EVENT_SELECT))
 		return;
 	if (op->kind == EVENT_SELECT)
-		op_abandon_values(j, e, 0);
+		op_abandon_values(j, e, 0, RULE_ONE_CASE);
 	if (op->credit == 0)
 		return accuse(j, RULE_NONSENSE, e, "operation %u asked for no more values", e->op);
 	if (op->kind == EVENT_RECV && --op->credit == 0)
@@ -269,7 +267,7 @@ static void on_failed(struct judge *j, const struct event *e)
 	if (!op_answer(j, e, true))
 		return;
 	op->status = -(int)e->number;
-	op_abandon_values(j, e, 0);
+	op_abandon_values(j, e, 0, RULE_NO_EFFECT);
 	if (op->status != CHAN_ECLOSED)
 		return;
 	if (!c->close_at)

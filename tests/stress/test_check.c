@@ -87,7 +87,7 @@ static void test_one_case(void **state)
 	snprintf(text, sizeof(text), "%s%s", select, "got s1 o1 c2 v2 n1\n" RECV(3, 9) GOT(3, 9, 1, 1));
 	expect(RULE_ONE_CASE, text);
 	snprintf(text, sizeof(text), "%s%s", select, RECV(3, 9) GOT(3, 9, 1, 1) TAKE(3, 1) "got s1 o1 c2 v2 n1\n");
-	expect(RULE_NO_EFFECT, text);
+	expect(RULE_ONE_CASE, text);
 }
 
 static void test_no_effect(void **state)

@@ -1,21 +1,16 @@
 /*
- * threads.c - many threads use libchan at random, several of them on one connection, and then the
- * history is judged as in stress.c.
+ * threads.c - a round played by threads through libchan, several of them on one connection.
  *
  * In the history a thread is a session: it does one thing after another. What it asks is
  * entered before the call, what it is told after it, under one lock; so the order of the history
  * is as certain as with one observer. Values are confirmed by hand, because a confirmation has to be
  * entered before it is written.
- *
- * $CHAN_URL names the daemon; support/daemon.sh starts one. STRESS_SEED and STRESS_SECONDS as in
- * stress.c; what a seed repeats here are only each thread's choices.
  */
 #include "chan/chan.h"
-#include "tests/stress/history.h"
+#include "tests/stress/play.h"
 #include <err.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { THREADS = 10, CLIENTS = 4, CHANNELS = 3, STEPS = 150, CASES = 3 };
@@ -27,20 +22,15 @@ static struct shared {
 	char problem[256];
 	struct thread {
 		uint32_t session;
-		uint64_t random;
+		struct dice dice;
 		struct chan_client *client;
 		struct chan *ends[CHANNELS + 1]; /* from 1, as in the history */
 	} threads[THREADS];
 } shared = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-/* splitmix64 */
 static uint32_t choose(struct thread *t, uint32_t below)
 {
-	uint64_t z = t->random += UINT64_C(0x9e3779b97f4a7c15);
-
-	z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-	return ((z ^ (z >> 31)) >> 32) * (uint64_t)below >> 32;
+	return dice_choose(&t->dice, below);
 }
 
 static void enter(struct thread *t, struct event e)
@@ -263,7 +253,7 @@ static void thread_init(struct thread *t, int index, struct chan_client *client,
 	struct chan_make_options options = {.end = {.manual = true}};
 	char name[64];
 
-	*t = (struct thread){.session = index + 1, .random = seed * 1000 + index, .client = client};
+	*t = (struct thread){.session = index + 1, .dice = {seed * 1000 + index}, .client = client};
 	for (uint32_t c = 1; c <= CHANNELS; c++) {
 		channel_name(name, seed, c);
 		must(chan_make(client, name, CHAN_TYPE_INT, capacities[c], &options, &t->ends[c]));
@@ -290,76 +280,53 @@ static void drain(struct thread *t)
 	enter(t, (struct event){.kind = EVENT_END});
 }
 
-static bool judge(uint64_t seed)
+static void dial(struct chan_client *clients[CLIENTS], const char *const urls[2])
 {
-	struct verdict v = history_check(&shared.history);
-	char path[64];
-	FILE *out;
-
-	if (!shared.problem[0] && v.rule == RULE_NONE)
-		return true;
-	snprintf(path, sizeof(path), "threads-%llx.history", (unsigned long long)seed);
-	printf("# %s\n# %s: %s\n#   event %zu: %s\n# the history is in %s\n", shared.problem,
-		history_rule_name(v.rule), history_rule_sentence(v.rule), v.at + 1, v.text, path);
-	out = fopen(path, "w");
-	if (out) {
-		history_print(&shared.history, out);
-		fclose(out);
-	}
-	return false;
+	for (int i = 0; i < CLIENTS; i++)
+		must(chan_dial(urls[i % 2], NULL, &clients[i]));
 }
 
-static bool play(struct chan_client **clients, uint64_t seed)
+static void run_threads(void)
 {
 	pthread_t running[THREADS];
-	char name[64];
-	bool good;
 
-	shared.ops = shared.values = 0;
-	shared.problem[0] = '\0';
-	for (int i = 0; i < THREADS; i++)
-		thread_init(&shared.threads[i], i, clients[i % CLIENTS], seed);
 	for (int i = 0; i < THREADS; i++)
 		if (pthread_create(&running[i], NULL, thread_main, &shared.threads[i]) != 0)
 			errx(1, "no thread");
 	for (int i = 0; i < THREADS; i++)
 		pthread_join(running[i], NULL);
+}
+
+static void remove_channels(struct chan_client *client, uint64_t seed)
+{
+	char name[64];
+
+	for (uint32_t c = 1; c <= CHANNELS; c++) {
+		channel_name(name, seed, c);
+		must(chan_remove(client, name));
+	}
+}
+
+bool threads_play(const char *const urls[2], uint64_t seed, size_t *events)
+{
+	struct chan_client *clients[CLIENTS];
+	bool good;
+
+	shared.ops = shared.values = 0;
+	shared.problem[0] = '\0';
+	dial(clients, urls);
+	for (int i = 0; i < THREADS; i++)
+		thread_init(&shared.threads[i], i, clients[i % CLIENTS], seed);
+	run_threads();
 	drain(&shared.threads[0]);
-	good = judge(seed);
+	good = round_judge(&shared.history, shared.problem, seed);
+	*events += shared.history.count;
 	for (int i = 0; i < THREADS; i++)
 		for (uint32_t c = 1; c <= CHANNELS; c++)
 			chan_release(shared.threads[i].ends[c]);
-	for (uint32_t c = 1; c <= CHANNELS; c++) {
-		channel_name(name, seed, c);
-		must(chan_remove(clients[0], name));
-	}
-	history_fini(&shared.history);
-	return good;
-}
-
-static uint64_t environment(const char *name, uint64_t otherwise)
-{
-	const char *text = getenv(name);
-
-	return text && *text ? strtoull(text, NULL, 0) : otherwise;
-}
-
-int main(void)
-{
-	uint64_t seed = environment("STRESS_SEED", (uint64_t)time(NULL) << 16);
-	time_t end = time(NULL) + environment("STRESS_SECONDS", 3);
-	struct chan_client *clients[CLIENTS];
-	bool good = true;
-	int rounds = 0;
-
-	for (int i = 0; i < CLIENTS; i++)
-		must(chan_dial(NULL, NULL, &clients[i]));
-	printf("1..1\n# STRESS_SEED=0x%llx\n", (unsigned long long)seed);
-	while (good && (rounds == 0 || time(NULL) < end))
-		good = play(clients, seed + rounds++);
+	remove_channels(clients[0], seed);
 	for (int i = 0; i < CLIENTS; i++)
 		chan_hangup(clients[i]);
-	printf("# %d rounds\n%s 1 - what threads saw through libchan can have happened\n", rounds,
-		good ? "ok" : "not ok");
-	return !good;
+	history_fini(&shared.history);
+	return good;
 }
