@@ -133,31 +133,6 @@ static uint64_t payload_announced(const struct message *m)
 	}
 }
 
-/* Takes the values of the batch's last operation from its whole payload. */
-static int add_values(struct batch *b, const uint8_t *at, size_t left, char *why, size_t why_bytes)
-{
-	const struct message *m = &b->ops[b->count - 1].m;
-	uint32_t expected = values_expected(m), n = 0;
-	struct wire_value v;
-	int rc;
-
-	while ((rc = wire_value_next(&at, &left, &v)) > 0) {
-		if (++n > expected)
-			break;
-		rc = batch_add_value(b, v.bytes, v.len);
-		if (rc < 0)
-			return rc;
-	}
-	if (rc < 0 || n != expected) {
-		snprintf(why, why_bytes, "the payload of %s %" PRIu64 " is not the %" PRIu32
-			" values that it announces", message_kind_name(m->kind), m->seq, expected);
-		return CHAN_EPROTOCOL;
-	}
-	return 0;
-}
-
-/* ---- payloads in pieces ------------------------------------------------------------------- */
-
 /* Makes the batch's last operation a FAIL of what it asked. */
 static void refuse(struct batch *b, uint64_t seq, uint32_t count, int status, const char *text)
 {
@@ -169,6 +144,36 @@ static void refuse(struct batch *b, uint64_t seq, uint32_t count, int status, co
 	op->m.fail.message = text;
 	op->m.fail.closed_by = op->m.fail.reason = op->m.fail.redirect_url = "";
 }
+
+/* Takes the values of the batch's last operation from its whole payload. */
+static int add_values(struct batch *b, const uint8_t *at, size_t left, char *why, size_t why_bytes)
+{
+	const struct message *m = &b->ops[b->count - 1].m;
+	uint32_t expected = values_expected(m), n = 0;
+	bool enveloped = false;
+	struct wire_value v;
+	int rc;
+
+	while ((rc = wire_value_next(&at, &left, &v)) > 0) {
+		if (++n > expected)
+			break;
+		enveloped = enveloped || v.enveloped;
+		rc = batch_add_value(b, v.bytes, v.len);
+		if (rc < 0)
+			return rc;
+	}
+	if (rc < 0 || n != expected) {
+		snprintf(why, why_bytes, "the payload of %s %" PRIu64 " is not the %" PRIu32
+			" values that it announces", message_kind_name(m->kind), m->seq, expected);
+		return CHAN_EPROTOCOL;
+	}
+	if (enveloped)
+		refuse(b, m->seq, (uint32_t)numbers_used(m), CHAN_ENOTSUP,
+			"an envelope (headers, trace id, time) on a value that is sent is not supported yet");
+	return 0;
+}
+
+/* ---- payloads in pieces ------------------------------------------------------------------- */
 
 /* Whether bounds let the payload in: 0, or the status and sentence to refuse it with. */
 static int check_bounds(struct session *s, struct batch *b, const struct message *m, uint64_t total,
