@@ -6,19 +6,32 @@ room=$(mktemp -d)
 CHAN_URL=unix:$room/chand.sock
 export CHAN_URL
 daemon=
+consumers=
 trap 'test -z "$daemon" || kill "$daemon"; rm -rf "$room"' EXIT
 
-say() { printf '\033[1m%s\033[0m\n' "$*"; }
+say() {
+	if [ -t 1 ]; then printf '\033[1m%s\033[0m\n' "$*"; else echo "$*"; fi
+}
+
+# until_true TEXT COMMAND...: looks every 0.1 s, 100 times at most.
+until_true() {
+	what=$1
+	shift
+	tries=0
+	until "$@"; do
+		tries=$((tries + 1))
+		test $tries -lt 100 || { echo "$what"; cat "$room/log"; exit 1; } >&2
+		sleep 0.1
+	done
+}
+
+answers() { ./chanctl ping >/dev/null 2>&1; }
+three_wait() { ./chanctl stat squares | grep -q '^receivers waiting *3$'; }
 
 say '$ chand &'
 ./chand --listen "$CHAN_URL" 2>"$room/log" &
 daemon=$!
-tries=0
-until ./chanctl ping >/dev/null 2>&1; do
-	tries=$((tries + 1))
-	test $tries -lt 100 || { cat "$room/log" >&2; exit 1; }
-	sleep 0.1
-done
+until_true 'the daemon does not answer' answers
 
 say '$ chanctl make squares --type int --cap 4'
 ./chanctl make squares --type int --cap 4
@@ -30,6 +43,7 @@ for consumer in A B C; do
 	done &
 	consumers="$consumers $!"
 done
+until_true 'the consumers do not wait' three_wait
 
 say '$ ...each square... | chanctl send squares --lines --close'
 i=0

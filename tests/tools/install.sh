@@ -25,11 +25,10 @@ check() {
 
 installed() {
 	prefix=$room/stage/usr
-	ls "$prefix/bin/chanctl" "$prefix/sbin/chand" "$prefix/include/chan/chan.h" \
+	ls "$prefix/bin/chanctl" "$prefix/bin/chand" "$prefix/include/chan/chan.h" \
 		"$prefix/include/chan/value.h" "$prefix/include/chan/status.h" \
 		"$prefix/lib/pkgconfig/libchan.pc" "$prefix/share/man/man1/chanctl.1" \
-		"$prefix/share/man/man8/chand.8" "$prefix/share/man/man5/chand.conf.5" \
-		"$prefix/share/man/man3/libchan.3"
+		"$prefix/share/man/man8/chand.8" "$prefix/share/man/man5/chand.conf.5"
 }
 
 # The library has what chan.h declares, and nothing else is visible.
@@ -49,7 +48,7 @@ sums() {
 	CHAN_URL=unix:$room/chand.sock
 	LD_LIBRARY_PATH=$room/stage/usr/lib
 	export CHAN_URL LD_LIBRARY_PATH
-	"$room/stage/usr/sbin/chand" --listen "$CHAN_URL" 2>"$room/log" &
+	"$room/stage/usr/bin/chand" --listen "$CHAN_URL" 2>"$room/log" &
 	daemon=$!
 	tries=0
 	until "$room/stage/usr/bin/chanctl" ping >/dev/null 2>&1; do
