@@ -223,21 +223,29 @@ static void operation_untime(struct engine *e, struct operation *op)
 	heap_remove(&e->deadlines, &op->deadline_node, operation_earlier);
 }
 
-/* The channel of a ready case, all of which are equally likely; NULL when none is ready. */
-static struct channel *choose_ready(struct engine *e, struct operation *op)
+/* A ready case, all of which are equally likely; NULL when none is ready. */
+static struct waiter *choose_ready(struct engine *e, struct operation *op)
 {
-	struct channel *chosen = NULL;
+	struct waiter *chosen = NULL;
 	uint32_t ready = 0;
 
 	for (uint32_t i = 0; i < op->waiter_count; i++)
 		if (channel_case_ready(&op->waiters[i]) && random_below(&e->random, ++ready) == 0)
-			chosen = op->waiters[i].channel;
+			chosen = &op->waiters[i];
 	return chosen;
+}
+
+static void stand_in(struct engine *e, struct operation *op, struct waiter *w)
+{
+	waiter_stand(w);
+	channel_touch(e, w->channel);
+	if (channel_bereaved(w->channel, op->party, w->direction))
+		w->channel->loss = true;
 }
 
 void operation_stand(struct engine *e, struct operation *op)
 {
-	struct channel *first;
+	struct waiter *first = NULL;
 
 	for (uint32_t i = 0; i < op->waiter_count; i++) {
 		if (op->waiters[i].channel->removed) {
@@ -245,19 +253,12 @@ void operation_stand(struct engine *e, struct operation *op)
 			return;
 		}
 	}
+	if (op->kind == OP_SELECT && (first = choose_ready(e, op)))
+		stand_in(e, op, first);
 	for (uint32_t i = 0; i < op->waiter_count; i++)
-		waiter_stand(&op->waiters[i]);
+		if (&op->waiters[i] != first)
+			stand_in(e, op, &op->waiters[i]);
 	operation_time(e, op);
-	first = op->kind == OP_SELECT ? choose_ready(e, op) : NULL;
-	if (first)
-		channel_touch(e, first);
-	for (uint32_t i = 0; i < op->waiter_count; i++) {
-		struct waiter *w = &op->waiters[i];
-
-		channel_touch(e, w->channel);
-		if (channel_bereaved(w->channel, op->party, w->direction))
-			w->channel->loss = true;
-	}
 }
 
 void operation_go_out(struct engine *e, struct waiter *w, struct delivery *d)

@@ -143,7 +143,13 @@ static void answered(struct party *to, const struct message *m, struct value *co
 		note_deliver(m, values[i], attempts[i]);
 }
 
-void expect(const char *format, ...)
+void ignore_answers(void)
+{
+	stage.log_bytes = 0;
+	stage.log[0] = '\0';
+}
+
+void expect_at(const char *file, int line, const char *format, ...)
 {
 	char text[1 << 14];
 	va_list args;
@@ -151,20 +157,16 @@ void expect(const char *format, ...)
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	assert_string_equal(stage.log, text);
-	stage.log_bytes = 0;
-	stage.log[0] = '\0';
+	_assert_string_equal(stage.log, text, file, line);
+	ignore_answers();
 }
 
-void expect_nothing(void)
+void expect_text_at(const char *file, int line, const char *part)
 {
-	expect("%s", "");
-}
-
-void expect_text(const char *part)
-{
-	if (!strstr(stage.text, part))
-		fail_msg("'%s' is not in '%s'", part, stage.text);
+	if (strstr(stage.text, part))
+		return;
+	print_error("'%s' is not in '%s'\n", part, stage.text);
+	_fail(file, line);
 }
 
 /* ---- the stage -------------------------------------------------------------------------------- */
@@ -314,8 +316,7 @@ uint64_t make_typed(const char *name, enum chan_type type, int64_t capacity)
 		make_how(p, name, type, capacity, false, CHAN_BOTH);
 		p->seq = seq;
 	}
-	stage.log_bytes = 0;
-	stage.log[0] = '\0';
+	ignore_answers();
 	return stage.opened;
 }
 

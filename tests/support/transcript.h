@@ -17,7 +17,7 @@
  *	a done 3          a done 3..5       a done 7 case 1
  *	a fail 3 ECLOSED  a fail 3..5 ETYPE a fail 7 ECLOSED case 1
  *	b got 1 #4 x      b got 1 #5 x again 2 (its second attempt)     b got 7 #6 x case 2
- *	b gone #4         b gone #4..6      a opened 1 created
+ *	b gone #4         b gone #4..6 #9     a opened 1 created
  */
 #ifndef TESTS_TRANSCRIPT_H
 #define TESTS_TRANSCRIPT_H
@@ -61,12 +61,17 @@ int stage_setup(void **state);
 int stage_teardown(void **state);
 
 /* Asserts what was answered since the last expect; entries are separated by "; ". */
-void expect(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
-void expect_nothing(void);
+#define expect(...) expect_at(__FILE__, __LINE__, __VA_ARGS__)
+#define expect_nothing() expect_at(__FILE__, __LINE__, "%s", "")
+void expect_at(const char *file, int line, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 
 /* Asserts that the sentence of the last FAIL contains this. */
-void expect_text(const char *part);
+#define expect_text(part) expect_text_at(__FILE__, __LINE__, part)
+void expect_text_at(const char *file, int line, const char *part);
+
+/* Forgets what was answered since the last expect. */
+void ignore_answers(void);
 
 /* A channel of strings in which every party holds both ends. */
 uint64_t make_channel(const char *name, int64_t capacity);

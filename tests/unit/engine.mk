@@ -1,5 +1,14 @@
 # Unit tests of the engine: see local.mk. Their common language is support/transcript.h.
+transcript = tests/support/transcript.c tests/support/transcript.h
+
 unit_tests += tests/unit/test_engine
-tests_unit_test_engine_SOURCES = tests/unit/test_engine.c tests/support/transcript.c \
-	tests/support/transcript.h
+tests_unit_test_engine_SOURCES = tests/unit/test_engine.c $(transcript)
 tests_unit_test_engine_LDADD = $(engine_test_libs)
+
+unit_tests += tests/unit/test_engine_channels
+tests_unit_test_engine_channels_SOURCES = tests/unit/test_engine_channels.c $(transcript)
+tests_unit_test_engine_channels_LDADD = $(engine_test_libs)
+
+unit_tests += tests/unit/test_engine_select
+tests_unit_test_engine_select_SOURCES = tests/unit/test_engine_select.c $(transcript)
+tests_unit_test_engine_select_LDADD = $(engine_test_libs)
