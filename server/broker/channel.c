@@ -352,7 +352,7 @@ static struct value *offered_value(const struct waiter *w)
 {
 	struct operation *op = waiter_operation(w);
 
-	return op->kind == OP_SELECT ? w->value : operation_values(op)[op->send.cursor];
+	return op->kind == OP_SELECT ? w->value : operation_values(op)[0];
 }
 
 static void rendezvous(struct engine *e, struct channel *ch, struct waiter *s, struct waiter *r)
@@ -374,9 +374,8 @@ static void rendezvous(struct engine *e, struct channel *ch, struct waiter *s, s
 		return;
 	}
 	operation_go_out(e, s, d);
-	if (BROKEN(send_before_taken) && op->kind == OP_SEND &&
-		op->send.cursor + 1 == op->send.count) {
-		answer_done(op->party, op->seq + op->send.cursor, 1, 0);
+	if (BROKEN(send_before_taken) && op->kind == OP_SEND) {
+		answer_done(op->party, op->seq, 1, 0);
 		operation_orphan(e, op);
 	}
 }
@@ -410,32 +409,16 @@ static void match_pairs(struct engine *e, struct channel *ch)
 
 /* ---- settling ---------------------------------------------------------------------------------- */
 
+/* An orphan is told nothing; operation_end drops the value. */
 static void send_taken(struct engine *e, struct waiter *w)
 {
 	struct operation *op = waiter_operation(w);
-	struct channel *ch = w->channel;
-	struct value *v = offered_value(w);
 
-	ch->accepted++;
-	ch->taken++;
-	if (!op->party) {
-		operation_end(e, op);
-		return;
-	}
-	if (op->kind == OP_SELECT) {
+	w->channel->accepted++;
+	w->channel->taken++;
+	if (op->party)
 		answer_done(op->party, op->seq, 1, w->index);
-		operation_end(e, op);
-		return;
-	}
-	answer_done(op->party, op->seq + op->send.cursor, 1, 0);
-	if (operation_advance(e, op, 1)) {
-		operation_flush_cancels(op);
-		if (op->doom)
-			operation_fail(e, op, op->doom, 0);
-		else
-			operation_stand(e, op);
-	}
-	engine_drop_value(e, ch->type, v);
+	operation_end(e, op);
 }
 
 static void send_returned(struct engine *e, struct waiter *w)
@@ -444,20 +427,12 @@ static void send_returned(struct engine *e, struct waiter *w)
 
 	if (!op->party) {
 		operation_end(e, op);
-		return;
-	}
-	if (op->doom) {
+	} else if (op->doom) {
 		operation_fail(e, op, op->doom, w->index);
-		return;
-	}
-	if (op->withdrawn) {
-		if (!operation_withdraw_value(e, op, op->send.cursor))
-			return;
-		operation_flush_cancels(op);
 	} else {
 		op->attempt++;
+		operation_stand(e, op);
 	}
-	operation_stand(e, op);
 }
 
 /* A delivery of an unbuffered channel: the value is its sender's again. */

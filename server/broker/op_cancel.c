@@ -5,11 +5,6 @@
 #include "server/broker/state.h"
 #include <inttypes.h>
 
-static bool is_out(const struct operation *op, uint64_t target)
-{
-	return op->out && (op->kind != OP_SEND || target == op->seq + op->send.cursor);
-}
-
 /* A value that is in a receiver's hands: taken or returned decides, and the CANCEL waits for it. */
 static void cancel_out(struct call *c, struct operation *op)
 {
@@ -17,16 +12,11 @@ static void cancel_out(struct call *c, struct operation *op)
 	int rc = CHAN_ELIMIT;
 
 	if (c->party->ops_in_flight < e->options.limits.ops_in_flight_max)
-		rc = operation_cancel_later(op, c->message->seq);
-	if (rc < 0) {
+		rc = operation_cancel_later(e, op, c->message->seq);
+	if (rc < 0)
 		answer_fail(call_asked(c), rc,
 			"cancel: no room for one more operation in flight, the limit is %u",
 			e->options.limits.ops_in_flight_max);
-	} else if (op->kind == OP_SEND) {
-		op->withdrawn = true;
-	} else {
-		operation_withdraw(e, op, CHAN_ECANCELED, 0);
-	}
 }
 
 /* A value of a SEND that waits; one that was answered before is left alone. */
@@ -41,7 +31,7 @@ int op_cancel(struct call *c)
 	uint64_t target = c->message->cancel.target;
 	struct operation *op = operation_find(c->party, target);
 
-	if (op && is_out(op, target)) {
+	if (op && op->out) {
 		cancel_out(c, op);
 		return 0;
 	}

@@ -82,7 +82,7 @@ int op_select(struct call *c)
 	if (c->value_count != count_sends(m))
 		return CHAN_EPROTOCOL;
 	if (m->select.case_count > SELECT_CASES_MAX) {
-		answer_fail(a, CHAN_ELIMIT, "select: %zu cases, the limit is %u",
+		answer_fail(a, CHAN_EINVAL, "select: %zu cases, the limit is %u",
 			m->select.case_count, SELECT_CASES_MAX);
 		return 0;
 	}

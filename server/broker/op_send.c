@@ -15,26 +15,40 @@ static struct asked part(struct asked a, uint32_t from, uint32_t to)
 	return a;
 }
 
-/*
- * Counts the values in that may enter, up to the first that may not: that one is answered with
- * its error, and those behind it were not attempted, so that a producer's order has no gaps.
- */
-static uint32_t hold_values(struct call *c, struct asked a, struct channel *ch)
+/* Counts the values in that may enter, up to the first that may not. */
+static uint32_t hold_values(struct call *c, struct channel *ch)
 {
-	char label[CHANNEL_LABEL_MAX];
+	struct asked nobody = {0};
 	uint32_t n = 0;
 
-	while (n < c->value_count && call_check_value(c, part(a, n, n + 1), ch, c->values[n]) == 0)
+	while (n < c->value_count && call_check_value(c, nobody, ch, c->values[n]) == 0)
 		engine_hold_value(c->engine, ch->type, c->values[n++]);
-	if (n + 1 < c->value_count)
-		answer_fail(part(a, n + 1, c->value_count), CHAN_ECANCELED,
-			"send to %s: not attempted, because the value before it in the same batch failed",
-			channel_label(ch, label));
 	return n;
 }
 
-/* The values from..to stand as one operation; their references are its own. */
-static void wait_to_send(struct call *c, struct asked a, struct channel *ch, uint32_t from,
+/* Those behind a value that failed were not attempted, so that a producer's order has no gaps. */
+static void refuse_behind(struct asked a, struct channel *ch, uint32_t from, uint32_t to)
+{
+	char label[CHANNEL_LABEL_MAX];
+
+	answer_fail(part(a, from, to), CHAN_ECANCELED,
+		"send to %s: not attempted, because a value before it in the same batch failed",
+		channel_label(ch, label));
+}
+
+/* Answers the values from the first that may not enter. It fits after all when those before it
+ * were in the way, and have failed meanwhile. */
+static void refuse_values(struct call *c, struct asked a, struct channel *ch, uint32_t from)
+{
+	if (call_check_value(c, part(a, from, from + 1), ch, c->values[from]) < 0)
+		from++;
+	if (from < c->value_count)
+		refuse_behind(a, ch, from, c->value_count);
+}
+
+/* The values from..to stand as one operation. False: it was answered that they do not, and they
+ * are the caller's still. */
+static bool stand_to_send(struct call *c, struct asked a, struct channel *ch, uint32_t from,
 	uint32_t to)
 {
 	char label[CHANNEL_LABEL_MAX];
@@ -51,14 +65,30 @@ static void wait_to_send(struct call *c, struct asked a, struct channel *ch, uin
 
 	for (uint32_t i = from; i < to; i++)
 		r.value_bytes += c->values[i]->len;
-	if (call_operation(c, part(a, from, to), "send to", channel_label(ch, label), &r, &op) < 0) {
-		for (uint32_t i = from; i < to; i++)
-			engine_drop_value(c->engine, ch->type, c->values[i]);
-		return;
-	}
+	if (call_operation(c, part(a, from, to), "send to", channel_label(ch, label), &r, &op) < 0)
+		return false;
 	memcpy(operation_values(op), c->values + from, (to - from) * sizeof(*c->values));
 	waiter_bind(&op->waiters[0], ch, CHAN_SEND);
 	operation_stand(c->engine, op);
+	return true;
+}
+
+/*
+ * What did not enter a buffer stands together. Without a buffer each value stands by itself:
+ * while one is out the next may go to another receiver, and a later SEND of the same session does
+ * not overtake it.
+ */
+static void wait_to_send(struct call *c, struct asked a, struct channel *ch, uint32_t from,
+	uint32_t to)
+{
+	uint32_t step = ch->capacity ? to - from : 1;
+
+	while (from < to && stand_to_send(c, a, ch, from, from + step))
+		from += step;
+	if (from + step < to)
+		refuse_behind(a, ch, from + step, to);
+	for (; from < to; from++)
+		engine_drop_value(c->engine, ch->type, c->values[from]);
 }
 
 int op_send(struct call *c)
@@ -66,35 +96,27 @@ int op_send(struct call *c)
 	const struct message *m = c->message;
 	struct asked a = call_asked(c);
 	struct channel *ch;
-	uint32_t good, n, step;
+	uint32_t good, n;
 
 	if (c->value_count == 0 || c->value_count != m->send.count ||
-		m->seq > UINT64_MAX - c->value_count)
+		c->value_count > BATCH_VALUES_MAX || m->seq > UINT64_MAX - c->value_count)
 		return CHAN_EPROTOCOL;
-	if (c->value_count > BATCH_VALUES_MAX) {
-		answer_fail(a, CHAN_ELIMIT, "send: %u values in one batch, the limit is %u",
-			c->value_count, BATCH_VALUES_MAX);
-		return 0;
-	}
 	ch = call_channel(c, a, "send to", m->send.channel, CHAN_SEND, m->send.epoch);
-	if (!ch)
+	if (!ch || call_check_type(a, ch, m->send.type) < 0)
 		return 0;
 	if (ch->closing && !BROKEN(value_after_close)) {
 		answer_closed(a, "send to", ch);
 		return 0;
 	}
-	if (call_check_type(a, ch, m->send.type) < 0)
-		return 0;
-	good = c->consumed = hold_values(c, a, ch);
+	good = c->consumed = hold_values(c, ch);
 	n = channel_accept(c->engine, ch, c->values, good);
 	if (n > 0) {
 		answer_done(c->party, a.seq, n, 0);
 		channel_touch(c->engine, ch);
 	}
-	/* Without a buffer each value stands by itself: while one is out the next may go to another
-	 * receiver, and is not overtaken by a later SEND of the same session. */
-	step = ch->capacity ? good - n : 1;
-	for (; n < good; n += step)
-		wait_to_send(c, a, ch, n, n + step);
+	if (n < good)
+		wait_to_send(c, a, ch, n, good);
+	if (good < c->value_count)
+		refuse_values(c, a, ch, good);
 	return 0;
 }

@@ -45,7 +45,7 @@ struct channel *call_channel(struct call *c, struct asked a, const char *verb, u
 	channel_label(end->channel, label);
 	if (end->channel->removed || (epoch != 0 && epoch != CHANNEL_EPOCH))
 		answer_fail(a, CHAN_ESTALE,
-			"%s %s: channel %" PRIu64 " of that name is no more; open it again", verb,
+			"%s %s: channel %" PRIu64 " is no more; open it again by its name", verb,
 			label, channel);
 	else if ((end->direction & direction) != direction)
 		answer_fail(a, CHAN_EWRONGEND, "%s %s: the end is %s only", verb, label,

@@ -282,7 +282,7 @@ void operation_expire(struct engine *e, struct operation *op)
 
 /* ---- cancels ------------------------------------------------------------------------------- */
 
-int operation_cancel_later(struct operation *op, uint64_t seq)
+int operation_cancel_later(struct engine *e, struct operation *op, uint64_t seq)
 {
 	struct pending_cancel *c = malloc(sizeof(*c));
 
@@ -291,10 +291,11 @@ int operation_cancel_later(struct operation *op, uint64_t seq)
 	*c = (struct pending_cancel){.next = op->cancels, .seq = seq};
 	op->cancels = c;
 	op->party->ops_in_flight++;
+	operation_withdraw(e, op, CHAN_ECANCELED, 0);
 	return 0;
 }
 
-void operation_flush_cancels(struct operation *op)
+static void flush_cancels(struct operation *op)
 {
 	struct pending_cancel *c;
 
@@ -368,7 +369,7 @@ void operation_end(struct engine *e, struct operation *op)
 		op->party->ops_in_flight--;
 	for (uint32_t i = 0; i < op->waiter_count; i++)
 		end_waiter(e, op, &op->waiters[i]);
-	operation_flush_cancels(op);
+	flush_cancels(op);
 	leave_party(e, op);
 	op->party = NULL;
 	op->ended = true;
@@ -422,50 +423,42 @@ void operation_withdraw(struct engine *e, struct operation *op, int status, uint
 
 void operation_orphan(struct engine *e, struct operation *op)
 {
-	struct party *p = op->party;
-
-	if (op->kind == OP_SEND && op->out) {
-		struct value *out = operation_values(op)[op->send.cursor];
-
-		drop_values(e, op, op->send.cursor + 1);
-		forget_value(op, out);
-		op->send.count = op->send.cursor + 1;
-	} else if (op->out) {
-		p->ops_in_flight--;
+	if (!op->out) {
+		op->party->ops_in_flight -= op->kind != OP_SEND;
+		if (op->kind == OP_SEND)
+			drop_values(e, op, op->send.cursor);
+	} else if (op->kind == OP_SEND) {
+		forget_value(op, operation_values(op)[0]);
+	} else {
+		op->party->ops_in_flight--;
 	}
-	if (op->out)
-		operation_untime(e, op);
-	else if (op->kind == OP_SEND)
-		drop_values(e, op, op->send.cursor);
 	leave_party(e, op);
 	op->party = NULL;
-	operation_flush_cancels(op);
-	if (!op->out)
+	if (op->out) {
+		operation_untime(e, op);
+		flush_cancels(op);
+	} else {
 		operation_end(e, op);
+	}
 }
 
 bool operation_advance(struct engine *e, struct operation *op, uint32_t n)
 {
 	struct value **values = operation_values(op);
-	uint32_t start = op->send.cursor;
 
-	for (; op->send.cursor < start + n; op->send.cursor++) {
+	for (uint32_t end = op->send.cursor + n; op->send.cursor < end; op->send.cursor++) {
 		forget_value(op, values[op->send.cursor]);
 		values[op->send.cursor] = NULL;
 	}
 	while (op->send.cursor < op->send.count && !values[op->send.cursor])
 		op->send.cursor++;
-	if (op->send.cursor != start) {
-		op->attempt = 1;
-		op->withdrawn = false;
-	}
 	if (op->send.cursor < op->send.count)
 		return true;
 	operation_end(e, op);
 	return false;
 }
 
-bool operation_withdraw_value(struct engine *e, struct operation *op, uint32_t index)
+void operation_withdraw_value(struct engine *e, struct operation *op, uint32_t index)
 {
 	struct value **values = operation_values(op), *v = values[index];
 
@@ -474,5 +467,5 @@ bool operation_withdraw_value(struct engine *e, struct operation *op, uint32_t i
 	forget_value(op, v);
 	values[index] = NULL;
 	engine_drop_value(e, op->waiters[0].channel->type, v);
-	return operation_advance(e, op, 0);
+	operation_advance(e, op, 0);
 }

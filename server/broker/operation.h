@@ -9,7 +9,8 @@
  *   standing   each of its waiters is in its channel's queue, or aside (a stream without credit);
  *              an OPEN is on the list of the name that it awaits
  *   out        the value of one waiter (op->out) is in a receiver's hands, on an unbuffered
- *              channel; no waiter is in a queue, that one is aside; TAKEN or RETURN decides
+ *              channel; no waiter is in a queue, that one is aside; TAKEN or RETURN decides.
+ *              Only a select, or a SEND of one value: see wait_to_send
  *   ended      a stream whose deliveries are not all settled; nobody finds it any more
  * An orphan is an operation that is out and whose party has ended: party is NULL.
  */
@@ -92,14 +93,13 @@ struct operation {
 		} recv;
 	};
 	uint32_t participant;
-	uint32_t attempt;       /* of the send value that is offered: 1, more once it came back */
+	uint32_t attempt;       /* of the value that is offered: 1, more once it came back */
 	uint32_t waiter_count;
 	int8_t doom;            /* what to end with when out comes back (CHAN_E...), or 0 */
 	uint8_t kind;           /* enum operation_kind */
 	bool stream : 1, try : 1;
 	bool timed : 1;         /* deadline_node is in the engine's heap */
 	bool ended : 1;
-	bool withdrawn : 1;     /* a CANCEL asks for the send value that is out */
 	struct waiter waiters[]; /* a SEND's values stand behind its one waiter */
 };
 
@@ -175,15 +175,14 @@ void operation_orphan(struct engine *e, struct operation *op);
  * this returns. Skips what was withdrawn. Ends it when nothing is left: false. */
 bool operation_advance(struct engine *e, struct operation *op, uint32_t n);
 
-/* Takes one value, not answered yet and not out, off a SEND, with FAIL ECANCELED. false as above. */
-bool operation_withdraw_value(struct engine *e, struct operation *op, uint32_t index);
+/* Takes one value that is not answered yet off a SEND that is not out, with FAIL ECANCELED. */
+void operation_withdraw_value(struct engine *e, struct operation *op, uint32_t index);
 
 /* The deadline has come. */
 void operation_expire(struct engine *e, struct operation *op);
 
-/* A CANCEL that is answered once out is settled. 0 or CHAN_ENOMEM. */
-int operation_cancel_later(struct operation *op, uint64_t seq);
-void operation_flush_cancels(struct operation *op);
+/* Dooms what is out; the CANCEL is answered once that is settled. 0 or CHAN_ENOMEM. */
+int operation_cancel_later(struct engine *e, struct operation *op, uint64_t seq);
 
 /* One of a stream's deliveries was settled. */
 void operation_delivery_settled(struct operation *op);

@@ -42,8 +42,8 @@ static inline uint64_t value_cost(const struct value *v)
 	return v->len + VALUE_OVERHEAD_BYTES;
 }
 
-/* Of every channel: a channel that fails over to another broker will count its epochs. */
-#define CHANNEL_EPOCH 1u
+/* Of every channel, so far: one that fails over to another broker will count its epochs. */
+#define CHANNEL_EPOCH 0u
 
 /* Ranges of one GONE: 22 bytes each at most, well below FRAME_HEADER_BYTES_MAX. */
 #define GONE_RANGES_MAX 256u
@@ -115,7 +115,8 @@ int call_operation(struct call *c, struct asked a, const char *verb, const char 
  * it was answered by FAIL. The bytes alone do not show that eight of them are no int. */
 int call_check_type(struct asked a, const struct channel *ch, uint32_t type);
 
-/* Whether a value may enter the channel: 0, or it was answered by FAIL. */
+/* Whether a value may enter the channel: 0, or it was answered by FAIL; where a.party is NULL
+ * nobody is told. */
 int call_check_value(struct call *c, struct asked a, struct channel *ch,
 	const struct value *v);
 

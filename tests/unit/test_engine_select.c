@@ -283,7 +283,7 @@ static void too_many_cases_name_the_limit(void **state)
 			.seq = 1,
 			.select = {.cases = cases, .case_count = SELECT_CASES_MAX + 1}},
 		NULL, 0);
-	expect("a fail 1 ELIMIT");
+	expect("a fail 1 EINVAL");
 	expect_text("1024");
 }
 
