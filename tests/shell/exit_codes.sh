@@ -107,4 +107,20 @@ exits 124 "range: timed out" chanctl range quiet --timeout 50ms
 exits 124 "a timeout of nothing" chanctl recv quiet --timeout 0s
 same "timed-out operations left nothing" 0 "$(stat_of quiet senders_waiting)"
 
+# The broker goes while somebody waits.
+chanctl recv quiet >"$tap_dir/recv.out" 2>"$tap_dir/recv.err" &
+receiver=$!
+waiting quiet receivers 1
+exits 0 "the daemon ends in order" daemon_stop
+exits 69 "who waited is told that it shuts down" wait $receiver
+daemon_start
+chanctl make quiet --type int
+chanctl send quiet 1 2>"$tap_dir/send.err" &
+sender=$!
+waiting quiet senders 1
+kill -KILL "$daemon_pid"
+exits 6 "6: the connection is lost, and nobody knows" wait $sender
+wait "$daemon_pid" 2>"$err"
+daemon_pid=
+
 tap_end

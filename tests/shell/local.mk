@@ -13,6 +13,7 @@ shell_tests = \
 	tests/shell/json.sh \
 	tests/shell/lessons.sh \
 	tests/shell/look.sh \
+	tests/shell/progress.sh \
 	tests/shell/readme.sh \
 	tests/shell/select.sh \
 	tests/shell/signals.sh \

@@ -1,0 +1,40 @@
+#!/bin/sh
+# The progress line: only where a person sees it and it is in nobody's way, and not too often.
+. "$top_srcdir/tests/support/tap.sh"
+. "$top_srcdir/tests/support/daemon.sh"
+if ! command -v script >/dev/null; then
+	echo "1..0 # SKIP there is no script(1) to make a terminal"
+	exit 0
+fi
+daemon_start
+
+# Two seconds of values, ten a second.
+slowly() {
+	i=0
+	while [ $i -lt 20 ]; do
+		i=$((i + 1))
+		echo $i
+		sleep 0.1
+	done
+}
+
+# on_terminal COMMAND: stdout and stderr are a terminal, which shows in $out
+on_terminal() {
+	script -qec "$1" /dev/null >"$out" 2>&1 </dev/null
+}
+
+chanctl make seen --type int --cap 100
+chanctl make unseen --type int --cap 100
+slowly | chanctl send seen --lines --close 2>"$err" &
+on_terminal "chanctl range seen >'$tap_dir/seen'"
+same "the values are data alone" 20 "$(grep -c '^[0-9]*$' "$tap_dir/seen")"
+prints "a line tells how far it is" 'range seen: [0-9]* values, [0-9]*/s'
+updates=$(tr '\r' '\n' <"$out" | grep -c 'range seen')
+check "at most five times a second ($updates in a second or two)" test "$updates" -le 10
+same "a stderr that is no terminal has none" "" "$(cat "$err")"
+
+slowly | chanctl send unseen --lines --close &
+on_terminal "chanctl range unseen"
+same "nor is there one among the values" 0 "$(grep -c 'range unseen' "$out")"
+
+tap_end
