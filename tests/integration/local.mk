@@ -11,10 +11,19 @@ support_sources = \
 	tests/support/peer.c tests/support/peer.h
 integration_libs = proto/libproto.la $(CMOCKA_LIBS)
 
-integration_tests = tests/integration/test_handoff
+integration_tests =
 
+integration_tests += tests/integration/test_handoff
 tests_integration_test_handoff_SOURCES = tests/integration/test_handoff.c $(support_sources)
 tests_integration_test_handoff_LDADD = $(integration_libs)
+
+integration_tests += tests/integration/test_pieces
+tests_integration_test_pieces_SOURCES = tests/integration/test_pieces.c $(support_sources)
+tests_integration_test_pieces_LDADD = $(integration_libs)
+
+integration_tests += tests/integration/test_input
+tests_integration_test_input_SOURCES = tests/integration/test_input.c $(support_sources)
+tests_integration_test_input_LDADD = $(integration_libs)
 
 check_PROGRAMS += $(integration_tests)
 TESTS += $(integration_tests)
