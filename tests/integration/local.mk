@@ -25,5 +25,17 @@ integration_tests += tests/integration/test_input
 tests_integration_test_input_SOURCES = tests/integration/test_input.c $(support_sources)
 tests_integration_test_input_LDADD = $(integration_libs)
 
+integration_tests += tests/integration/test_lifetime
+tests_integration_test_lifetime_SOURCES = tests/integration/test_lifetime.c $(support_sources)
+tests_integration_test_lifetime_LDADD = $(integration_libs)
+
+integration_tests += tests/integration/test_daemon
+tests_integration_test_daemon_SOURCES = tests/integration/test_daemon.c $(support_sources)
+tests_integration_test_daemon_LDADD = $(integration_libs)
+
+integration_tests += tests/integration/test_many
+tests_integration_test_many_SOURCES = tests/integration/test_many.c $(support_sources)
+tests_integration_test_many_LDADD = $(integration_libs)
+
 check_PROGRAMS += $(integration_tests)
 TESTS += $(integration_tests)

@@ -15,6 +15,7 @@
 static struct test_daemon d;
 static struct peer bystander; /* connected all the time */
 static uint64_t bystanders_channel;
+static uint64_t incarnation; /* of this run of the daemon */
 
 static int setup(void **state)
 {
@@ -24,6 +25,7 @@ static int setup(void **state)
 	(void)state;
 	daemon_start(&d, arguments);
 	peer_dial(&bystander, d.url);
+	incarnation = bystander.m.welcome.incarnation;
 	bystanders_channel = peer_channel(&bystander, "bystander", CHAN_TYPE_STRING, 1);
 	return 0;
 }
@@ -124,7 +126,10 @@ static void test_greeting(void **state)
 	peer_say(&p, &m);
 	expect_goaway(&p, CHAN_ERESTARTED, "restarted");
 
-	m.hello.incarnation = bystander.m.welcome.incarnation;
+	m.hello.incarnation = incarnation;
+	peer_connect(&p, d.url);
+	peer_say(&p, &m);
+	expect_goaway(&p, CHAN_ENOTSUP, "resuming");
 }
 
 /* Who says nothing is sent away; who dials and hangs up is forgotten. */
@@ -268,7 +273,7 @@ static void test_bounds(void **state)
 	channel = peer_channel(&p, "bounds", CHAN_TYPE_STRING, 0);
 	for (int i = 0; i < 8; i++)
 		first = i == 0 ? peer_recv(&p, channel) : (peer_recv(&p, channel), first);
-	expect_refusal(&p, peer_recv(&p, channel), CHAN_ELIMIT, "ops_in_flight");
+	expect_refusal(&p, peer_recv(&p, channel), CHAN_ELIMIT, "8 operations in flight");
 	peer_drop(&p);
 
 	peer_dial(&p, d.url);
@@ -276,7 +281,7 @@ static void test_bounds(void **state)
 		snprintf(name, sizeof(name), "end/%d", i);
 		peer_channel(&p, name, CHAN_TYPE_INT, 0);
 	}
-	expect_refusal(&p, peer_make(&p, "one/more", CHAN_TYPE_INT, 0), CHAN_ELIMIT, "ends_max");
+	expect_refusal(&p, peer_make(&p, "one/more", CHAN_TYPE_INT, 0), CHAN_ELIMIT, "limit 20");
 	peer_drop(&p);
 
 	peer_dial(&p, d.url);
@@ -293,7 +298,7 @@ static void test_bounds(void **state)
 			break;
 	}
 	assert_int_equal(p.m.fail.status, CHAN_ELIMIT);
-	assert_non_null(strstr(p.m.fail.message, "channels_max"));
+	assert_non_null(strstr(p.m.fail.message, "40 channels, the limit"));
 	peer_drop(&p);
 	assert_bystander_unaffected();
 }

@@ -81,6 +81,11 @@ void peer_drop(struct peer *p)
 	p->scratch = NULL;
 }
 
+void peer_shut_sending(struct peer *p)
+{
+	assert_int_equal(shutdown(p->fd, SHUT_WR), 0);
+}
+
 /* ---- saying ------------------------------------------------------------------------------- */
 
 void peer_say_bytes(struct peer *p, const void *bytes, size_t n)

@@ -33,6 +33,9 @@ void peer_hello(struct peer *p);
 /* Closes without a word, and frees. */
 void peer_drop(struct peer *p);
 
+/* Shuts the sending side down. */
+void peer_shut_sending(struct peer *p);
+
 /* Sends a message, with a payload and flags. */
 void peer_say(struct peer *p, const struct message *m);
 void peer_say_payload(struct peer *p, const struct message *m, uint8_t flags, const void *payload, size_t n);
