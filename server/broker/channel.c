@@ -366,7 +366,7 @@ static void rendezvous(struct engine *e, struct channel *ch, struct waiter *s, s
 	}
 	d->value = value_ref(offered_value(s));
 	d->order = 0;
-	d->attempt = op->attempt;
+	d->attempt = s->returned + 1u;
 	d->sender = s;
 	if (!hand_out(e, ch, r, d)) {
 		value_unref(d->value);
@@ -430,7 +430,8 @@ static void send_returned(struct engine *e, struct waiter *w)
 	} else if (op->doom) {
 		operation_fail(e, op, op->doom, w->index);
 	} else {
-		op->attempt++;
+		if (w->returned < UINT16_MAX)
+			w->returned++;
 		operation_stand(e, op);
 	}
 }

@@ -173,7 +173,6 @@ int operation_new(struct engine *e, struct party *p, const struct operation_requ
 	op->try = r->try;
 	op->since_ns = e->now_ns;
 	op->deadline_ns = deadline_of(e, r);
-	op->attempt = 1;
 	op->waiter_count = r->waiter_count;
 	for (uint32_t i = 0; i < r->waiter_count; i++) {
 		op->waiters[i].index = i;

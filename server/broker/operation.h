@@ -53,6 +53,7 @@ struct waiter {
 	uint32_t index;          /* in op->waiters */
 	uint8_t direction;       /* CHAN_SEND or CHAN_RECV */
 	uint8_t place;           /* enum waiter_place */
+	uint16_t returned;       /* how often its value was out and came back */
 };
 
 /*
@@ -93,7 +94,6 @@ struct operation {
 		} recv;
 	};
 	uint32_t participant;
-	uint32_t attempt;       /* of the value that is offered: 1, more once it came back */
 	uint32_t waiter_count;
 	int8_t doom;            /* what to end with when out comes back (CHAN_E...), or 0 */
 	uint8_t kind;           /* enum operation_kind */
