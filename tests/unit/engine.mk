@@ -12,3 +12,6 @@ tests_unit_test_engine_channels_LDADD = $(engine_test_libs)
 unit_tests += tests/unit/test_engine_select
 tests_unit_test_engine_select_SOURCES = tests/unit/test_engine_select.c $(transcript)
 tests_unit_test_engine_select_LDADD = $(engine_test_libs)
+
+unit_tests += tests/unit/test_engine_random
+tests_unit_test_engine_random_LDADD = $(engine_test_libs)
