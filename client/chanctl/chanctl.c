@@ -8,6 +8,7 @@
 #include <argp.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -32,14 +33,6 @@ static const struct command *const commands[] = {
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
 
-static const char summary[] =
-	"Go's channels, from the shell.\v"
-	"Commands: make, send, recv, range, close, rm, ls, stat, ps, select, ping, bench; "
-	"`chanctl COMMAND --help' says more, chanctl(1) everything.\n\n"
-	"  chanctl make jobs --type string --cap 10\n"
-	"  seq 1 1000 | chanctl send jobs --lines --close\n"
-	"  chanctl range jobs | wc -l";
-
 static void print_version(FILE *stream, struct argp_state *state)
 {
 	(void)state;
@@ -59,6 +52,27 @@ static void hold_standard_descriptors(void)
 			_exit(EXIT_IO);
 }
 
+/* The text of --help, the caller's to free: what stands behind \v comes after the options. */
+static char *summary(void)
+{
+	char *text = NULL;
+	size_t length;
+	FILE *stream = open_memstream(&text, &length);
+
+	if (stream == NULL)
+		return NULL;
+	fputs("Go's channels, from the shell.\vCommands:\n", stream);
+	for (size_t i = 0; i < COMMAND_COUNT; i++)
+		fprintf(stream, "  %-8s %s\n", commands[i]->name, commands[i]->brief);
+	fputs("\n`chanctl COMMAND --help' says more, chanctl(1) everything.\n\n"
+	      "  chanctl make jobs --type string --cap 10\n"
+	      "  seq 1 1000 | chanctl send jobs --lines --close\n"
+	      "  chanctl range jobs | wc -l",
+		stream);
+	fclose(stream);
+	return text;
+}
+
 static const struct command *command_find(const char *name)
 {
 	for (size_t i = 0; i < COMMAND_COUNT; i++)
@@ -70,7 +84,7 @@ static const struct command *command_find(const char *name)
 int main(int argc, char **argv)
 {
 	struct ctl ctl = {0};
-	char called_as[64];
+	char called_as[64], *help = summary();
 	int first, code;
 
 	argp_program_version_hook = print_version;
@@ -78,17 +92,19 @@ int main(int argc, char **argv)
 	hold_standard_descriptors();
 	interrupt_prepare();
 	options_init(&ctl.options);
-	first = options_parse_global(&ctl.options, argc, argv, summary);
+	first = options_parse_global(&ctl.options, argc, argv, help);
 	if (first == argc)
 		options_refuse("a command is missing; `chanctl --help' lists them");
 	ctl.command = command_find(argv[first]);
 	if (ctl.command == NULL)
-		options_refuse("there is no command '%s'; `chanctl --help' lists them", argv[first]);
+		options_refuse(
+			"there is no command '%s'; `chanctl --help' lists them", argv[first]);
 	snprintf(called_as, sizeof(called_as), "chanctl %s", ctl.command->name);
 	argv[first] = called_as;
 	options_parse_command(&ctl.options, &ctl.command->usage, argc - first, argv + first);
 	code = ctl.command->run(&ctl);
 	chan_hangup(ctl.client);
 	options_fini(&ctl.options);
+	free(help);
 	return code;
 }

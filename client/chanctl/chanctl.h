@@ -17,6 +17,7 @@ struct ctl {
 /* A subcommand. To add one: a file that defines it, and a row in chanctl.c. */
 struct command {
 	const char *name;
+	const char *brief; /* for the list of commands */
 	struct usage usage;
 	/* Does it and returns the exit code; on failure it has said why. */
 	int (*run)(struct ctl *ctl);
@@ -37,8 +38,8 @@ int ctl_dial(struct ctl *ctl);
 int ctl_open(struct ctl *ctl, const char *name, enum chan_direction direction,
 	const struct chan_end_options *end, struct chan **ret_chan);
 
-/* Says why the last call of libchan failed: its sentence tells what was asked, too. Returns the exit
- * code for the status. */
+/* Says why the last call of libchan failed: its sentence tells what was asked, too. Returns the
+ * exit code for the status. */
 int ctl_failed(int status);
 
 /* The same for a failure that a completion carries. */

@@ -100,7 +100,8 @@ static void *drain(void *arg)
 	if (n == 0 && received != b->values && b->far.rc == 0) {
 		b->far.rc = CHAN_EPROTOCOL;
 		snprintf(b->far.error, sizeof(b->far.error),
-			"%" PRIu64 " values were sent and %" PRIu64 " received", b->values, received);
+			"%" PRIu64 " values were sent and %" PRIu64 " received", b->values,
+			received);
 	}
 	return NULL;
 }
@@ -284,8 +285,10 @@ static const enum option_key bench_options[] = {
 
 const struct command command_bench = {
 	.name = "bench",
+	.brief = "measure the broker from here",
 	.usage = {"",
-		"Measure values a second from one producer to one consumer through the broker, and the "
+		"Measure values a second from one producer to one consumer through the broker, and "
+		"the "
 		"time of a round trip through two unbuffered channels.",
 		bench_options, 0, 0},
 	.run = run,

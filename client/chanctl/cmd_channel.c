@@ -55,8 +55,10 @@ static const enum option_key no_options[] = {0};
 
 const struct command command_make = {
 	.name = "make",
+	.brief = "make a channel",
 	.usage = {"NAME",
-		"Make a channel: unbuffered and of strings, if not told otherwise. One of that name "
+		"Make a channel: unbuffered and of strings, if not told otherwise. One of that "
+		"name "
 		"with the same type and capacity is left as it is.",
 		make_options, 1, 1},
 	.run = run_make,
@@ -64,6 +66,7 @@ const struct command command_make = {
 
 const struct command command_close = {
 	.name = "close",
+	.brief = "close a channel",
 	.usage = {"NAME", "Close a channel: no more sends, and receivers get what is left.",
 		close_options, 1, 1},
 	.run = run_close,
@@ -71,6 +74,7 @@ const struct command command_close = {
 
 const struct command command_rm = {
 	.name = "rm",
+	.brief = "remove channels",
 	.usage = {"NAME...",
 		"Remove channels. Whatever waits on them is told, what was buffered is dropped.",
 		no_options, 1, OPERANDS_ANY},

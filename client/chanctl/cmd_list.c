@@ -12,8 +12,9 @@
 
 static json_t *stat_json(const struct chan_stat *s)
 {
-	json_t *json = json_pack("{s:s, s:I, s:s, s:I, s:I, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:I, "
-				 "s:I, s:I, s:I}",
+	json_t *json = json_pack(
+		"{s:s, s:I, s:s, s:I, s:I, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:I, "
+		"s:I, s:I, s:I}",
 		"name", s->name, "id", (json_int_t)s->id, "type", chan_type_name(s->type), "cap",
 		(json_int_t)s->capacity, "len", (json_int_t)s->length, "closed", s->closed,
 		"temporary", s->temporary, "senders_waiting", (json_int_t)s->senders_waiting,
@@ -165,12 +166,16 @@ static const enum option_key no_options[] = {0};
 
 const struct command command_ls = {
 	.name = "ls",
-	.usage = {"[PREFIX]", "List the channels, or those whose names begin so.", no_options, 0, 1},
+	.brief = "list channels",
+	.usage = {"[PREFIX]", "List the channels, or those whose names begin so.", no_options, 0,
+		1},
 	.run = run_ls,
 };
 
 const struct command command_stat = {
 	.name = "stat",
-	.usage = {"NAME", "Show a channel: what it is, what is in it, who waits.", no_options, 1, 1},
+	.brief = "show a channel",
+	.usage = {"NAME", "Show a channel: what it is, what is in it, who waits.", no_options, 1,
+		1},
 	.run = run_stat,
 };

@@ -67,8 +67,10 @@ static const enum option_key ping_options[] = {OPTION_COUNT, OPTION_TIMEOUT, 0};
 
 const struct command command_ping = {
 	.name = "ping",
+	.brief = "ask the broker for a sign of life",
 	.usage = {"",
-		"Ask the broker for an answer, and print how long that took. --timeout: how long to "
+		"Ask the broker for an answer, and print how long that took. --timeout: how long "
+		"to "
 		"try to reach one that is not there yet.",
 		ping_options, 0, 0},
 	.run = run,

@@ -60,8 +60,8 @@ static int add_json(const struct chan_waiter *w, void *arg)
 
 	for (size_t i = 0; i < w->channel_count; i++)
 		json_array_append_new(channels, json_string(w->channels[i]));
-	waiter = json_pack("{s:I, s:s, s:s, s:s, s:I, s:I, s:s, s:o, s:I}", "id",
-		(json_int_t)w->id, "host", w->host, "program", w->program, "group", w->group, "pid",
+	waiter = json_pack("{s:I, s:s, s:s, s:s, s:I, s:I, s:s, s:o, s:I}", "id", (json_int_t)w->id,
+		"host", w->host, "program", w->program, "group", w->group, "pid",
 		(json_int_t)w->pid, "participant", (json_int_t)w->participant, "operation",
 		w->operation, "channels", channels, "waiting_ns", (json_int_t)w->waiting_ns);
 	if (waiter != NULL && w->remaining_ns >= 0)
@@ -109,6 +109,7 @@ static const enum option_key no_options[] = {0};
 
 const struct command command_ps = {
 	.name = "ps",
+	.brief = "show who waits on what",
 	.usage = {"", "Show who waits on what, and since when.", no_options, 0, 0},
 	.run = run,
 };

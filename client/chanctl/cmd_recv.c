@@ -33,12 +33,12 @@ struct receiver {
 	struct chan *ch;
 	struct output out;
 	struct progress progress;
-	uint64_t left;	    /* values still wanted */
-	struct chan_op *op; /* the receive that waits, or NULL */
-	size_t settling;    /* confirmations and returns that are not answered */
-	bool ending;	    /* no receive begins any more */
-	bool refused;	    /* stdout takes nothing more */
-	int code;	    /* to exit with */
+	uint64_t left;       /* values still wanted */
+	struct chan_op *op;  /* the receive that waits, or NULL */
+	size_t settling;     /* confirmations and returns that are not answered */
+	bool ending;         /* no receive begins any more */
+	bool refused;        /* stdout takes nothing more */
+	int code;            /* to exit with */
 	int64_t deadline_ns; /* for what is still open once it is ending */
 
 	struct chan_value values[OUTPUT_VALUES_MAX]; /* received and not yet settled, in order */
@@ -127,8 +127,8 @@ static void collect(struct receiver *r)
 		chan_next_completion(r->ctl->client, &c) > 0 && (completed(r, &c), true));
 }
 
-typedef int start_settle(struct chan *ch, struct chan_value *values, size_t n, void *tag,
-	struct chan_op **ret_op);
+typedef int start_settle(
+	struct chan *ch, struct chan_value *values, size_t n, void *tag, struct chan_op **ret_op);
 
 static void settle(struct receiver *r, start_settle *how, struct chan_value *values, size_t n)
 {
@@ -157,8 +157,8 @@ static void deliver(struct receiver *r)
 	r->refused = true;
 	progress_end(&r->progress);
 	if (rc != -EINTR)
-		complain("%s %s: stdout: %s; what it did not take goes back",
-			r->ctl->command->name, r->name, strerror(-rc));
+		complain("%s %s: stdout: %s; what it did not take goes back", r->ctl->command->name,
+			r->name, strerror(-rc));
 	end(r, rc == -EINTR ? EXIT_SIGNAL + interrupt_signal() : EXIT_IO);
 }
 
@@ -242,8 +242,10 @@ static const enum option_key recv_options[] = {OPTION_COUNT, OPTION_NULL, OPTION
 
 const struct command command_recv = {
 	.name = "recv",
+	.brief = "receive and print a value, or several",
 	.usage = {"NAME",
-		"Receive a value, or so many as -n says, and print them, a value a line. Exit code 1 "
+		"Receive a value, or so many as -n says, and print them, a value a line. Exit code "
+		"1 "
 		"where the channel is closed and drained before.",
 		recv_options, 1, 1},
 	.run = run_recv,
@@ -251,6 +253,7 @@ const struct command command_recv = {
 
 const struct command command_range = {
 	.name = "range",
+	.brief = "receive and print until the channel is closed",
 	.usage = {"NAME", "Receive and print values until the channel is closed and drained.",
 		range_options, 1, 1},
 	.run = run_range,

@@ -48,6 +48,7 @@ static int case_open(struct selection *s, size_t index)
 {
 	static const struct chan_end_options manual = {.manual = true};
 	struct chan_case *c = &s->cases[index];
+	char shown[TEXT_SHOWN_BYTES];
 	const char *text, *why;
 	int rc;
 
@@ -60,9 +61,11 @@ static int case_open(struct selection *s, size_t index)
 		&c->value, &why);
 	if (rc == 0)
 		return 0;
-	complain("select send:%s: '%s' %s; the channel's type is %s", s->names[index], text, why,
-		chan_type_name(chan_type(c->chan)));
-	return exit_code_of(rc);
+	if (rc != CHAN_ETYPE)
+		return ctl_failed(rc);
+	complain("select send:%s: '%s' %s; the channel's type is %s", s->names[index],
+		text_shown(shown, text, strlen(text)), why, chan_type_name(chan_type(c->chan)));
+	return EXIT_DATA;
 }
 
 static int selection_init(struct selection *s, struct ctl *ctl)
@@ -91,8 +94,8 @@ static void selection_fini(struct selection *s)
 
 /* ---- what happened ------------------------------------------------------------------------ */
 
-static int append_json(struct bytes *out, const char *verb, const char *name,
-	const struct chan_value *value)
+static int append_json(
+	struct bytes *out, const char *verb, const char *name, const struct chan_value *value)
 {
 	size_t flags = JSON_COMPACT;
 	json_t *json = value != NULL ? text_json(name, value, &flags)
@@ -109,8 +112,8 @@ static int append_json(struct bytes *out, const char *verb, const char *name,
 	return rc;
 }
 
-static int append_words(struct bytes *out, const char *verb, const char *name,
-	const struct chan_value *value)
+static int append_words(
+	struct bytes *out, const char *verb, const char *name, const struct chan_value *value)
 {
 	int rc = bytes_append_string(out, verb);
 
@@ -123,8 +126,8 @@ static int append_words(struct bytes *out, const char *verb, const char *name,
 }
 
 /* Prints the line: 0, or -errno. */
-static int print(const struct ctl *ctl, const char *verb, const char *name,
-	const struct chan_value *value)
+static int print(
+	const struct ctl *ctl, const char *verb, const char *name, const struct chan_value *value)
 {
 	struct bytes line = {0};
 	struct output out;
@@ -225,6 +228,7 @@ static const enum option_key select_options[] = {OPTION_TIMEOUT, OPTION_TRY, OPT
 
 const struct command command_select = {
 	.name = "select",
+	.brief = "do the one of several operations that can happen first",
 	.usage = {"CASE...",
 		"Wait until one of the cases can happen, do that one alone and print it: recv NAME "
 		"VALUE, send NAME, or closed NAME (exit code 1). A case is recv:NAME or "

@@ -31,9 +31,6 @@
 /* On their way at most, beside the batch that crosses it. */
 #define BYTES_MAX ((size_t)1024 * 1024)
 
-/* Bytes of a refused value that are shown. */
-#define TEXT_SHOWN_MAX ((size_t)80)
-
 /* How long the broker may take to answer that the values were withdrawn. */
 #define ENDING_NS INT64_C(5000000000)
 
@@ -62,8 +59,8 @@ struct sender {
 	uint64_t beyond_gap; /* confirmed although one before them was not */
 	bool gap;
 
-	bool stopped;	 /* no more values are read */
-	bool withdrawn;	 /* what is on its way was withdrawn */
+	bool stopped;        /* no more values are read */
+	bool withdrawn;      /* what is on its way was withdrawn */
 	int64_t deadline_ns; /* for the answers, once withdrawn */
 	int code;
 	char why[2048]; /* of code; a name has 255 bytes at most, checked by then */
@@ -127,6 +124,7 @@ static size_t without_newline(const struct sender *s, const char *text, size_t l
 /* Takes the next value from the source: 1, or 0 where there is none now or it stopped us. */
 static int next_value(struct sender *s, struct chan_value *ret_value, size_t *ret_bytes)
 {
+	char shown[TEXT_SHOWN_BYTES];
 	const char *text, *why;
 	size_t length;
 	int rc = source_next(&s->source, &text, &length);
@@ -144,10 +142,9 @@ static int next_value(struct sender *s, struct chan_value *ret_value, size_t *re
 	*ret_bytes = length;
 	if (rc == 0)
 		return 1;
-	length = length < TEXT_SHOWN_MAX ? length : TEXT_SHOWN_MAX;
 	if (rc == CHAN_ETYPE)
-		stop(s, EXIT_DATA, "'%.*s' %s; the channel's type is %s", (int)length, text, why,
-			chan_type_name(chan_type(s->ch)));
+		stop(s, EXIT_DATA, "'%s' %s; the channel's type is %s",
+			text_shown(shown, text, length), why, chan_type_name(chan_type(s->ch)));
 	else
 		stop_because(s, exit_code_of(rc), why);
 	return 0;
@@ -324,7 +321,8 @@ static int run(struct ctl *ctl)
 	s.source.reader.value_bytes_max = chan_value_bytes_max(ctl->client);
 	if (!s.source.from_stdin && s.source.operand_count == 0) {
 		if (chan_type(s.ch) != CHAN_TYPE_SIGNAL)
-			options_refuse("send %s: no value: only a channel of type signal needs none",
+			options_refuse(
+				"send %s: no value: only a channel of type signal needs none",
 				s.name);
 		s.source.operands = &nothing;
 		s.source.operand_count = 1;
@@ -342,6 +340,7 @@ static const enum option_key send_options[] = {OPTION_LINES, OPTION_NULL, OPTION
 
 const struct command command_send = {
 	.name = "send",
+	.brief = "send values: arguments, or from stdin",
 	.usage = {"NAME [VALUE...]\nNAME -",
 		"Send values, in order: the arguments, or all of stdin as one value (`-'), or many "
 		"from stdin (--lines, --null, --frame=len). A value that begins with `-' comes "

@@ -62,6 +62,7 @@ char *duration_format(char *text, int64_t duration_ns)
 	for (size_t i = 0; i < UNIT_COUNT && units[i].ns <= duration_ns; i++)
 		unit = &units[i];
 	number = (double)duration_ns / (double)unit->ns;
-	snprintf(text, DURATION_TEXT_BYTES, number < 10 ? "%.2g %s" : "%.0f %s", number, unit->name);
+	snprintf(
+		text, DURATION_TEXT_BYTES, number < 10 ? "%.2g %s" : "%.0f %s", number, unit->name);
 	return text;
 }

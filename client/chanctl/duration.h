@@ -10,8 +10,8 @@
  * Returns 0, or -EINVAL for anything else, for a negative time and for more than 292 years. */
 int duration_parse(const char *text, int64_t *ret_ns);
 
-/* Writes a time as a person wants to see it, with one unit, to two digits or the whole number: "3 s",
- * "1.5 ms", "2 h". Returns text, which has room for DURATION_TEXT_BYTES. */
+/* Writes a time as a person wants to see it, with one unit, to two digits or the whole number: "3
+ * s", "1.5 ms", "2 h". Returns text, which has room for DURATION_TEXT_BYTES. */
 char *duration_format(char *text, int64_t duration_ns);
 
 #define DURATION_TEXT_BYTES 32

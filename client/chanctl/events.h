@@ -11,7 +11,7 @@
 
 enum {
 	EVENT_SIGNAL = 1, /* interrupt_signal() says which */
-	EVENT_FD = 2,	  /* the descriptor is ready, or broken */
+	EVENT_FD = 2,     /* the descriptor is ready, or broken */
 };
 
 #define EVENTS_FOREVER INT64_MAX

@@ -10,18 +10,18 @@
 
 enum exit_code {
 	EXIT_DONE = 0,
-	EXIT_DRAINED = 1,	 /* a receive: the channel is closed and drained */
-	EXIT_WOULD_BLOCK = 2,	 /* --try, and nothing was ready */
-	EXIT_CLOSED = 3,	 /* send on a closed channel, close of a closed channel */
-	EXIT_DEADLOCK = 4,	 /* all participants are asleep */
-	EXIT_ABORTED = 5,	 /* the other side died, or the channel was removed meanwhile */
-	EXIT_UNKNOWN = 6,	 /* the outcome is not known */
-	EXIT_USAGE = 64,	 /* also a name, capacity or option value that is not valid */
-	EXIT_DATA = 65,		 /* a value does not fit the type, or is too large */
-	EXIT_NO_CHANNEL = 66,	 /* no such channel, stale, or it has other attributes */
-	EXIT_UNAVAILABLE = 69,	 /* broker not reachable, shutting down, or at a limit */
-	EXIT_IO = 74,		 /* stdin or stdout failed */
-	EXIT_PROTOCOL = 76,	 /* the broker or we broke the protocol */
+	EXIT_DRAINED = 1,        /* a receive: the channel is closed and drained */
+	EXIT_WOULD_BLOCK = 2,    /* --try, and nothing was ready */
+	EXIT_CLOSED = 3,         /* send on a closed channel, close of a closed channel */
+	EXIT_DEADLOCK = 4,       /* all participants are asleep */
+	EXIT_ABORTED = 5,        /* the other side died, or the channel was removed meanwhile */
+	EXIT_UNKNOWN = 6,        /* the outcome is not known */
+	EXIT_USAGE = 64,         /* also a name, capacity or option value that is not valid */
+	EXIT_DATA = 65,          /* a value does not fit the type, or is too large */
+	EXIT_NO_CHANNEL = 66,    /* no such channel, stale, or it has other attributes */
+	EXIT_UNAVAILABLE = 69,   /* broker not reachable, shutting down, or at a limit */
+	EXIT_IO = 74,            /* stdin or stdout failed */
+	EXIT_PROTOCOL = 76,      /* the broker or we broke the protocol */
 	EXIT_NOT_PERMITTED = 77, /* not permitted, or the wrong end */
 	EXIT_TIMED_OUT = 124,
 	EXIT_SIGNAL = 128, /* + N: ended by signal N */

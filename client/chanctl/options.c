@@ -20,7 +20,11 @@ typedef bool option_setter(struct options *o, const char *text);
 struct option_row {
 	struct argp_option shape;
 	option_setter *set;
+	const char *wants; /* what a text must be to be valid; NULL: any is */
 };
+
+static const char types[] = "int, float, bool, string, bytes, any, signal or chan";
+static const char a_number[] = "a whole number above 0";
 
 static bool whole_number(const char *text, int64_t *ret_number)
 {
@@ -164,36 +168,44 @@ static bool set_round_trips(struct options *o, const char *text)
 }
 
 static const struct option_row rows[] = {
-	{{"url", OPTION_URL, "URL", 0, "the broker: unix:PATH or tcp://HOST:PORT", 0}, set_url},
-	{{"json", OPTION_JSON, NULL, 0, "print JSON", 0}, set_json},
+	{{"url", OPTION_URL, "URL", 0, "the broker: unix:PATH or tcp://HOST:PORT", 0}, set_url,
+		NULL},
+	{{"json", OPTION_JSON, NULL, 0, "print JSON", 0}, set_json, NULL},
 	{{"timeout", OPTION_TIMEOUT, "DURATION", 0, "wait at most so long for each value", 0},
-		set_timeout},
+		set_timeout, "a decimal number and ns, us, ms, s, m or h, as in 1.5s"},
 	{{"try", OPTION_TRY, NULL, 0, "do not wait; exit code 2 where it would have to", 0},
-		set_try},
-	{{"create", OPTION_CREATE, NULL, 0, "make the channel where there is none", 0}, set_create},
+		set_try, NULL},
+	{{"create", OPTION_CREATE, NULL, 0, "make the channel where there is none", 0}, set_create,
+		NULL},
 	{{"wait-create", OPTION_WAIT_CREATE, NULL, 0, "wait until the channel is made", 0},
-		set_wait_create},
+		set_wait_create, NULL},
 	{{"type", OPTION_TYPE, "TYPE", 0,
 		 "int, float, bool, string (the default), bytes, any, signal or chan", 0},
-		set_type},
+		set_type, types},
 	{{"cap", OPTION_CAP, "N", 0, "values that the channel buffers; 0 is the default", 0},
-		set_capacity},
+		set_capacity, "a whole number"},
 	{{"as", OPTION_AS, "TYPE", 0, "what a value for a channel of any is; string by default", 0},
-		set_as},
-	{{"lines", OPTION_LINES, NULL, 0, "send each line of stdin as a value", 0}, set_lines},
-	{{"null", OPTION_NULL, NULL, 0, "values end with a zero byte", 0}, set_null},
-	{{"frame", OPTION_FRAME, "len", 0, "a 4-byte big-endian length stands before each value", 0},
-		set_frame},
-	{{"raw", OPTION_RAW, NULL, 0, "print the bytes of values, nothing added", 0}, set_raw},
+		set_as, "a type other than any"},
+	{{"lines", OPTION_LINES, NULL, 0, "send each line of stdin as a value", 0}, set_lines,
+		NULL},
+	{{"null", OPTION_NULL, NULL, 0, "values end with a zero byte", 0}, set_null, NULL},
+	{{"frame", OPTION_FRAME, "len", 0, "a 4-byte big-endian length stands before each value",
+		 0},
+		set_frame, "len"},
+	{{"raw", OPTION_RAW, NULL, 0, "print the bytes of values, nothing added", 0}, set_raw,
+		NULL},
 	{{"format", OPTION_FORMAT, "FORMAT", 0,
 		 "print %v value, %n channel, %t type, %a attempt, %%, \\n, \\t, \\0, \\\\", 0},
-		set_format},
-	{{"close", OPTION_CLOSE, NULL, 0, "close the channel when all was sent", 0}, set_close},
-	{{"reason", OPTION_REASON, "TEXT", 0, "why it is closed, for who asks", 0}, set_reason},
-	{{"count", OPTION_COUNT, "N", 0, "so many values", 0}, set_count},
-	{{"values", OPTION_VALUES, "N", 0, "values to stream", 0}, set_values},
-	{{"bytes", OPTION_BYTES, "N", 0, "bytes of each value", 0}, set_bytes},
-	{{"round-trips", OPTION_ROUND_TRIPS, "N", 0, "round trips to time", 0}, set_round_trips},
+		set_format, "text with %v, %n, %t, %a, %%, \\n, \\t, \\0 and \\\\"},
+	{{"close", OPTION_CLOSE, NULL, 0, "close the channel when all was sent", 0}, set_close,
+		NULL},
+	{{"reason", OPTION_REASON, "TEXT", 0, "why it is closed, for who asks", 0}, set_reason,
+		NULL},
+	{{"count", OPTION_COUNT, "N", 0, "so many values", 0}, set_count, a_number},
+	{{"values", OPTION_VALUES, "N", 0, "values to stream", 0}, set_values, a_number},
+	{{"bytes", OPTION_BYTES, "N", 0, "bytes of each value", 0}, set_bytes, a_number},
+	{{"round-trips", OPTION_ROUND_TRIPS, "N", 0, "round trips to time", 0}, set_round_trips,
+		a_number},
 };
 
 static const enum option_key global_keys[] = {OPTION_URL, OPTION_JSON, 0};
@@ -225,8 +237,7 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
 	if (row == NULL)
 		return ARGP_ERR_UNKNOWN;
 	if (!row->set(state->input, text))
-		argp_error(state, "--%s: '%s' is not valid: %s", row->shape.name, text,
-			row->shape.doc);
+		argp_error(state, "--%s: '%s' is not %s", row->shape.name, text, row->wants);
 	return 0;
 }
 
@@ -272,7 +283,8 @@ void options_fini(struct options *o)
 int options_parse_global(struct options *o, int argc, char **argv, const char *summary)
 {
 	struct argp_option shapes[COMMAND_OPTIONS_MAX] = {{0}};
-	const struct argp argp = {shapes, parse_global, "COMMAND [ARGUMENT...]", summary, NULL, NULL, NULL};
+	const struct argp argp = {
+		shapes, parse_global, "COMMAND [ARGUMENT...]", summary, NULL, NULL, NULL};
 	int index = argc;
 
 	shapes_add(shapes, global_keys, 0);

@@ -57,17 +57,17 @@ struct options {
 	enum framing framing;
 	const char *format; /* NULL: not given */
 	bool close;
-	const char *reason; /* NULL: none */
-	uint64_t count;	    /* 0: not given */
+	const char *reason;                  /* NULL: none */
+	uint64_t count;                      /* 0: not given */
 	uint64_t values, bytes, round_trips; /* of bench; 0: not given */
-	struct operand *operands;	     /* ours */
+	struct operand *operands;            /* ours */
 	size_t operand_count;
 };
 
 /* How a command is called. */
 struct usage {
-	const char *arguments;		/* "NAME [VALUE...]" */
-	const char *summary;		/* for --help: what it does, in sentences */
+	const char *arguments;          /* "NAME [VALUE...]" */
+	const char *summary;            /* for --help: what it does, in sentences */
 	const enum option_key *options; /* that it takes beside the global ones; ends with 0 */
 	size_t operands_min, operands_max;
 };

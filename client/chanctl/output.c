@@ -24,8 +24,7 @@ static int append_body(struct output *out, const struct chan_value *value)
 	if (out->options->json)
 		return text_append_json(&out->text, out->channel, value);
 	if (out->options->format != NULL)
-		return text_append_format(
-			&out->text, out->options->format, out->channel, value);
+		return text_append_format(&out->text, out->options->format, out->channel, value);
 	return text_append(&out->text, value);
 }
 

@@ -16,11 +16,11 @@
 
 struct output {
 	const struct options *options; /* framing, format, json */
-	const char *channel;	       /* its name, for --json and --format */
+	const char *channel;           /* its name, for --json and --format */
 	struct bytes text;
 	size_t ends[OUTPUT_VALUES_MAX]; /* where each value ends in text */
-	size_t count;			/* of values */
-	size_t written;			/* bytes of text that stdout has taken */
+	size_t count;                   /* of values */
+	size_t written;                 /* bytes of text that stdout has taken */
 };
 
 /* options and channel must outlive it. */

@@ -13,7 +13,7 @@
 struct progress {
 	const char *verb; /* "send" */
 	const char *name; /* the channel's */
-	uint64_t count;	  /* values done */
+	uint64_t count;   /* values done */
 	int64_t start_ns, next_ns;
 	bool enabled;
 	bool shown; /* the line stands on the terminal */

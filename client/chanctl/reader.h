@@ -14,11 +14,11 @@ struct reader {
 	int fd;
 	enum framing framing;
 	size_t value_bytes_max; /* a longer value ends the reading: memory stays bounded */
-	char *buffer;		/* ours */
-	size_t size;		/* of buffer */
-	size_t start, end;	/* what was read and not yet taken: [start, end) */
-	bool at_end;		/* the descriptor has no more */
-	bool drained;		/* nothing is left to take either */
+	char *buffer;           /* ours */
+	size_t size;            /* of buffer */
+	size_t start, end;      /* what was read and not yet taken: [start, end) */
+	bool at_end;            /* the descriptor has no more */
+	bool drained;           /* nothing is left to take either */
 };
 
 /* value_bytes_max is without a bound until it is set: what a broker would refuse need not be read

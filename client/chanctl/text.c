@@ -128,6 +128,16 @@ int text_parse(struct chan_client *client, enum chan_type type, enum chan_type a
 	return *ret_why == NULL ? 0 : CHAN_ETYPE;
 }
 
+char *text_shown(char *shown, const char *text, size_t length)
+{
+	size_t at = 0;
+
+	for (; at < length && at < TEXT_SHOWN_BYTES - 1; at++)
+		shown[at] = text[at] >= ' ' && text[at] <= '~' ? text[at] : '?';
+	shown[at] = '\0';
+	return shown;
+}
+
 /* ---- writing ------------------------------------------------------------------------------ */
 
 /*
@@ -324,8 +334,8 @@ bool text_format_valid(const char *format)
 	return true;
 }
 
-static int append_directive(struct bytes *out, char directive, const char *channel,
-	const struct chan_value *value)
+static int append_directive(
+	struct bytes *out, char directive, const char *channel, const struct chan_value *value)
 {
 	switch (directive) {
 	case 'v':
@@ -341,8 +351,8 @@ static int append_directive(struct bytes *out, char directive, const char *chann
 	}
 }
 
-int text_append_format(struct bytes *out, const char *format, const char *channel,
-	const struct chan_value *value)
+int text_append_format(
+	struct bytes *out, const char *format, const char *channel, const struct chan_value *value)
 {
 	int rc = 0;
 	char c;

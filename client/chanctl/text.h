@@ -24,6 +24,12 @@
 int text_parse(struct chan_client *client, enum chan_type type, enum chan_type as, const char *text,
 	size_t length, struct chan_value *ret_value, const char **ret_why);
 
+/* A refused value as an error may show it: its beginning, with ? for what a terminal might take
+ * for a command. Returns shown, which has room for TEXT_SHOWN_BYTES. */
+char *text_shown(char *shown, const char *text, size_t length);
+
+#define TEXT_SHOWN_BYTES 80
+
 /* Appends the value's text. 0 or -ENOMEM. */
 int text_append(struct bytes *out, const struct chan_value *value);
 
@@ -36,7 +42,7 @@ json_t *text_json(const char *channel, const struct chan_value *value, size_t *r
 
 /* Whether a --format is one, and appending a value by it. 0 or -ENOMEM. */
 bool text_format_valid(const char *format);
-int text_append_format(struct bytes *out, const char *format, const char *channel,
-	const struct chan_value *value);
+int text_append_format(
+	struct bytes *out, const char *format, const char *channel, const struct chan_value *value);
 
 #endif

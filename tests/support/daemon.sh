@@ -5,13 +5,15 @@
 #   waiting NAME SIDE N        until N senders or receivers wait on the channel, as a step
 #   stat_of NAME FIELD         a field of chanctl stat --json
 #
-# What a script leaves running when it ends is stopped.
+# A daemon that runs at the end of a script is stopped there, and that it ends in order is its last
+# step.
 
 PATH=${top_builddir:=$PWD}:$PATH
 export PATH
 unset XDG_RUNTIME_DIR
 daemon_pid=
 tap_cleanup='daemon_stop; '$tap_cleanup
+tap_before_end='[ -z "$daemon_pid" ] || exits 0 "the daemon ends in order" daemon_stop'
 
 daemon_start() {
 	CHAN_URL=unix:$tap_dir/chand.sock

@@ -15,6 +15,7 @@ tap_dir=$(mktemp -d "${TMPDIR:-/tmp}/chand-test.XXXXXX")
 out=$tap_dir/out
 err=$tap_dir/err
 tap_cleanup='rm -rf "$tap_dir"'
+tap_before_end=
 trap 'eval "$tap_cleanup"' EXIT
 trap 'exit 1' HUP INT QUIT TERM
 
@@ -86,6 +87,7 @@ becomes() {
 }
 
 tap_end() {
+	eval "$tap_before_end"
 	echo "1..$tap_count"
 	exit $((tap_failed > 0))
 }

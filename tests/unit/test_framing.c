@@ -62,7 +62,10 @@ static void test_len(void **state)
 	assert_split(FRAMING_LEN, "\0\0\0\1a\0\0\0\0\0\0\0\2bc", 15, "<a><><bc>");
 	assert_split(FRAMING_LEN, "\0\0\0\2b", 5, strerror(EBADMSG));
 	assert_split(FRAMING_LEN, "\0\0", 2, strerror(EBADMSG));
-	assert_split(FRAMING_LEN, "\xff\xff\xff\xff" "b", 5, strerror(EBADMSG));
+	assert_split(FRAMING_LEN,
+		"\xff\xff\xff\xff"
+		"b",
+		5, strerror(EBADMSG));
 }
 
 /* However the bytes arrive, nothing is taken before it is whole. */
@@ -74,15 +77,13 @@ static void test_every_prefix_asks_for_more(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < 7; i++)
-		assert_int_equal(framing_next(FRAMING_LEN, len, i, false, &value, &value_bytes,
-					 &step),
-			0);
+		assert_int_equal(
+			framing_next(FRAMING_LEN, len, i, false, &value, &value_bytes, &step), 0);
 	for (size_t i = 0; i < 4; i++)
-		assert_int_equal(framing_next(FRAMING_LINES, line, i, false, &value, &value_bytes,
-					 &step),
+		assert_int_equal(
+			framing_next(FRAMING_LINES, line, i, false, &value, &value_bytes, &step),
 			0);
-	assert_int_equal(
-		framing_next(FRAMING_RAW, line, 4, false, &value, &value_bytes, &step), 0);
+	assert_int_equal(framing_next(FRAMING_RAW, line, 4, false, &value, &value_bytes, &step), 0);
 	assert_int_equal(framing_next(FRAMING_RAW, line, 4, true, &value, &value_bytes, &step), 1);
 	assert_int_equal(value_bytes, 4);
 }

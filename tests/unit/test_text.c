@@ -46,8 +46,8 @@ static void assert_same(enum chan_type type, const char *text)
 
 static void test_reads_back_the_same(void **state)
 {
-	static const char *const ints[] = {"0", "-1", "42", "9223372036854775807",
-		"-9223372036854775808"};
+	static const char *const ints[] = {
+		"0", "-1", "42", "9223372036854775807", "-9223372036854775808"};
 	static const char *const floats[] = {"0", "-0", "1", "0.1", "-2.5", "1e+300", "5e-324",
 		"inf", "-inf", "nan", "0.3333333333333333", "1.7976931348623157e+308",
 		"5.684341886080802e-14"};
@@ -103,8 +103,7 @@ static void test_any_carries_what_is_asked(void **state)
 	const char *why;
 
 	(void)state;
-	assert_int_equal(
-		text_parse(NULL, CHAN_TYPE_ANY, CHAN_TYPE_INT, "42", 2, &value, &why), 0);
+	assert_int_equal(text_parse(NULL, CHAN_TYPE_ANY, CHAN_TYPE_INT, "42", 2, &value, &why), 0);
 	assert_int_equal(value.type, CHAN_TYPE_INT);
 	assert_int_equal(value.i, 42);
 }
