@@ -1,4 +1,4 @@
-# libchan. Only chan_* leaves it.
+# libchan. Its parts stand in a library of their own for the unit tests; only chan_* leaves it.
 chan_sources = \
 	client/answer.c \
 	client/async.c \
@@ -22,9 +22,13 @@ chan_sources = \
 	client/value.c \
 	client/wait.c
 
+noinst_LTLIBRARIES += client/libclient.la
+client_libclient_la_SOURCES = $(chan_sources)
+client_libclient_la_LIBADD = proto/libproto.la
+
 lib_LTLIBRARIES += client/libchan.la
-client_libchan_la_SOURCES = $(chan_sources)
-client_libchan_la_LIBADD = proto/libproto.la -lpthread
+client_libchan_la_SOURCES =
+client_libchan_la_LIBADD = client/libclient.la -lpthread
 client_libchan_la_LDFLAGS = $(AM_LDFLAGS) -no-undefined -export-symbols-regex '^chan_' \
 	-version-info $(LIBCHAN_VERSION_INFO)
 

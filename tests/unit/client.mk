@@ -1,1 +1,14 @@
-# Unit tests of client: see local.mk.
+# Unit tests of client: see local.mk. They see the inside of the library, which libchan.la hides.
+client_parts_libs = client/libclient.la $(proto_test_libs) -lpthread
+
+unit_tests += tests/unit/test_client
+tests_unit_test_client_SOURCES = tests/unit/test_client.c tests/support/fake_broker.c \
+	tests/support/fake_broker.h
+tests_unit_test_client_LDADD = $(client_parts_libs)
+tests_unit_test_client_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=clock_gettime
+
+unit_tests += tests/unit/test_flight
+tests_unit_test_flight_LDADD = $(client_parts_libs)
+
+TESTS += tests/unit/client_symbols.sh
+EXTRA_DIST += tests/unit/client_symbols.sh
