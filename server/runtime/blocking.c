@@ -18,6 +18,7 @@ void blocking_enter(void)
 
 	atomic_store_explicit(&m->curg->state, G_BLOCKING, memory_order_relaxed);
 	m->p = NULL;
+	atomic_fetch_add_explicit(&sched.blocking_count, 1, memory_order_relaxed);
 	hand_off_processor(p);
 }
 
@@ -27,6 +28,7 @@ void blocking_exit(void)
 	struct machine *m = this_machine();
 	struct goroutine *g = m->curg;
 
+	atomic_fetch_sub_explicit(&sched.blocking_count, 1, memory_order_relaxed);
 	m->p = take_idle_processor();
 	if (m->p)
 		atomic_store_explicit(&g->state, G_RUNNING, memory_order_relaxed);

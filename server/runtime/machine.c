@@ -13,7 +13,10 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define JOIN_NS (100 * NS_PER_MS)
+/* How long the end of a run waits for a thread to come to a scheduling point: long enough for a busy
+ * machine to let it run, and not so long where it is known to block in the kernel. */
+#define JOIN_MAX_NS (2 * NS_PER_S)
+#define JOIN_BLOCKED_NS (100 * NS_PER_MS)
 
 /* The thread's stack, for the sanitizers. */
 static void tell_sanitizer(struct machine *m)
@@ -80,7 +83,7 @@ static struct machine *machine_new(void)
 	m = calloc(1, sizeof(*m));
 	if (!m)
 		return NULL;
-	m->index = sched.machine_count++;
+	sched.machine_count++;
 	m->all_link = sched.machines;
 	sched.machines = m;
 	return m;
@@ -188,20 +191,39 @@ void stop_all_machines(void)
 		note_wake(&m->note);
 	}
 	netpoll_interrupt();
+	note_wake(&sched.main_ended);
 }
 
-/* The machine of go_run's caller has the index 0, and its storage is not ours. */
+static bool rest_blocks(void)
+{
+	bool all;
+
+	lock_acquire(&sched.lock);
+	all = sched.machine_count - sched.ended_count <= atomic_load(&sched.blocking_count);
+	lock_release(&sched.lock);
+	return all;
+}
+
+static bool wait_for_machines(void)
+{
+	int64_t begin_ns = clock_now_ns(), waited_ns;
+
+	while (!note_sleep_for(&sched.all_ended, JOIN_BLOCKED_NS)) {
+		waited_ns = clock_now_ns() - begin_ns;
+		if (waited_ns >= JOIN_MAX_NS || rest_blocks())
+			return false;
+	}
+	return true;
+}
+
 bool join_all_machines(void)
 {
 	struct machine *m, *next;
 
-	machine_ended();
-	if (!note_sleep_for(&sched.all_ended, JOIN_NS))
+	if (!wait_for_machines())
 		return false;
 	for (m = sched.machines; m; m = next) {
 		next = m->all_link;
-		if (m->index == 0)
-			continue;
 		pthread_join(m->thread, NULL);
 		free(m);
 	}

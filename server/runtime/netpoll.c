@@ -6,7 +6,8 @@
  *	NONE      nothing happened, nobody waits
  *	READY     became ready; whoever waits next does not
  *	WAITING   a goroutine is about to park here, still on its stack
- *	EXPIRED   its deadline came before it had parked
+ *	WOKEN     it became ready before that goroutine had parked, which so will not
+ *	EXPIRED   its deadline came before it had parked, and it will not
  *	ARMED     netpoll_on: `on` says what to start
  *	FIRING    a poller is about to start that; `on` is its own until it stores NONE
  *	RETRY     the start failed for want of memory; on the list of netpoll.retry
@@ -30,7 +31,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum { NONE, READY, WAITING, EXPIRED, ARMED, FIRING, RETRY, WORDS_END };
+enum { NONE, READY, WAITING, WOKEN, EXPIRED, ARMED, FIRING, RETRY, WORDS_END };
 
 /* How long a start waits that found no memory for a stack. */
 #define RETRY_NS (10 * NS_PER_MS)
@@ -51,6 +52,7 @@ struct netpoll_direction {
 struct netpoll_desc {
 	struct netpoll_direction directions[2]; /* by enum netpoll_mode */
 	void *handle;                           /* the back end's */
+	_Atomic bool closing;
 };
 
 static struct {
@@ -79,9 +81,12 @@ static bool swap(struct netpoll_direction *d, uintptr_t from, uintptr_t to)
 
 int netpoll_open(int fd, struct netpoll_desc **ret_desc)
 {
-	struct netpoll_desc *desc = calloc(1, sizeof(*desc));
+	struct netpoll_desc *desc;
 	int rc;
 
+	if (fd < 0)
+		return -EBADF;
+	desc = calloc(1, sizeof(*desc));
 	if (!desc)
 		return -ENOMEM;
 	rc = backend_add(fd, desc, &desc->handle);
@@ -120,13 +125,19 @@ static bool disarm(struct netpoll_direction *d)
 	return true;
 }
 
+/* Someone is about to leave this state by itself. */
+static bool is_passing(uintptr_t word)
+{
+	return word == WAITING || word == WOKEN || word == EXPIRED || word == FIRING;
+}
+
 /* Ends whatever waits in one direction. The poller does not know the descriptor any more. */
 static void cancel(struct netpoll_direction *d)
 {
 	uintptr_t word;
 
-	/* Someone is in the middle of a few instructions; they do not park in them. */
-	while ((word = atomic_load(&d->word)) == WAITING || word == FIRING)
+	/* Someone is in the middle of a few instructions, in which nobody parks. */
+	while (is_passing(word = atomic_load(&d->word)))
 		go_yield();
 	if (word == ARMED || word == RETRY) {
 		disarm(d);
@@ -148,6 +159,7 @@ void netpoll_close(struct netpoll_desc *desc)
 {
 	if (!desc)
 		return;
+	atomic_store(&desc->closing, true);
 	backend_remove(desc->handle);
 	cancel(&desc->directions[NETPOLL_READ]);
 	cancel(&desc->directions[NETPOLL_WRITE]);
@@ -210,7 +222,7 @@ int netpoll_wait(struct netpoll_desc *desc, enum netpoll_mode mode, int64_t dead
 {
 	struct wait w = {
 		.direction = &desc->directions[mode], .g = go_self(), .deadline_ns = deadline_ns};
-	uintptr_t word;
+	int rc;
 
 	if (take_ready_or_wait(w.direction))
 		return 0;
@@ -221,9 +233,13 @@ int netpoll_wait(struct netpoll_desc *desc, enum netpoll_mode mode, int64_t dead
 	timer_stop(&w.timer);
 	if (w.g->wake_result != 1)
 		return (int)w.g->wake_result;
-	/* It did not park: the word was changed before. */
-	word = atomic_exchange(&w.direction->word, NONE);
-	return word == EXPIRED ? -ETIMEDOUT : 0;
+	/* It did not park: the word was changed before. NONE is the last that we touch. */
+	rc = atomic_load(&w.direction->word) == WOKEN ? 0 : -ETIMEDOUT;
+	if (atomic_load(&desc->closing))
+		rc = -ECANCELED;
+	if (atomic_exchange(&w.direction->word, NONE) == WOKEN && rc == -ETIMEDOUT)
+		rc = 0;
+	return rc;
 }
 
 /* ---- Arming ---- */
@@ -336,14 +352,18 @@ void netpoll_fire(struct netpoll_desc *desc, enum netpoll_mode mode, struct netp
 	uintptr_t word = atomic_load(&d->word);
 
 	for (;;) {
-		uintptr_t to = READY;
+		uintptr_t to;
 
-		if (word == READY || word == FIRING || word == RETRY || word == EXPIRED)
-			return; /* what it starts, or wakes, will try the descriptor anyway */
-		if (word == ARMED)
+		if (word == NONE)
+			to = READY;
+		else if (word == WAITING || word == EXPIRED)
+			to = WOKEN;
+		else if (word == ARMED)
 			to = FIRING;
 		else if (word >= WORDS_END)
 			to = NONE;
+		else
+			return; /* who is woken or started will try the descriptor anyway */
 		if (atomic_compare_exchange_weak(&d->word, &word, to))
 			break;
 	}

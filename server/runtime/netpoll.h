@@ -28,7 +28,7 @@ enum netpoll_mode {
 
 /*
  * Registers fd; the caller keeps owning fd, and closes it after netpoll_close.
- * From goroutines. -ENOMEM, or what the kernel said (-EPERM for a regular file: those never wait).
+ * From goroutines. -ENOMEM, -EBADF, or what the kernel said (-EPERM for a regular file: those never wait).
  */
 int netpoll_open(int fd, struct netpoll_desc **ret_desc);
 
@@ -51,7 +51,8 @@ int netpoll_wait(struct netpoll_desc *desc, enum netpoll_mode mode, int64_t dead
 
 /*
  * Arms, for one time: when fd becomes ready in that direction, or is ready already, fn(arg) is started
- * in a new goroutine. Never blocks and never runs fn inside the call. Should no goroutine be
+ * in a new goroutine (which may find that there is nothing to read after all: readiness is remembered,
+ * not verified). Never blocks and never runs fn inside the call. Should no goroutine be
  * startable at that moment, the start is tried again every 10 ms.
  */
 #define netpoll_on(desc, mode, fn, arg)                                                             \

@@ -30,10 +30,18 @@ static struct {
 	struct netpoll_ready *ready; /* of the backend_poll that runs */
 } backend;
 
-static pthread_once_t threads_once = PTHREAD_ONCE_INIT;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-static void use_threads(void)
+/* What libevent would write to stderr comes back from its calls as well. */
+static void log_nothing(int severity, const char *text)
 {
+	(void)severity;
+	(void)text;
+}
+
+static void prepare_once(void)
+{
+	event_set_log_callback(log_nothing);
 	evthread_use_pthreads();
 }
 
@@ -69,7 +77,7 @@ int backend_init(void)
 {
 	struct event_config *config;
 
-	pthread_once(&threads_once, use_threads);
+	pthread_once(&once, prepare_once);
 	backend.timer_ns = DEADLINE_NEVER;
 	backend.interrupt_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	backend.timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);

@@ -90,8 +90,7 @@ static int processors_new(const struct go_options *o)
 
 		p->index = (uint32_t)i;
 		random_init(&p->random, o->seed + (uint64_t)i);
-		if (i > 0)
-			idle_processor_put(p);
+		idle_processor_put(p);
 	}
 	return 0;
 }
@@ -158,27 +157,29 @@ static void run_fini(void)
 	sched.processors = NULL;
 }
 
-/* The caller's thread becomes machine 0 and holds processor 0. */
-static int run_threads(struct machine *m, const struct go_site *site)
+/*
+ * The caller's thread runs no goroutine: one that never came to a scheduling point would keep go_run
+ * from returning.
+ */
+static int run_threads(const struct go_site *site)
 {
-	int rc = machine_init(m);
+	int rc = sysmon_start();
+	bool started;
 
 	if (rc < 0)
 		return rc;
-	m->p = &sched.processors[0];
-	m->thread = pthread_self();
-	sched.machines = m;
-	sched.machine_count = 1;
-	rc = go_spawn(site, call_main, NULL, NULL, 0);
-	if (rc == 0)
-		rc = sysmon_start();
-	if (rc == 0) {
-		machine_loop(m);
-		sysmon_stop();
+	rc = go_spawn(site, call_main, NULL, NULL, 0); /* wakes the first machine */
+	lock_acquire(&sched.lock);
+	started = sched.machine_count > 0;
+	lock_release(&sched.lock);
+	if (started) {
+		note_sleep(&sched.main_ended);
 		rc = sched.result;
 		unfinished = !join_all_machines();
+	} else if (rc == 0) {
+		rc = -EAGAIN;
 	}
-	machine_fini(m);
+	sysmon_stop();
 	return rc;
 }
 
@@ -186,7 +187,6 @@ int go_run_at(const struct go_site *site, const struct go_options *options, int 
 	void *arg)
 {
 	struct go_options o = options ? *options : (struct go_options){0};
-	struct machine m = {0};
 	int rc;
 
 	if (unfinished)
@@ -198,7 +198,7 @@ int go_run_at(const struct go_site *site, const struct go_options *options, int 
 	rc = run_init(&o);
 	if (rc < 0)
 		return rc;
-	rc = run_threads(&m, site);
+	rc = run_threads(site);
 	if (!unfinished)
 		run_fini();
 	return rc;

@@ -55,14 +55,11 @@ static struct goroutine *take_next(struct runq *q)
 	return atomic_exchange_explicit(&q->next, NULL, memory_order_acquire);
 }
 
-struct goroutine *runq_get(struct runq *q)
+static struct goroutine *take_head(struct runq *q)
 {
-	struct goroutine *g = take_next(q);
-	uint32_t head, tail;
+	uint32_t head = atomic_load_explicit(&q->head, memory_order_acquire), tail;
+	struct goroutine *g;
 
-	if (g)
-		return g;
-	head = atomic_load_explicit(&q->head, memory_order_acquire);
 	for (;;) {
 		tail = atomic_load_explicit(&q->tail, memory_order_relaxed);
 		if (head == tail)
@@ -72,6 +69,20 @@ struct goroutine *runq_get(struct runq *q)
 			    &q->head, &head, head + 1, memory_order_release, memory_order_acquire))
 			return g;
 	}
+}
+
+struct goroutine *runq_get(struct runq *q)
+{
+	struct goroutine *g = take_next(q);
+
+	return g ? g : take_head(q);
+}
+
+struct goroutine *runq_get_fair(struct runq *q)
+{
+	struct goroutine *g = take_head(q);
+
+	return g ? g : take_next(q);
 }
 
 uint32_t runq_shed(struct runq *q, struct go_queue *out)

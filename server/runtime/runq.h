@@ -35,6 +35,10 @@ struct goroutine *runq_put_next(struct runq *q, struct goroutine *g);
 /* Owner: the next slot's, else the head's; NULL when both are empty. */
 struct goroutine *runq_get(struct runq *q);
 
+/* Owner: the head's, else the next slot's: goroutines that start or wake each other in the next slot
+ * for ever must not starve the ring. */
+struct goroutine *runq_get_fair(struct runq *q);
+
 /* Owner: moves half of a full ring to `out`, in order; returns how many (0 when thieves were faster). */
 uint32_t runq_shed(struct runq *q, struct go_queue *out);
 

@@ -59,12 +59,12 @@ enum { GO_PROCS_MAX = 256 };
 #define GO_GOROUTINES_MAX (UINT32_C(1) << 21)
 
 /*
- * Runs main_fn(arg) as goroutine 1, on the calling thread's machine at first, and returns its result
- * as soon as it returns; other goroutines are not waited for: they never run again. Their
- * stacks are freed without unwinding, so what they alone own is lost, as at the end of a Go program.
+ * Runs main_fn(arg) as goroutine 1 and returns its result as soon as it returns; other goroutines are
+ * not waited for: they never run again. Their stacks are freed without unwinding, so what they alone
+ * own is lost, as at the end of a Go program. The calling thread sleeps meanwhile.
  *
  * Not from a goroutine. May be called again after it returned, one call at a time. Should a goroutine
- * not come to a scheduling point within 100 ms (it computes, or blocks in the kernel), its thread is
+ * block in the kernel for 100 ms more, or compute for 2 s without a scheduling point, its thread is
  * left alone and go_run returns all the same; the program is then to exit, and a further go_run
  * returns -EBUSY.
  *
@@ -94,7 +94,7 @@ uint32_t go_count(void);
 /* Lets others run; the caller goes to the end of the queue. */
 void go_yield(void);
 
-/* Sleeps until that point of the monotonic clock; returns at once if it is past, never if it is
+/* Sleeps until that point of the monotonic clock; yields if it is past, and never returns if it is
  * DEADLINE_NEVER. */
 void go_sleep_until(int64_t deadline_ns);
 void go_sleep(int64_t span_ns);

@@ -120,7 +120,9 @@ void put_next(struct machine *m, struct goroutine *g)
 		put_global_one(g);
 		return;
 	}
-	displaced = runq_put_next(&p->runq, g);
+	displaced = g;
+	if (!sched.shuffled || random_below(&p->random, 2) == 0)
+		displaced = runq_put_next(&p->runq, g);
 	if (!displaced)
 		return; /* it is next here: see "Rejected" */
 	put_tail(p, displaced);
@@ -293,9 +295,9 @@ static struct goroutine *try_steal(struct machine *m)
 {
 	uint32_t busy = (uint32_t)sched.procs - atomic_load(&sched.idle_processor_count);
 
-	if (busy <= 1 && !m->spinning)
-		return NULL; /* only this one */
 	if (!m->spinning) {
+		if (busy <= 1)
+			return NULL; /* only this one */
 		if (2 * atomic_load(&sched.spinning) >= busy)
 			return NULL;
 		start_spinning(m);
@@ -327,12 +329,24 @@ static void look_around(struct machine *m)
 	goroutine_trim_processor(m->p);
 }
 
+/* Is every other processor idle? */
+static bool only_busy(void)
+{
+	return atomic_load(&sched.idle_processor_count) + 1 == (uint32_t)sched.procs;
+}
+
 static uint32_t count_tick(struct processor *p)
 {
 	uint32_t tick = atomic_load_explicit(&p->tick, memory_order_relaxed) + 1;
 
 	atomic_store_explicit(&p->tick, tick, memory_order_relaxed);
 	return tick;
+}
+
+/* Is the next step one that looks beyond the own queue? */
+static bool is_due(struct processor *p)
+{
+	return (atomic_load_explicit(&p->tick, memory_order_relaxed) + 1) % TICKS_OWN_QUEUE == 0;
 }
 
 /* What runs next on m, without giving up its processor; NULL when there is nothing. */
@@ -344,6 +358,8 @@ static struct goroutine *find_work(struct machine *m)
 	if (count_tick(p) % TICKS_OWN_QUEUE == 0) {
 		look_around(m);
 		g = take_global(p, 1);
+		if (!g)
+			g = runq_get_fair(&p->runq);
 		if (g)
 			return g;
 	}
@@ -353,7 +369,10 @@ static struct goroutine *find_work(struct machine *m)
 	g = take_global(p, RUNQ_CAPACITY / 2);
 	if (g)
 		return g;
-	look_around(m);
+	if (only_busy())
+		timers_run(); /* it is about to wait for sockets, which looks at them too */
+	else
+		look_around(m);
 	g = runq_get(&p->runq);
 	if (g)
 		return g;
@@ -484,8 +503,8 @@ static struct goroutine *next_own(struct machine *m)
 
 	if (!p || atomic_load_explicit(&sched.stopping, memory_order_relaxed))
 		return NULL;
-	if ((atomic_load_explicit(&p->tick, memory_order_relaxed) + 1) % TICKS_OWN_QUEUE == 0)
-		return NULL; /* find_work counts */
+	if (is_due(p))
+		return NULL; /* find_work counts this step */
 	count_tick(p);
 	return runq_get(&p->runq);
 }
@@ -534,9 +553,22 @@ struct goroutine *go_self(void)
 	return m ? m->curg : NULL;
 }
 
+/* Nobody to yield to, and no time yet to look further? */
+static bool nobody_waits(struct processor *p)
+{
+	return !is_due(p) && runq_length(&p->runq) == 0 && !runq_has_next(&p->runq) &&
+		atomic_load_explicit(&sched.global_count, memory_order_relaxed) == 0 &&
+		!atomic_load_explicit(&sched.stopping, memory_order_relaxed);
+}
+
 void go_yield(void)
 {
-	switch_away(this_machine(), AFTER_YIELD);
+	struct machine *m = this_machine();
+
+	if (nobody_waits(m->p))
+		count_tick(m->p);
+	else
+		switch_away(m, AFTER_YIELD);
 }
 
 void go_park(bool (*unlock)(struct goroutine *g, void *arg), void *arg, enum wait_reason reason)

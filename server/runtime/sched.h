@@ -70,7 +70,6 @@ struct machine {
 	struct machine *idle_link;   /* on sched.idle_machines */
 	struct machine *all_link;    /* on sched.machines */
 	pthread_t thread;
-	uint32_t index;
 	void *signal_stack;
 	stack_t old_signal_stack; /* what it replaced */
 };
@@ -88,10 +87,12 @@ struct sched {
 	struct machine *machines; /* all but sysmon's; grows during a run only */
 	uint32_t machine_count;
 	uint32_t ended_count;     /* machines whose thread has left its loop */
-	struct note all_ended;
+	struct note main_ended; /* go_run's caller sleeps here */
+	struct note all_ended;  /* and then here */
 	bool sysmon_asleep;
 
 	_Atomic uint32_t spinning; /* machines that look for work */
+	_Atomic uint32_t blocking_count; /* machines between blocking_enter and blocking_exit */
 	_Atomic bool stopping;     /* the main goroutine has returned */
 	_Atomic uint64_t id_next;
 	_Atomic int64_t now_ns;    /* coarse: 10 ms old at most while anything runs */
@@ -166,7 +167,7 @@ void machine_fini(struct machine *m);
 
 /* Ends a run: every machine is woken and leaves its loop. */
 void stop_all_machines(void);
-/* Waits for that; false when some has not after 100 ms. Frees the machines when true. */
+/* Waits for that; false when some do not come. Frees the machines when true. */
 bool join_all_machines(void);
 
 /* ---- goroutine.c ---- */

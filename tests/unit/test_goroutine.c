@@ -1,0 +1,211 @@
+/* Many goroutines at once, what they take, and what they leave. */
+#include "tests/support/run.h"
+
+#include "server/runtime/sched.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct {
+	struct lock lock;
+	struct go_queue queue;
+} room = {.lock = LOCK_INIT(LOCK_RANK_OUTER)};
+
+static struct countdown arrived, left;
+
+static bool enter_room(struct goroutine *g, void *arg)
+{
+	(void)arg;
+	go_queue_push(&room.queue, g);
+	lock_release(&room.lock);
+	countdown_done(&arrived);
+	return true;
+}
+
+static void wait_in_room(void)
+{
+	lock_acquire(&room.lock);
+	go_park(enter_room, NULL, WAIT_TEST);
+	countdown_done(&left);
+}
+
+static long resident_bytes(void)
+{
+	long total = 0, resident = 0;
+	FILE *f = fopen("/proc/self/statm", "re");
+
+	if (f && fscanf(f, "%ld %ld", &total, &resident) != 2)
+		resident = 0;
+	if (f)
+		fclose(f);
+	return resident * sysconf(_SC_PAGESIZE);
+}
+
+static void fill_room(int n)
+{
+	arrived = (struct countdown)COUNTDOWN(n);
+	left = (struct countdown)COUNTDOWN(n);
+	for (int i = 0; i < n; i++)
+		expect(go(wait_in_room) == 0);
+	countdown_wait(&arrived);
+}
+
+static void empty_room(void)
+{
+	struct go_queue q;
+
+	lock_acquire(&room.lock);
+	q = room.queue;
+	room.queue = (struct go_queue){0};
+	lock_release(&room.lock);
+	go_ready_all(&q);
+	countdown_wait(&left);
+}
+
+static int crowd(void *arg)
+{
+	int n = *(int *)arg;
+	int64_t begin_ns = clock_now_ns();
+	long before = resident_bytes(), each;
+
+	fill_room(n);
+	each = (resident_bytes() - before) / n;
+	printf("# %d parked goroutines in %lld ms, %ld bytes each\n", n,
+		(long long)((clock_now_ns() - begin_ns) / NS_PER_MS), each);
+#if SANITIZER_STACK_FACTOR == 1
+	expect(n < 10000 || each < 4096 + 256);
+#endif
+	expect(go_count() >= (uint32_t)n);
+	empty_room();
+	return 0;
+}
+
+static void a_hundred_thousand_are_ordinary(void **state)
+{
+	int n = SCALE(100000);
+
+	(void)state;
+	run(1, crowd, &n);
+	run(4, crowd, &n);
+}
+
+/* Takes 4.3 GB: only when asked for. */
+static void a_million_work(void **state)
+{
+	int n = 1000000;
+
+	(void)state;
+	if (!getenv("TEST_MILLION")) {
+		printf("# a million goroutines: set TEST_MILLION to run\n");
+		return;
+	}
+	run(0, crowd, &n);
+	run_with((struct go_options){.guards = GO_GUARDS_MPROTECT}, crowd, &n);
+}
+
+static int churn(void *arg)
+{
+	long after_first;
+
+	(void)arg;
+	fill_room(SCALE(2000));
+	empty_room();
+	after_first = resident_bytes();
+	for (int i = 0; i < 20; i++) {
+		fill_room(SCALE(2000));
+		empty_room();
+	}
+	/* Stacks are used again: nothing grows. */
+	expect(SANITIZER_STACK_FACTOR > 1 || resident_bytes() < after_first + (2 << 20));
+	return 0;
+}
+
+static void stacks_are_used_again(void **state)
+{
+	(void)state;
+	run(1, churn, NULL);
+	run(4, churn, NULL);
+}
+
+static __attribute__((noinline)) void touch_deep(void)
+{
+	volatile char frame[40 << 10];
+
+	memset((void *)frame, 1, sizeof(frame));
+}
+
+static void go_deep(void)
+{
+	touch_deep();
+	countdown_done(&left);
+}
+
+static int deep_and_back(void *arg)
+{
+	int n = SCALE(1000);
+	long before = resident_bytes();
+
+	(void)arg;
+	fill_room(n);
+	empty_room();
+	left = (struct countdown)COUNTDOWN(n);
+	for (int i = 0; i < n; i++)
+		expect(go(go_deep) == 0);
+	countdown_wait(&left);
+	/* What sysmon does once a second; processors do theirs as they go. */
+	goroutine_trim();
+	for (int i = 0; i < 1000; i++) {
+		left = (struct countdown)COUNTDOWN(1);
+		expect(go(go_deep) == 0);
+		countdown_wait(&left);
+	}
+	goroutine_trim();
+	expect(SANITIZER_STACK_FACTOR > 1 || resident_bytes() - before < n * 4096L + (8 << 20));
+	return 0;
+}
+
+static void deep_stacks_are_given_back(void **state)
+{
+	(void)state;
+	run(1, deep_and_back, NULL);
+	run(4, deep_and_back, NULL);
+}
+
+static int too_many(void *arg)
+{
+	int started = 0, rc = 0;
+
+	(void)arg;
+	left = (struct countdown)COUNTDOWN(1 << 30);
+	arrived = (struct countdown)COUNTDOWN(1 << 30);
+	while (started < 1000 && (rc = go(wait_in_room)) == 0)
+		started++;
+	expect(rc == -EAGAIN);
+	expect(started >= 100 && started <= 100 + 64);
+	for (int i = 0; i < 10; i++)
+		go_yield();
+	left = (struct countdown)COUNTDOWN(started);
+	empty_room();
+	expect(go(wait_in_room) == 0); /* there is room again */
+	return 0;
+}
+
+static void past_the_bound_go_fails(void **state)
+{
+	(void)state;
+	run_with((struct go_options){.procs = 1, .goroutines_max = 100}, too_many, NULL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_hundred_thousand_are_ordinary),
+		cmocka_unit_test(a_million_work),
+		cmocka_unit_test(stacks_are_used_again),
+		cmocka_unit_test(deep_stacks_are_given_back),
+		cmocka_unit_test(past_the_bound_go_fails),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

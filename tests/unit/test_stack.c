@@ -1,0 +1,99 @@
+/* Stacks: where they lie, how much memory they take, what they give back. */
+#include "server/runtime/stack.h"
+
+#include "tests/support/run.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+static const struct go_options options = {
+	.procs = 1, .stack_bytes = 64 << 10, .goroutines_max = 3000};
+
+static void distinct_aligned_and_found_again(void **state)
+{
+	enum { MANY = 2500 }; /* more than a slab */
+	static struct goroutine *gs[MANY];
+	struct goroutine *g;
+	uint32_t cursor = 0;
+	int found = 0;
+
+	(void)state;
+	assert_int_equal(stack_init(&options), 0);
+	for (int i = 0; i < MANY; i++) {
+		assert_int_equal(stack_alloc(&gs[i]), 0);
+		assert_int_equal((uintptr_t)gs[i] % 64, 0);
+		assert_true((char *)gs[i] - (char *)stack_low(gs[i]) > (60 << 10) - 4096);
+		gs[i]->id = (uint64_t)i + 1;
+	}
+	while ((g = stack_walk(&cursor))) {
+		assert_ptr_equal(g, gs[g->id - 1]);
+		found++;
+	}
+	assert_int_equal(found, MANY);
+	stack_fini();
+}
+
+static void the_bound_holds(void **state)
+{
+	struct go_options few = options;
+	struct goroutine *gs[10], *g;
+
+	(void)state;
+	few.goroutines_max = 10;
+	assert_int_equal(stack_init(&few), 0);
+	for (int i = 0; i < 10; i++)
+		assert_int_equal(stack_alloc(&gs[i]), 0);
+	assert_int_equal(stack_alloc(&g), -EAGAIN);
+	stack_free(gs[4]);
+	assert_int_equal(stack_alloc(&g), 0);
+	assert_ptr_equal(g, gs[4]);
+	assert_int_equal(g->id, 0); /* its memory was given back */
+	stack_fini();
+}
+
+/* Pages of the usable stack that are resident. */
+static int resident_pages(void *low)
+{
+	size_t page_bytes = (size_t)sysconf(_SC_PAGESIZE);
+	size_t pages = (stack_usable_bytes() + page_bytes - 1) / page_bytes;
+	unsigned char in_core[256];
+	int n = 0;
+
+	assert_int_equal(mincore(low, pages * page_bytes, in_core), 0);
+	for (size_t i = 0; i < pages; i++)
+		n += in_core[i] & 1;
+	return n;
+}
+
+static void one_page_each_and_deep_ones_given_back(void **state)
+{
+	struct goroutine *g;
+	void *low;
+
+	(void)state;
+	assert_int_equal(stack_init(&options), 0);
+	assert_int_equal(stack_alloc(&g), 0);
+	low = stack_low(g);
+	g->id = 5;
+	assert_int_equal(resident_pages(low), 1);
+	memset(low, 1, 32 << 10);
+	assert_true(resident_pages(low) > 1);
+	stack_trim(g);
+	assert_int_equal(resident_pages(low), 1);
+	assert_int_equal(g->id, 5);
+	stack_free(g);
+	assert_int_equal(resident_pages(low), 0);
+	stack_fini();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(distinct_aligned_and_found_again),
+		cmocka_unit_test(the_bound_holds),
+		cmocka_unit_test(one_page_each_and_deep_ones_given_back),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
