@@ -20,10 +20,12 @@ struct channel {
 	bool removed;    /* by REMOVE or because nobody held it; then it is empty */
 	bool touched;    /* on engine->dirty */
 	bool shared;     /* was once held by two, see channel_bereaved */
+	bool reached;    /* by engine_collect, which also uses held_outside */
 	bool loss;       /* an end or a carried reference went since the last pump */
 
 	/* Who holds it: sessions' ends, and chan values that wait or are out. */
 	uint32_t ends, carried;
+	uint32_t held_outside;
 	uint32_t held[2]; /* of both together, those that can send and those that can receive */
 
 	/* Values that were never out: a ring of them, in order of acceptance. */
@@ -87,16 +89,6 @@ bool channel_bereaved(const struct channel *ch, const struct party *p, uint8_t d
 
 /* Whether this case of a select that is about to stand would happen at once. */
 bool channel_case_ready(struct waiter *w);
-
-/*
- * Lets values in at the tail, as many as there is room and memory for; their references pass to
- * the channel, and they are counted in already. Returns how many.
- */
-uint32_t channel_accept(struct engine *e, struct channel *ch, struct value *const *values,
-	uint32_t count);
-
-/* Settles a delivery that is out and that its party has forgotten. */
-void channel_settle(struct engine *e, struct delivery *d, bool taken);
 
 /* Closes it. 0, or CHAN_ENOMEM with nothing changed. */
 int channel_close(struct engine *e, struct channel *ch, const struct party *by, const char *reason);

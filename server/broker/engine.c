@@ -1,6 +1,7 @@
 #include "server/broker/engine.h"
 #include "chan/status.h"
 #include "server/base/panic.h"
+#include "server/broker/collect.h"
 #include "server/broker/state.h"
 #include <stdlib.h>
 
@@ -119,6 +120,7 @@ void engine_step(struct engine *e)
 	do {
 		pump_all(e);
 		expire_until(e, DEADLINE_TRY);
+		engine_collect_if_due(e);
 	} while (e->dirty);
 #ifdef CHAND_DEBUG
 	check_now_and_then(e);

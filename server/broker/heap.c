@@ -70,3 +70,15 @@ void heap_remove(struct heap_node **root, struct heap_node *n, heap_order *befor
 		n->next->prev = n->prev;
 	*root = meld(*root, below, before);
 }
+
+struct heap_node *heap_next(const struct heap_node *n)
+{
+	if (n->child)
+		return n->child;
+	while (n && !n->next) {
+		while (n->prev && n->prev->child != n)
+			n = n->prev;
+		n = n->prev; /* the parent */
+	}
+	return n ? n->next : NULL;
+}

@@ -22,4 +22,8 @@ typedef bool heap_order(const struct heap_node *a, const struct heap_node *b);
 void heap_insert(struct heap_node **root, struct heap_node *n, heap_order *before);
 void heap_remove(struct heap_node **root, struct heap_node *n, heap_order *before);
 
+/* The next node of a walk that begins at the root and meets each node once, in no order; NULL at
+ * the end. The heap must not change meanwhile. */
+struct heap_node *heap_next(const struct heap_node *n);
+
 #endif

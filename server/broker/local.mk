@@ -4,10 +4,13 @@ noinst_LIBRARIES += server/broker/libengine.a
 server_broker_libengine_a_SOURCES = \
 	server/broker/answer.c server/broker/answer.h \
 	server/broker/broken.h \
+	server/broker/buffer.c server/broker/buffer.h \
 	server/broker/channel.c server/broker/channel.h \
 	server/broker/check.c \
+	server/broker/collect.c server/broker/collect.h \
 	server/broker/delivery.c server/broker/delivery.h \
 	server/broker/engine.c server/broker/engine.h \
+	server/broker/handoff.c server/broker/handoff.h \
 	server/broker/heap.c server/broker/heap.h \
 	server/broker/names.c server/broker/names.h \
 	server/broker/op_cancel.c \

@@ -4,6 +4,7 @@
 #include "chan/status.h"
 #include "proto/limits.h"
 #include "proto/name.h"
+#include "server/broker/collect.h"
 #include "server/broker/state.h"
 #include <inttypes.h>
 #include <stdio.h>
@@ -188,6 +189,8 @@ static void create(struct call *c)
 	struct channel *ch;
 	int rc;
 
+	if (e->channels.live >= e->options.limits.channels_max && e->suspects > 0)
+		engine_collect(e);
 	if (e->channels.live >= e->options.limits.channels_max) {
 		answer_fail(call_asked(c), CHAN_ELIMIT,
 			"make '%s': the broker has %u channels, the limit; remove some first",

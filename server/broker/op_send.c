@@ -4,6 +4,7 @@
 #include "chan/status.h"
 #include "proto/limits.h"
 #include "server/broker/broken.h"
+#include "server/broker/buffer.h"
 #include "server/broker/state.h"
 #include <string.h>
 
@@ -109,7 +110,7 @@ int op_send(struct call *c)
 		return 0;
 	}
 	good = c->consumed = hold_values(c, ch);
-	n = channel_accept(c->engine, ch, c->values, good);
+	n = buffer_accept(c->engine, ch, c->values, good);
 	if (n > 0) {
 		answer_done(c->party, a.seq, n, 0);
 		channel_touch(c->engine, ch);

@@ -2,6 +2,7 @@
  * op_settle.c - TAKEN and RETURN: the second step of every receive.
  */
 #include "chan/status.h"
+#include "server/broker/handoff.h"
 #include "server/broker/state.h"
 #include <inttypes.h>
 
@@ -28,7 +29,7 @@ static bool settle_one(struct call *c, struct delivery *d, bool taken)
 
 	if (!taken || removed)
 		reference_release(c->engine, c->party, d->channel->type, d->value);
-	channel_settle(c->engine, d, taken);
+	handoff_settle(c->engine, d, taken);
 	return !removed;
 }
 

@@ -3,6 +3,7 @@
  */
 #include "chan/status.h"
 #include "proto/limits.h"
+#include "server/broker/collect.h"
 #include "server/broker/state.h"
 #include <inttypes.h>
 
@@ -99,6 +100,8 @@ int call_check_value(struct call *c, struct asked a, struct channel *ch, const s
 		return answer_fail(a, CHAN_ETYPE,
 			"send to %s: the channel has type %s (%s); the value has %u bytes and does not fit",
 			channel_label(ch, label), type_name(ch->type), type_rule(ch->type), v->len);
+	if (c->engine->bytes + value_cost(v) > l->buffered_bytes_max && c->engine->suspects > 0)
+		engine_collect(c->engine);
 	if (c->engine->bytes + value_cost(v) > l->buffered_bytes_max)
 		return answer_fail(a, CHAN_ELIMIT,
 			"send to %s: the broker holds all the values it may, %" PRIu64

@@ -1,5 +1,6 @@
 #include "server/broker/party.h"
 #include "chan/status.h"
+#include "server/broker/handoff.h"
 #include "server/broker/state.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -132,6 +133,7 @@ static void end_free(struct engine *e, struct party *p, struct end *end)
 	ch->ends--;
 	channel_hold(ch, end->direction, -1);
 	ch->loss = true;
+	e->suspects += ch->ends == 0 && ch->carried > 0 && ch->temporary;
 	channel_touch(e, ch);
 	channel_unref(ch);
 	free(end);
@@ -223,7 +225,7 @@ void party_return_all(struct engine *e, struct party *p, bool tell)
 		if (tell)
 			gather_gone(p, ranges, &count, d->id, 1);
 		reference_release(e, p, d->channel->type, d->value);
-		channel_settle(e, d, false);
+		handoff_settle(e, d, false);
 	}
 	if (count > 0)
 		answer_gone(p, ranges, count);

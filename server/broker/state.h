@@ -29,6 +29,7 @@ struct engine {
 	uint64_t bytes;          /* that all values cost, waiting, buffered and out */
 	uint64_t values_buffered;
 	uint64_t deliveries_out;
+	uint64_t suspects;       /* channels that lost their last end since engine_collect ran */
 	uint64_t steps_unchecked; /* since engine_check ran, in debug builds */
 	bool shutting_down;
 };

@@ -1,6 +1,7 @@
 /*
  * test_engine_channels.c - names, ends, lifetimes, channels as values, and what people look at.
  */
+#include "server/broker/collect.h"
 #include "tests/support/transcript.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -415,6 +416,51 @@ static void unnamed_channels_open_by_id_only_for_those_who_hold_them(void **stat
 	expect("a fail 50 ESTALE");
 }
 
+static void channels_that_only_hold_each_other_go(void **state)
+{
+	uint64_t box = make_typed("box", CHAN_TYPE_CHAN, 5), x, y, kept;
+
+	(void)state;
+	make_how(a, "", CHAN_TYPE_CHAN, 5, false, CHAN_BOTH);
+	x = stage.opened;
+	make_how(a, "", CHAN_TYPE_CHAN, 5, false, CHAN_BOTH);
+	y = stage.opened;
+	make_how(a, "", CHAN_TYPE_CHAN, 5, false, CHAN_BOTH);
+	kept = stage.opened;
+	send_reference(a, x, y, CHAN_BOTH);
+	send_reference(a, y, x, CHAN_BOTH);
+	send_reference(a, x, x, CHAN_BOTH);
+	send_reference(a, kept, kept, CHAN_BOTH);
+	send_reference(a, box, kept, CHAN_BOTH);
+	end(a);
+	assert_int_equal(engine_values_buffered(stage.engine), 5);
+	engine_collect(stage.engine);
+	engine_expire(stage.engine, stage.now_ns);
+	assert_int_equal(engine_values_buffered(stage.engine), 2);
+	ignore_answers();
+	recv(b, box);
+	taken(b, 1);
+	recv(b, kept);
+	give_back(b, 2);
+	release(b, kept);
+	ignore_answers();
+	engine_collect(stage.engine);
+	engine_expire(stage.engine, stage.now_ns);
+	assert_int_equal(engine_values_buffered(stage.engine), 0);
+}
+
+static void such_channels_do_not_pile_up(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 5000; i++) {
+		make_how(a, "", CHAN_TYPE_CHAN, 1, false, CHAN_BOTH);
+		send_reference(a, stage.opened, stage.opened, CHAN_BOTH);
+		release(a, stage.opened);
+		ignore_answers();
+	}
+	assert_in_range(engine_values_buffered(stage.engine), 0, 100);
+}
+
 /* ---- what people look at --------------------------------------------------------------------------------- */
 
 static void list(struct actor *p, const char *prefix, const char *after, uint32_t count)
@@ -503,6 +549,8 @@ int main(void)
 		TEST(a_chan_value_must_be_an_end_that_its_sender_holds),
 		TEST(an_any_value_may_carry_a_channel),
 		TEST(unnamed_channels_open_by_id_only_for_those_who_hold_them),
+		TEST(channels_that_only_hold_each_other_go),
+		TEST(such_channels_do_not_pile_up),
 		TEST(list_goes_by_name_in_pages),
 		TEST(ps_shows_who_waits_on_what),
 	};

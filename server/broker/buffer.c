@@ -1,0 +1,152 @@
+/*
+ * buffer.c - what a buffered channel holds: a ring of values that were never out, and, in a heap,
+ * those that were and came back. The latter are all older, so they go first.
+ *
+ * The ring is allocated from the first value on, grows by doubling, and is given back when it is
+ * empty and was large.
+ */
+#include "server/broker/buffer.h"
+#include "server/broker/broken.h"
+#include "server/broker/state.h"
+#include <stdlib.h>
+
+#define RING_MIN 4u
+#define RING_KEEP 128u /* an empty ring above it is given back */
+
+uint64_t channel_length(const struct channel *ch)
+{
+	return ch->capacity ? (uint64_t)ch->ring_count + ch->returned_count + ch->in_flight : 0;
+}
+
+uint64_t channel_room(const struct channel *ch)
+{
+	uint64_t capacity = (uint64_t)ch->capacity, length = channel_length(ch);
+
+	if (capacity && BROKEN(over_capacity))
+		capacity++;
+	return capacity > length ? capacity - length : 0;
+}
+
+bool channel_has_value(const struct channel *ch)
+{
+	return ch->returned || ch->ring_count > 0;
+}
+
+bool channel_drained(const struct channel *ch)
+{
+	return !channel_has_value(ch) && ch->in_flight == 0;
+}
+
+static uint32_t ring_at(const struct channel *ch, uint32_t i)
+{
+	return (ch->ring_first + i) & (ch->ring_size - 1);
+}
+
+/* Room for one more value in the ring's memory. */
+static bool ring_grow(struct channel *ch)
+{
+	uint32_t size = ch->ring_size ? ch->ring_size * 2 : RING_MIN;
+	struct value **ring;
+
+	if (ch->ring_count < ch->ring_size)
+		return true;
+	ring = malloc(size * sizeof(*ring));
+	if (!ring)
+		return false;
+	for (uint32_t i = 0; i < ch->ring_count; i++)
+		ring[i] = ch->ring[ring_at(ch, i)];
+	free(ch->ring);
+	ch->ring = ring;
+	ch->ring_size = size;
+	ch->ring_first = 0;
+	return true;
+}
+
+static void ring_free(struct channel *ch)
+{
+	free(ch->ring);
+	ch->ring = NULL;
+	ch->ring_size = ch->ring_first = ch->ring_count = 0;
+}
+
+struct value *buffer_peek(const struct channel *ch)
+{
+	return ch->ring[ring_at(ch, BROKEN(lifo) ? ch->ring_count - 1 : 0)];
+}
+
+void buffer_pop(struct channel *ch)
+{
+	ch->ring_count--;
+	if (!BROKEN(lifo))
+		ch->ring_first = ring_at(ch, 1);
+	if (ch->ring_count == 0 && ch->ring_size > RING_KEEP)
+		ring_free(ch);
+}
+
+uint32_t buffer_accept(struct engine *e, struct channel *ch, struct value *const *values,
+	uint32_t count)
+{
+	uint64_t room = channel_room(ch);
+	uint32_t n = 0;
+
+	while (n < count && n < room && ring_grow(ch)) {
+		ch->ring[ring_at(ch, ch->ring_count++)] = values[n];
+		ch->bytes_buffered += values[n]->len;
+		n++;
+	}
+	ch->accepted += n;
+	e->values_buffered += n;
+	return n;
+}
+
+void buffer_forget(struct engine *e, struct channel *ch, struct value *v)
+{
+	ch->bytes_buffered -= v->len;
+	e->values_buffered--;
+	engine_drop_value(e, ch->type, v);
+}
+
+void buffer_return(struct channel *ch, struct delivery *d)
+{
+	ch->returned_count++;
+	heap_insert(&ch->returned, &d->node, delivery_older);
+}
+
+struct delivery *buffer_returned(const struct channel *ch)
+{
+	return ch->returned ? list_entry(ch->returned, struct delivery, node) : NULL;
+}
+
+void buffer_pop_returned(struct channel *ch)
+{
+	ch->returned_count--;
+	heap_remove(&ch->returned, ch->returned, delivery_older);
+}
+
+struct value *buffer_next(const struct channel *ch, struct buffer_position *at)
+{
+	if (at->index == 0)
+		at->node = ch->returned;
+	else if (at->node)
+		at->node = heap_next(at->node);
+	at->index++;
+	if (at->node)
+		return list_entry(at->node, struct delivery, node)->value;
+	if (at->index - 1 < ch->returned_count + ch->ring_count)
+		return ch->ring[ring_at(ch, at->index - 1 - ch->returned_count)];
+	return NULL;
+}
+
+void buffer_drop(struct engine *e, struct channel *ch)
+{
+	struct delivery *d;
+
+	while ((d = buffer_returned(ch))) {
+		buffer_pop_returned(ch);
+		buffer_forget(e, ch, d->value);
+		delivery_free(&e->deliveries, d);
+	}
+	for (uint32_t i = 0; i < ch->ring_count; i++)
+		buffer_forget(e, ch, ch->ring[ring_at(ch, i)]);
+	ring_free(ch);
+}

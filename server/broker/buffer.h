@@ -1,0 +1,42 @@
+/*
+ * buffer.h - the values in a channel's buffer, in the order in which they leave.
+ */
+#ifndef BROKER_BUFFER_H
+#define BROKER_BUFFER_H
+
+#include "server/broker/channel.h"
+
+struct delivery;
+
+/*
+ * Lets values in at the tail, as many as there is room and memory for; their references pass to
+ * the channel, and they are counted in already. Returns how many.
+ */
+uint32_t buffer_accept(struct engine *e, struct channel *ch, struct value *const *values,
+	uint32_t count);
+
+/* The oldest value that was never out; there is one. pop: it is out now. */
+struct value *buffer_peek(const struct channel *ch);
+void buffer_pop(struct channel *ch);
+
+/* The oldest delivery that came back, or NULL. It goes before the ring's values. */
+struct delivery *buffer_returned(const struct channel *ch);
+void buffer_pop_returned(struct channel *ch);
+
+/* A delivery comes back, to its place by order of acceptance. */
+void buffer_return(struct channel *ch, struct delivery *d);
+
+/* A value that was counted as buffered (in the buffer or out) is taken or dropped. */
+void buffer_forget(struct engine *e, struct channel *ch, struct value *v);
+
+/* Drops what is left. What is out is not touched. */
+void buffer_drop(struct engine *e, struct channel *ch);
+
+/* Walks over all values, in no order: from a zeroed position, until NULL. */
+struct buffer_position {
+	uint32_t index;
+	const struct heap_node *node;
+};
+struct value *buffer_next(const struct channel *ch, struct buffer_position *at);
+
+#endif

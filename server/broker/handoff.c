@@ -1,0 +1,320 @@
+/*
+ * handoff.c - how values change hands: from senders into a buffer, from there to receivers, or from
+ * a sender to a receiver where there is no buffer; and what happens when a receiver settles.
+ */
+#include "server/broker/handoff.h"
+#include "chan/status.h"
+#include "server/broker/broken.h"
+#include "server/broker/buffer.h"
+#include "server/broker/state.h"
+
+/* ---- senders of a buffered channel ------------------------------------------------------------ */
+
+static void let_in_select(struct engine *e, struct channel *ch, struct waiter *w)
+{
+	struct operation *op = waiter_operation(w);
+
+	if (buffer_accept(e, ch, &w->value, 1) == 0) {
+		operation_fail(e, op, CHAN_ENOMEM, w->index);
+		return;
+	}
+	op->party->bytes_in_flight -= w->value->len;
+	w->value = NULL;
+	answer_done(op->party, op->seq, 1, w->index);
+	operation_end(e, op);
+}
+
+/* As many values of one SEND as there is room for, answered together. */
+static void let_in_send(struct engine *e, struct channel *ch, struct operation *op)
+{
+	struct value **values = operation_values(op) + op->send.cursor;
+	uint64_t room = channel_room(ch);
+	uint32_t run = 1, n;
+
+	while (op->send.cursor + run < op->send.count && run < room && values[run])
+		run++;
+	n = buffer_accept(e, ch, values, run);
+	if (n == 0) {
+		operation_fail(e, op, CHAN_ENOMEM, 0);
+		return;
+	}
+	answer_done(op->party, op->seq + op->send.cursor, n, 0);
+	operation_advance(e, op, n);
+}
+
+void handoff_let_in(struct engine *e, struct channel *ch)
+{
+	struct waiter *w;
+
+	while (channel_room(ch) > 0 && (w = waitq_first(&ch->senders))) {
+		if (waiter_operation(w)->kind == OP_SELECT)
+			let_in_select(e, ch, w);
+		else
+			let_in_send(e, ch, waiter_operation(w));
+	}
+}
+
+/* ---- handing out ----------------------------------------------------------------------------- */
+
+/* BROKEN(select_two_cases): sends what it can on its other cases. */
+static void send_other_cases(struct engine *e, struct operation *op)
+{
+	for (uint32_t i = 0; i < op->waiter_count; i++)
+		if (op->waiters[i].value &&
+			buffer_accept(e, op->waiters[i].channel, &op->waiters[i].value, 1)) {
+			op->party->bytes_in_flight -= op->waiters[i].value->len;
+			op->waiters[i].value = NULL;
+		}
+}
+
+static void receiver_served(struct engine *e, struct waiter *w)
+{
+	struct operation *op = waiter_operation(w);
+
+	if (op->kind == OP_SELECT) {
+		if (BROKEN(select_two_cases))
+			send_other_cases(e, op);
+		operation_end(e, op);
+	} else if (--op->recv.credit > 0) {
+		waiter_to_tail(e, w);
+	} else if (op->stream) {
+		waiter_leave(w);
+		waiter_set_aside(w);
+	} else {
+		operation_end(e, op);
+	}
+}
+
+static void tell_delivery(const struct operation *op, uint32_t case_index, struct delivery *d)
+{
+	struct message m;
+
+	m.kind = MESSAGE_DELIVER;
+	m.seq = op->seq;
+	m.deliver.delivery = d->id;
+	m.deliver.channel = d->channel->id;
+	m.deliver.count = 1;
+	m.deliver.payload_bytes = wire_value_bytes(d->value->len, d->attempt);
+	m.deliver.case_index = case_index;
+	op->party->engine->options.answer(op->party, &m, &d->value, &d->attempt, 1);
+}
+
+/*
+ * Hands the value in d to a receiver. Where the receiver cannot hold it (no memory; a chan value
+ * for which it may not open another end) the receive fails, nothing else has changed, and the
+ * answer is false.
+ */
+static bool hand_out(struct engine *e, struct channel *ch, struct waiter *w, struct delivery *d)
+{
+	struct operation *op = waiter_operation(w);
+	struct party *p = op->party;
+	int rc = seqmap_reserve(&p->deliveries);
+
+	if (rc == 0)
+		rc = reference_open(e, p, ch->type, d->value);
+	if (rc < 0) {
+		operation_fail(e, op, rc, w->index);
+		return false;
+	}
+	d->id = p->next_delivery++;
+	d->channel = channel_ref(ch);
+	d->stream = op->stream ? op : NULL;
+	if (op->stream)
+		op->recv.out++;
+	seqmap_put(&p->deliveries, d->id, d);
+	ch->in_flight++;
+	e->deliveries_out++;
+	if (d->attempt > 1)
+		ch->redelivered++;
+	tell_delivery(op, w->index, d);
+	receiver_served(e, w);
+	return true;
+}
+
+static void hand_out_returned(struct engine *e, struct channel *ch, struct waiter *w)
+{
+	if (hand_out(e, ch, w, buffer_returned(ch)))
+		buffer_pop_returned(ch);
+}
+
+static void hand_out_fresh(struct engine *e, struct channel *ch, struct waiter *w)
+{
+	struct delivery *d = delivery_new(&e->deliveries);
+
+	if (!d) {
+		operation_fail(e, waiter_operation(w), CHAN_ENOMEM, w->index);
+		return;
+	}
+	d->value = buffer_peek(ch);
+	d->order = ch->accepted - ch->ring_count;
+	d->attempt = 1;
+	d->sender = NULL;
+	if (hand_out(e, ch, w, d))
+		buffer_pop(ch);
+	else
+		delivery_free(&e->deliveries, d);
+}
+
+void handoff_out(struct engine *e, struct channel *ch)
+{
+	struct waiter *w;
+
+	while (channel_has_value(ch) && (w = waitq_first(&ch->receivers))) {
+		if (ch->returned)
+			hand_out_returned(e, ch, w);
+		else
+			hand_out_fresh(e, ch, w);
+	}
+}
+
+/* ---- the rendezvous of an unbuffered channel ---------------------------------------------------- */
+
+static struct value *offered_value(const struct waiter *w)
+{
+	struct operation *op = waiter_operation(w);
+
+	return op->kind == OP_SELECT ? w->value : operation_values(op)[0];
+}
+
+static void rendezvous(struct engine *e, struct channel *ch, struct waiter *s, struct waiter *r)
+{
+	struct operation *op = waiter_operation(s);
+	struct delivery *d = delivery_new(&e->deliveries);
+
+	if (!d) {
+		operation_fail(e, waiter_operation(r), CHAN_ENOMEM, r->index);
+		return;
+	}
+	d->value = value_ref(offered_value(s));
+	d->order = 0;
+	d->attempt = s->returned + 1u;
+	d->sender = s;
+	if (!hand_out(e, ch, r, d)) {
+		value_unref(d->value);
+		delivery_free(&e->deliveries, d);
+		return;
+	}
+	operation_go_out(e, s, d);
+	if (BROKEN(send_before_taken) && op->kind == OP_SEND) {
+		answer_done(op->party, op->seq, 1, 0);
+		operation_orphan(e, op);
+	}
+}
+
+/* The longest waiting pair that are not one select: false when there is none. */
+static bool find_pair(struct channel *ch, struct waiter **ret_sender, struct waiter **ret_receiver)
+{
+	struct waiter *s = waitq_first(&ch->senders), *r = waitq_first(&ch->receivers), *other;
+
+	if (!s || !r)
+		return false;
+	if (waiter_operation(s) == waiter_operation(r)) {
+		other = waitq_first_other(&ch->receivers, waiter_operation(s));
+		if (other)
+			r = other;
+		else
+			s = waitq_first_other(&ch->senders, waiter_operation(r));
+	}
+	*ret_sender = s;
+	*ret_receiver = r;
+	return s != NULL;
+}
+
+void handoff_pairs(struct engine *e, struct channel *ch)
+{
+	struct waiter *s, *r;
+
+	while (find_pair(ch, &s, &r))
+		rendezvous(e, ch, s, r);
+}
+
+/* ---- settling ---------------------------------------------------------------------------------- */
+
+/* An orphan is told nothing; operation_end drops the value. */
+static void send_taken(struct engine *e, struct waiter *w)
+{
+	struct operation *op = waiter_operation(w);
+
+	w->channel->accepted++;
+	w->channel->taken++;
+	if (op->party)
+		answer_done(op->party, op->seq, 1, w->index);
+	operation_end(e, op);
+}
+
+static void send_returned(struct engine *e, struct waiter *w)
+{
+	struct operation *op = waiter_operation(w);
+
+	if (!op->party) {
+		operation_end(e, op);
+	} else if (op->doom) {
+		operation_fail(e, op, op->doom, w->index);
+	} else {
+		if (w->returned < UINT16_MAX)
+			w->returned++;
+		operation_stand(e, op);
+	}
+}
+
+/* A delivery of an unbuffered channel: the value is its sender's again. */
+static void settle_sender(struct engine *e, struct delivery *d, bool taken)
+{
+	struct waiter *w = d->sender;
+	struct operation *op = waiter_operation(w);
+
+	waiter_leave(w);
+	op->out = NULL;
+	op->delivery = NULL;
+	value_unref(d->value);
+	delivery_free(&e->deliveries, d);
+	if (taken)
+		send_taken(e, w);
+	else
+		send_returned(e, w);
+}
+
+static void settle_buffered(struct engine *e, struct channel *ch, struct delivery *d, bool taken)
+{
+	if (taken && BROKEN(deliver_twice) && d->id % 16 == 0 && d->attempt == 1)
+		taken = false;
+	if (taken || BROKEN(lose_on_return)) {
+		ch->taken++;
+		buffer_forget(e, ch, d->value);
+		delivery_free(&e->deliveries, d);
+		return;
+	}
+	d->attempt++;
+	buffer_return(ch, d);
+}
+
+/* Its sender was told when the channel went; a buffered value was still counted. */
+static void settle_removed(struct engine *e, struct delivery *d)
+{
+	if (d->channel->capacity)
+		engine_drop_value(e, d->channel->type, d->value);
+	else
+		value_unref(d->value);
+	channel_unref(d->channel);
+	delivery_free(&e->deliveries, d);
+}
+
+void handoff_settle(struct engine *e, struct delivery *d, bool taken)
+{
+	struct channel *ch = d->channel;
+
+	if (d->stream)
+		operation_delivery_settled(d->stream);
+	if (ch->removed) {
+		settle_removed(e, d);
+		return;
+	}
+	ch->in_flight--;
+	e->deliveries_out--;
+	channel_touch(e, ch);
+	if (d->sender)
+		settle_sender(e, d, taken);
+	else
+		settle_buffered(e, ch, d, taken);
+	channel_unref(ch);
+}
