@@ -305,10 +305,12 @@ static void test_every_field_travels(void **state)
 		for (unsigned k = 0; k < d->n_fields; k++) {
 			const uint8_t *member = (const uint8_t *)pb + d->fields[k].offset;
 			static const uint8_t zero[8];
+			bool pointer = d->fields[k].type == PROTOBUF_C_TYPE_MESSAGE ||
+				       d->fields[k].type == PROTOBUF_C_TYPE_STRING;
 
 			if (d->fields[k].label == PROTOBUF_C_LABEL_REPEATED)
 				member = (const uint8_t *)pb + d->fields[k].quantifier_offset;
-			if (!memcmp(member, zero, 4))
+			if (!memcmp(member, zero, pointer ? sizeof(void *) : 4))
 				fail_msg("%s.%s is lost", d->short_name, d->fields[k].name);
 		}
 		protobuf_c_message_free_unpacked(pb, NULL);
