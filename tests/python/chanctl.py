@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import sys
+import time
 
 from chand_client import TO_RECV, TO_SEND, TYPES, ChandError, Client, Reference, Typed
 
@@ -128,7 +129,10 @@ def run_send(client, options, args):
     elif options.stdin:
         batches = [[sys.stdin.buffer.read()]]
     else:
-        batches = [[os.fsencode(value) for value in args[1:]]]
+        values = args[1:] or [''] * (channel.type == 'signal')
+        if not values and not options.close:
+            fail(USAGE, 'send: no value')
+        batches = [[os.fsencode(value) for value in values]]
     parsed = ([parse_value(client, channel.type, data, options.as_type) for data in part] for part in batches)
     if options.try_ or options.timeout:
         for part in parsed:
@@ -151,7 +155,8 @@ def run_recv(client, options, args):
 
 def run_range(client, options, args):
     channel = open_channel(client, args[0], TO_RECV, options)
-    for delivery in channel.deliveries(credit=64):
+    one_by_one = iter(lambda: channel.receive(timeout=options.timeout), None)
+    for delivery in one_by_one if options.timeout else channel.deliveries(credit=64):
         print_delivery(delivery, options)
 
 
@@ -178,6 +183,10 @@ def run_select(client, options, args):
     write_out(b'send %s\n' % name if kind == 'send' else b'recv %s %s\n' % (name, text_of(value)))
 
 
+def compact(fields):
+    return json.dumps(fields, separators=(',', ':'))
+
+
 def stat_of(s):
     names = {number: name for name, number in TYPES.items()}
     return dict(s, type=names.get(s['type'], '?'), cap=s['capacity'], len=s['length'], id=s['channel'])
@@ -186,14 +195,14 @@ def stat_of(s):
 def run_stat(client, options, args):
     stat = stat_of(client.stat(args[0]))
     if options.json:
-        write_out(json.dumps(stat).encode() + b'\n')
+        write_out(compact(stat).encode() + b'\n')
     else:
         write_out(''.join('%-18s %s\n' % row for row in stat.items()).encode())
 
 
 def run_ls(client, options, args):
     for s in client.list(args[0] if args else ''):
-        write_out((json.dumps(stat_of(s)) if options.json else s['name']).encode() + b'\n')
+        write_out((compact(stat_of(s)) if options.json else s['name']).encode() + b'\n')
 
 
 def run_rm(client, options, args):
@@ -202,7 +211,7 @@ def run_rm(client, options, args):
 
 def run_ps(client, options, args):
     for w in client.ps():
-        write_out(json.dumps(w).encode() + b'\n' if options.json else ('%d %s %s\n' % (
+        write_out(compact(w).encode() + b'\n' if options.json else ('%d %s %s\n' % (
             w['speaker'].get('pid', 0), w['operation'], ' '.join(w['channels']))).encode())
 
 
@@ -250,8 +259,20 @@ def main(argv):
     args = options.args[1:] + literal
     if len(args) < least or (most is not None and len(args) > most):
         fail(USAGE, '%s: wrong number of arguments' % options.args[0])
-    with Client(options.url, 'chanctl.py') as client:
+    with reach(options.url, options.timeout if run is run_ping else None) as client:
         run(client, options, args)
+
+
+def reach(url, patience):
+    """A client; a ping with a timeout waits for the daemon to come."""
+    end = time.monotonic() + (patience or 0)
+    while True:
+        try:
+            return Client(url, 'chanctl.py')
+        except ChandError as error:
+            if error.status != 'EUNREACHABLE' or time.monotonic() > end:
+                raise
+        time.sleep(0.01)
 
 
 if __name__ == '__main__':

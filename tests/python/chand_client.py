@@ -770,7 +770,8 @@ class Channel:
             kind, message, payload = self.client.next_answer(seq)
             if kind == FAIL:
                 break
-            self.client.settle(RETURN, message['delivery'], len(list(get_values(payload))))
+            count = len(list(get_values(payload)))
+            self.client.settle(RETURN, message['delivery'], count, answered=True)
         self.client.next_answer(cancel)
         self.client.forget(cancel)
 

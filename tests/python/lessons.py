@@ -499,7 +499,8 @@ def _(a, b, name):
             break
     stream.close()
     assert got == list(range(20))
-    assert [c.recv()[0] for _ in range(30)] == list(range(20, 50))
+    left = [c.recv()[0] for _ in range(30)]
+    assert left == list(range(20, 50)), left
 
 
 # ---- many, large -----------------------------------------------------------------------------
@@ -630,7 +631,7 @@ def _(a, b, name):
     expect(3, 'send', name, '1')
     expect(3, 'close', name)
     expect(0, 'range', name)
-    assert '"closed": true' in expect(0, 'stat', name, '--json')
+    assert '"closed":true' in expect(0, 'stat', name, '--json')
     expect(0, 'rm', name)
     expect(66, 'rm', name)
 
