@@ -1,1 +1,5 @@
 # Unit tests of net: see local.mk.
+unit_tests += tests/unit/test_address tests/unit/test_listener tests/unit/test_stream
+tests_unit_test_address_LDADD = $(net_test_libs)
+tests_unit_test_listener_LDADD = $(net_test_libs)
+tests_unit_test_stream_LDADD = $(net_test_libs)

@@ -1,0 +1,192 @@
+/* test_listener.c - listening sockets and what they accept. */
+#include "tests/support/goroutine_test.h"
+
+#include "server/net/listener.h"
+#include "server/runtime/runtime.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+static char dir[64], path[96], url[128], why[512];
+static struct listener *listener;
+static atomic_int accepted;
+
+static int make_dir(void **state)
+{
+	(void)state;
+	strcpy(dir, "/tmp/chand-test-XXXXXX");
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/sub/sock", dir);
+	snprintf(url, sizeof(url), "unix:%s", path);
+	return 0;
+}
+
+static int remove_dir(void **state)
+{
+	char sub[80];
+
+	(void)state;
+	snprintf(sub, sizeof(sub), "%s/sub", dir);
+	rmdir(sub);
+	return rmdir(dir);
+}
+
+static int bind_url(const char *text, uint32_t mode, struct listener **ret)
+{
+	struct address a;
+
+	assert_int_equal(address_parse(text, &a, why, sizeof(why)), 0);
+	return listener_bind((struct sockaddr *)&a.sockets[0], a.lengths[0], mode, ret, why, sizeof(why));
+}
+
+/* Connects to where the listener really listens. */
+static int dial(const struct listener *l)
+{
+	struct address a;
+	int fd;
+
+	expect(address_parse(listener_url(l), &a, why, sizeof(why)) == 0);
+	fd = socket(a.sockets[0].ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	expect(connect(fd, (struct sockaddr *)&a.sockets[0], a.lengths[0]) == 0);
+	return fd;
+}
+
+static void accept_one(void *arg, struct stream *s)
+{
+	expect(arg == &accepted);
+	accepted++;
+	stream_free(s);
+}
+
+/* Each that connects is accepted; after the stop nobody is, and the socket's file has gone. */
+static void accept_some(void)
+{
+	int fds[20];
+
+	accepted = 0;
+	expect(listener_start(listener, accept_one, &accepted) == 0);
+	for (int i = 0; i < 20; i++)
+		fds[i] = dial(listener);
+	while (accepted < 20)
+		go_yield();
+	for (int i = 0; i < 20; i++)
+		close(fds[i]);
+	listener_stop(listener);
+	expect(access(path, F_OK) < 0);
+}
+
+static void test_accept_unix(void **state)
+{
+	(void)state;
+	for (int procs = 1; procs <= 4; procs += 3) {
+		assert_int_equal(bind_url(url, 0600, &listener), 0);
+		assert_string_equal(listener_url(listener), url);
+		run_on(procs, accept_some);
+	}
+}
+
+/* With port 0 the URL tells which port it is. */
+static void test_accept_tcp(void **state)
+{
+	(void)state;
+	for (int procs = 1; procs <= 4; procs += 3) {
+		assert_int_equal(bind_url("tcp://127.0.0.1:0", 0, &listener), 0);
+		assert_true(strncmp(listener_url(listener), "tcp://127.0.0.1:", 16) == 0);
+		assert_string_not_equal(listener_url(listener), "tcp://127.0.0.1:0");
+		run_on(procs, accept_some);
+	}
+}
+
+static void stop(void)
+{
+	listener_stop(listener);
+}
+
+/* The file has the permissions that were asked for, whatever the umask; its directory is made. */
+static void test_mode(void **state)
+{
+	mode_t mask = umask(0177);
+	struct stat st;
+
+	(void)state;
+	assert_int_equal(bind_url(url, 0622, &listener), 0);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0622);
+	run_on(1, stop);
+	umask(mask);
+}
+
+/* Where somebody answers, or where a file is that is no socket, nothing is replaced. */
+static void test_taken(void **state)
+{
+	struct listener *second;
+	int fd;
+
+	(void)state;
+	assert_int_equal(bind_url(url, 0600, &listener), 0);
+	assert_int_equal(bind_url(url, 0600, &second), -EADDRINUSE);
+	assert_non_null(strstr(why, path));
+	run_on(1, stop);
+
+	fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	close(fd);
+	assert_int_equal(bind_url(url, 0600, &listener), -EEXIST);
+	assert_int_equal(unlink(path), 0);
+}
+
+/* When no descriptor is left, who connects is refused instead of left waiting; later all is well. */
+static void run_out_of_descriptors(void)
+{
+	struct rlimit r, low;
+	int client, extra;
+	char byte;
+
+	accepted = 0;
+	expect(listener_start(listener, accept_one, &accepted) == 0);
+	client = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	extra = dup(client);
+	close(extra);
+	expect(getrlimit(RLIMIT_NOFILE, &r) == 0);
+	low = r;
+	low.rlim_cur = (rlim_t)extra;
+	expect(setrlimit(RLIMIT_NOFILE, &low) == 0);
+	struct address a;
+	expect(address_parse(listener_url(listener), &a, why, sizeof(why)) == 0);
+	expect(connect(client, (struct sockaddr *)&a.sockets[0], a.lengths[0]) == 0);
+	blocking_enter();
+	expect(read(client, &byte, 1) == 0);
+	blocking_exit();
+	expect(accepted == 0);
+	expect(setrlimit(RLIMIT_NOFILE, &r) == 0);
+	close(client);
+
+	client = dial(listener);
+	while (!accepted)
+		go_yield();
+	close(client);
+	listener_stop(listener);
+}
+
+static void test_out_of_descriptors(void **state)
+{
+	(void)state;
+	assert_int_equal(bind_url(url, 0600, &listener), 0);
+	run_on(2, run_out_of_descriptors);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_accept_unix),
+		cmocka_unit_test(test_accept_tcp),
+		cmocka_unit_test(test_mode),
+		cmocka_unit_test(test_taken),
+		cmocka_unit_test(test_out_of_descriptors),
+	};
+
+	alarm(60);
+	return cmocka_run_group_tests_name("listener", tests, make_dir, remove_dir);
+}
