@@ -39,3 +39,6 @@ tests_integration_test_many_LDADD = $(integration_libs)
 
 check_PROGRAMS += $(integration_tests)
 TESTS += $(integration_tests)
+
+TESTS += tests/integration/examples.sh
+EXTRA_DIST += tests/integration/examples.sh

@@ -13,7 +13,7 @@
 
 struct fake_broker {
 	char directory[32];
-	char url[64];
+	char url[128];
 	int listener;
 	int fd;                    /* the connection; -1: closed */
 	struct wire_limits limits; /* stated in the WELCOME */
