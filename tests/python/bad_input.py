@@ -243,7 +243,7 @@ refusal('a value above the most', 'ETOOLARGE', ['102400'], lambda client, channe
     '', 'bytes').send(bytes(102401)))
 refusal('a value far above the most, in pieces', 'ETOOLARGE', ['102400'], lambda client, channel: client.make(
     '', 'bytes').send(bytes(500000)))
-refusal('too many cases', 'ELIMIT', ['1024'], lambda client, channel: client.call(
+refusal('too many cases', 'EINVAL', ['1024'], lambda client, channel: client.call(
     c.SELECT, dict(cases=[dict(channel=channel.id, direction=2)] * 1025)))
 refusal('a case in no direction', 'EINVAL', ['case 0'], lambda client, channel: client.call(
     c.SELECT, dict(cases=[dict(channel=channel.id)])))
