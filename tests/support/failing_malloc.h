@@ -10,8 +10,10 @@
 #include <stddef.h>
 
 void *__real_malloc(size_t bytes);
+void *__real_calloc(size_t count, size_t bytes);
 void *__real_realloc(void *old, size_t bytes);
 void *__wrap_malloc(size_t bytes);
+void *__wrap_calloc(size_t count, size_t bytes);
 void *__wrap_realloc(void *old, size_t bytes);
 
 /* Allocations that still succeed; negative: all of them. */
@@ -30,6 +32,11 @@ static int malloc_fails(void)
 void *__wrap_malloc(size_t bytes)
 {
 	return malloc_fails() ? NULL : __real_malloc(bytes);
+}
+
+void *__wrap_calloc(size_t count, size_t bytes)
+{
+	return malloc_fails() ? NULL : __real_calloc(count, bytes);
 }
 
 void *__wrap_realloc(void *old, size_t bytes)

@@ -15,3 +15,9 @@ tests_unit_test_engine_select_LDADD = $(engine_test_libs)
 
 unit_tests += tests/unit/test_engine_random
 tests_unit_test_engine_random_LDADD = $(engine_test_libs)
+
+unit_tests += tests/unit/test_engine_account
+tests_unit_test_engine_account_SOURCES = tests/unit/test_engine_account.c \
+	tests/support/failing_malloc.h
+tests_unit_test_engine_account_LDADD = $(engine_test_libs)
+tests_unit_test_engine_account_LDFLAGS = $(failing_malloc_ldflags)

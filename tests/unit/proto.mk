@@ -1,5 +1,5 @@
 # Unit tests of proto: see local.mk.
-failing_malloc_ldflags = $(AM_LDFLAGS) -Wl,--wrap=malloc -Wl,--wrap=realloc
+failing_malloc_ldflags = $(AM_LDFLAGS) -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc
 
 unit_tests += tests/unit/test_arena
 tests_unit_test_arena_SOURCES = tests/unit/test_arena.c tests/support/failing_malloc.h

@@ -3,9 +3,8 @@
  * wrong: arrays that are searched from end to end, one rule of the contract a few lines.
  *
  * The model predicts every answer to everything but selects; after each step the answers must be
- * the same ones (in any order, since sessions do not see each other's). A second test adds selects,
- * whose choice is free, and holds the whole run to account: every operation is answered once,
- * every value that was sent is taken once, none that failed is.
+ * the same ones (in any order, since sessions do not see each other's). What it cannot predict,
+ * selects and failing allocations, is in test_engine_account.c.
  *
  *	ENGINE_SEED=7 ENGINE_STEPS=1000 tests/unit/test_engine_random      replays a run
  */
