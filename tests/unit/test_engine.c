@@ -632,7 +632,7 @@ static void a_settle_that_comes_too_late_is_gone(void **state)
 	expect("a done 6; b got 3 #6 6; b done 4");
 	assert_int_equal(apply(b,
 				 &(struct message){.kind = MESSAGE_TAKEN,
-					 .settle = {{&(struct wire_range){5, UINT64_MAX}, 1}}},
+					 .settle = {.deliveries = {&(struct wire_range){5, UINT64_MAX}, 1}}},
 				 NULL, 0),
 		CHAN_EPROTOCOL);
 }
