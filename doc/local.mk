@@ -4,6 +4,7 @@
 pages =
 pages += doc/chanctl.1
 pages += doc/chand.8 doc/chand.conf.5
+pages += doc/libchan.3
 man_MANS = $(pages)
 EXTRA_DIST += $(pages:=.scd)
 CLEANFILES += $(pages)

@@ -37,6 +37,10 @@ integration_tests += tests/integration/test_many
 tests_integration_test_many_SOURCES = tests/integration/test_many.c $(support_sources)
 tests_integration_test_many_LDADD = $(integration_libs)
 
+integration_tests += tests/integration/test_libchan
+tests_integration_test_libchan_SOURCES = tests/integration/test_libchan.c $(support_sources)
+tests_integration_test_libchan_LDADD = client/libchan.la $(integration_libs) -lpthread
+
 check_PROGRAMS += $(integration_tests)
 TESTS += $(integration_tests)
 

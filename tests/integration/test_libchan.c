@@ -1,0 +1,428 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "chan/chan.h"
+#include "tests/support/daemon.h"
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* The library against a real daemon: what takes two sides, many threads, or a process that dies. */
+
+static struct test_daemon daemon_under_test;
+
+static int setup(void **state)
+{
+	(void)state;
+	alarm(100);
+	daemon_start(&daemon_under_test, NULL);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	daemon_stop(&daemon_under_test);
+	return 0;
+}
+
+static struct chan_client *dial(const char *url)
+{
+	struct chan_client *c;
+
+	if (chan_dial(url, NULL, &c) < 0)
+		fail_msg("%s", chan_error_text());
+	return c;
+}
+
+/* ---- many threads on one connection ------------------------------------------------------- */
+
+enum { SENDERS = 4, RECEIVERS = 4, SENDS = 500 };
+
+static struct {
+	struct chan_client *client;
+	struct chan *buffered, *unbuffered, *ahead;
+	long sent, received; /* sums; the rest: what must not happen */
+	long failures;
+} mixed;
+
+static void count(long *sum, long n)
+{
+	__atomic_add_fetch(sum, n, __ATOMIC_RELAXED);
+}
+
+static void expect(bool holds)
+{
+	if (!holds)
+		count(&mixed.failures, 1);
+}
+
+static int send_somehow(struct chan *ch, int64_t i, unsigned how)
+{
+	struct chan_value v = chan_value_int(i);
+	struct chan_case cases[2] = {
+		{.chan = mixed.buffered, .direction = CHAN_SEND, .value = v},
+		{.chan = mixed.unbuffered, .direction = CHAN_SEND, .value = v},
+	};
+	int rc;
+
+	switch (how) {
+	case 0:
+		return chan_send(ch, &v);
+	case 1:
+		do {
+			rc = chan_send_timeout(ch, &v, 300000);
+		} while (rc == CHAN_ETIMEDOUT);
+		return rc;
+	default:
+		return chan_select(mixed.client, cases, 2, CHAN_FOREVER) >= 0 ? 0 : -1;
+	}
+}
+
+static void *send_mixed(void *arg)
+{
+	unsigned seed = (unsigned)(uintptr_t)arg;
+	int64_t i;
+
+	for (i = 1; i <= SENDS; i++) {
+		expect(send_somehow(rand_r(&seed) % 2 ? mixed.buffered : mixed.unbuffered, i,
+			       (unsigned)rand_r(&seed) % 3) == 0);
+		count(&mixed.sent, i);
+	}
+	return NULL;
+}
+
+/* Receives, and withdraws at once: it may still be faster. */
+static int receive_withdrawn(int64_t *ret)
+{
+	struct chan_completion done;
+	struct chan_op *op;
+
+	if (chan_start_recv(mixed.buffered, CHAN_FOREVER, NULL, &op) < 0)
+		return -1;
+	chan_op_cancel(op);
+	chan_op_wait(op, &done);
+	*ret = done.value.i;
+	return done.status;
+}
+
+static int receive_selected(int64_t *ret)
+{
+	struct chan_case cases[2] = {
+		{.chan = mixed.buffered, .direction = CHAN_RECV},
+		{.chan = mixed.unbuffered, .direction = CHAN_RECV},
+	};
+	int chosen = chan_select(mixed.client, cases, 2, CHAN_FOREVER);
+
+	if (chosen < 0)
+		return chosen;
+	*ret = cases[chosen].value.i;
+	return cases[chosen].result;
+}
+
+static int receive_somehow(int64_t *ret, unsigned how)
+{
+	struct chan_value v;
+	int rc;
+
+	if (how == 0)
+		return receive_withdrawn(ret);
+	if (how == 1)
+		return receive_selected(ret);
+	rc = chan_recv_timeout(how == 2 ? mixed.buffered : mixed.unbuffered, &v, 200000);
+	*ret = rc > 0 ? v.i : 0;
+	return rc;
+}
+
+/* Until a channel is closed and drained. */
+static void *receive_mixed(void *arg)
+{
+	unsigned seed = (unsigned)(uintptr_t)arg;
+	int64_t i;
+	int rc;
+
+	while ((rc = receive_somehow(&i, (unsigned)rand_r(&seed) % 4)) != 0) {
+		if (rc > 0)
+			count(&mixed.received, i);
+		else
+			expect(rc == CHAN_ECANCELED || rc == CHAN_ETIMEDOUT);
+	}
+	return NULL;
+}
+
+static void *receive_ahead(void *arg)
+{
+	int64_t i;
+	int rc;
+
+	(void)arg;
+	while ((rc = chan_recv_int(mixed.ahead, &i)) > 0)
+		count(&mixed.received, i);
+	expect(rc == 0);
+	return NULL;
+}
+
+static void test_threads_of_every_kind_share_a_connection(void **state)
+{
+	struct chan_open_options some = {.end = {.credit = 8}};
+	pthread_t senders[SENDERS], receivers[RECEIVERS + 2];
+	uintptr_t i;
+
+	(void)state;
+	memset(&mixed, 0, sizeof(mixed));
+	mixed.client = dial(daemon_under_test.url);
+	assert_int_equal(
+		chan_make(mixed.client, "mixed", CHAN_TYPE_INT, 16, NULL, &mixed.buffered), 0);
+	assert_int_equal(
+		chan_make(mixed.client, NULL, CHAN_TYPE_INT, 0, NULL, &mixed.unbuffered), 0);
+	assert_int_equal(chan_open(mixed.client, "mixed", CHAN_RECV, &some, &mixed.ahead), 0);
+	for (i = 0; i < RECEIVERS; i++)
+		pthread_create(&receivers[i], NULL, receive_mixed, (void *)(i + 1));
+	for (; i < RECEIVERS + 2; i++)
+		pthread_create(&receivers[i], NULL, receive_ahead, NULL);
+	for (i = 0; i < SENDERS; i++)
+		pthread_create(&senders[i], NULL, send_mixed, (void *)(i + 1));
+	for (i = 0; i < SENDERS; i++)
+		pthread_join(senders[i], NULL);
+	assert_int_equal(chan_close(mixed.buffered, NULL), 0);
+	assert_int_equal(chan_close(mixed.unbuffered, NULL), 0);
+	for (i = 0; i < RECEIVERS + 2; i++)
+		pthread_join(receivers[i], NULL);
+	assert_int_equal(mixed.failures, 0);
+	assert_int_equal(mixed.sent, SENDERS * (long)SENDS * (SENDS + 1) / 2);
+	assert_int_equal(mixed.received, mixed.sent);
+	chan_hangup(mixed.client);
+}
+
+/* ---- large values ------------------------------------------------------------------------- */
+
+static void *send_large(void *arg)
+{
+	size_t len = 700000;
+	char *bytes = malloc(len);
+	long failed = 0, i;
+
+	for (i = 0; i < 5; i++) {
+		memset(bytes, 'a' + (int)i, len);
+		failed += chan_send_bytes(arg, bytes, len - (size_t)i) != 0;
+	}
+	free(bytes);
+	return (void *)failed;
+}
+
+static void test_large_values_over_tcp(void **state)
+{
+	struct chan_client *c = dial(daemon_under_test.tcp_url),
+			   *other = dial(daemon_under_test.url);
+	struct chan *in, *out;
+	pthread_t sender;
+	uint8_t *bytes;
+	void *failed;
+	size_t len;
+	int i;
+
+	(void)state;
+	assert_int_equal(chan_make(c, "large", CHAN_TYPE_BYTES, 2, NULL, &in), 0);
+	assert_int_equal(chan_open(other, "large", CHAN_RECV, NULL, &out), 0);
+	pthread_create(&sender, NULL, send_large, in);
+	for (i = 0; i < 5; i++) {
+		assert_int_equal(chan_recv_bytes(out, (void **)&bytes, &len), 1);
+		assert_int_equal(len, 700000 - i);
+		assert_true(bytes[0] == 'a' + i && bytes[len - 1] == 'a' + i);
+		free(bytes);
+	}
+	pthread_join(sender, &failed);
+	assert_null(failed);
+	chan_hangup(c);
+	chan_hangup(other);
+}
+
+/* ---- an event loop ------------------------------------------------------------------------ */
+
+/* Waits in poll for the client, as an event loop does. */
+static void turn(struct chan_client *c)
+{
+	struct pollfd p = {.fd = chan_fd(c), .events = chan_events(c)};
+
+	poll(&p, 1, 10000);
+	assert_int_equal(chan_process(c), 0);
+}
+
+static void test_an_event_loop_streams_both_ways(void **state)
+{
+	enum { VALUES = 20000, BATCH = 100 };
+	struct chan_make_options fast = {.end = {.credit = 256}};
+	struct chan_client *c = dial(daemon_under_test.url);
+	struct chan_value values[BATCH];
+	struct chan_completion done;
+	struct chan *ch;
+	int64_t next = 0, sum = 0;
+	int i, k, receiving = 1;
+
+	(void)state;
+	assert_int_equal(chan_make(c, "loop", CHAN_TYPE_INT, 1000, &fast, &ch), 0);
+	for (i = 0; i < VALUES; i += BATCH) {
+		for (k = 0; k < BATCH; k++)
+			values[k] = chan_value_int(i + k);
+		assert_int_equal(chan_start_send(ch, values, BATCH, CHAN_FOREVER, values, NULL), 0);
+	}
+	assert_int_equal(chan_start_recv(ch, CHAN_FOREVER, NULL, NULL), 0);
+	while (chan_ops_pending(c) > 0) {
+		while (chan_next_completion(c, &done) > 0) {
+			if (done.tag) {
+				assert_int_equal(done.count, BATCH);
+				continue;
+			}
+			assert_int_equal(done.value.i, next++);
+			sum += done.value.i;
+			receiving = next < VALUES;
+			if (receiving)
+				assert_int_equal(chan_start_recv(ch, CHAN_FOREVER, NULL, NULL), 0);
+		}
+		if (chan_ops_pending(c) > 0)
+			turn(c);
+	}
+	assert_int_equal(sum, (int64_t)VALUES * (VALUES - 1) / 2);
+	chan_hangup(c);
+}
+
+/* ---- processes that die ------------------------------------------------------------------- */
+
+/* Receives n values without confirming the last two, and dies. */
+static void die_receiving(const char *url, int n)
+{
+	struct chan_open_options options = {.end = {.credit = 4, .manual = true}};
+	struct chan_value v[4];
+	struct chan_client *c;
+	struct chan *ch;
+	int i;
+
+	if (chan_dial(url, NULL, &c) < 0 || chan_open(c, "fragile", CHAN_RECV, &options, &ch) < 0)
+		_exit(1);
+	for (i = 0; i < n; i++)
+		if (chan_recv(ch, &v[i]) != 1)
+			_exit(2);
+	_exit(chan_confirm(ch, v, (size_t)n - 2) == 0 ? 0 : 3);
+}
+
+static void test_what_a_dead_receiver_had_comes_again(void **state)
+{
+	struct chan_client *c = dial(daemon_under_test.url);
+	struct chan_value v;
+	struct chan *ch;
+	int status, i;
+	pid_t child;
+
+	(void)state;
+	assert_int_equal(chan_make(c, "fragile", CHAN_TYPE_INT, 10, NULL, &ch), 0);
+	for (i = 0; i < 6; i++)
+		assert_int_equal(chan_send_int(ch, i), 0);
+	child = fork();
+	if (child == 0)
+		die_receiving(daemon_under_test.url, 4);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	for (i = 2; i < 6; i++) {
+		assert_int_equal(chan_recv(ch, &v), 1);
+		assert_int_equal(v.i, i);
+		if (i < 4)
+			assert_int_equal(v.attempt, 2);
+	}
+	chan_hangup(c);
+}
+
+static void test_the_other_side_has_died(void **state)
+{
+	struct chan_client *c = dial(daemon_under_test.url), *other = dial(daemon_under_test.url);
+	struct chan_make_options temporary = {.temporary = true};
+	struct chan *in, *out;
+	struct chan_value v;
+
+	(void)state;
+	assert_int_equal(chan_make(c, "brief", CHAN_TYPE_INT, 1, &temporary, &in), 0);
+	chan_release(in);
+	assert_int_equal(chan_make(c, "brief", CHAN_TYPE_INT, 1, &temporary, &in), 0);
+	assert_int_equal(chan_open(other, "brief", CHAN_SEND, NULL, &out), 0);
+	chan_release(in);
+	assert_int_equal(chan_open(c, "brief", CHAN_RECV, NULL, &in), 0);
+	assert_int_equal(chan_send_int(out, 5), 0);
+	chan_hangup(other);
+	assert_int_equal(chan_recv(in, &v), 1);
+	assert_int_equal(chan_recv(in, &v), CHAN_EABORTED);
+	chan_hangup(c);
+}
+
+/* ---- interruptions ------------------------------------------------------------------------ */
+
+static void on_alarm(int sig)
+{
+	(void)sig;
+}
+
+static void test_a_signal_withdraws(void **state)
+{
+	struct chan_dial_options options = {.withdraw_on_signal = true};
+	struct sigaction action = {.sa_handler = on_alarm}, before;
+	struct chan_client *c;
+	struct chan_stat stat;
+	struct chan_value v;
+	struct chan *ch;
+
+	(void)state;
+	assert_int_equal(chan_dial(daemon_under_test.url, &options, &c), 0);
+	assert_int_equal(chan_make(c, "quiet", CHAN_TYPE_INT, 0, NULL, &ch), 0);
+	sigaction(SIGALRM, &action, &before);
+	ualarm(50000, 0);
+	assert_int_equal(chan_recv(ch, &v), CHAN_ECANCELED);
+	sigaction(SIGALRM, &before, NULL);
+	alarm(100);
+	assert_int_equal(chan_stat(c, "quiet", &stat), 0);
+	assert_int_equal(stat.receivers_waiting, 0);
+	chan_hangup(c);
+}
+
+static void test_the_daemon_goes_down(void **state)
+{
+	struct chan_client *c = dial(daemon_under_test.url);
+	struct chan_value v;
+	struct chan_op *op;
+	struct chan_completion done;
+	struct chan *ch;
+
+	(void)state;
+	assert_int_equal(chan_make(c, "last", CHAN_TYPE_INT, 0, NULL, &ch), 0);
+	assert_int_equal(chan_start_recv(ch, CHAN_FOREVER, NULL, &op), 0);
+	assert_int_equal(chan_ping(c, NULL), 0);
+	daemon_signal(&daemon_under_test, SIGTERM);
+	assert_int_equal(chan_op_wait(op, &done), 0);
+	assert_int_equal(done.status, CHAN_ESHUTDOWN);
+	while (chan_recv(ch, &v) == CHAN_ESHUTDOWN)
+		; /* until it has closed the connection */
+	assert_int_equal(chan_recv(ch, &v), CHAN_EUNREACHABLE);
+	chan_hangup(c);
+	assert_int_equal(daemon_wait(&daemon_under_test), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_threads_of_every_kind_share_a_connection),
+		cmocka_unit_test(test_large_values_over_tcp),
+		cmocka_unit_test(test_an_event_loop_streams_both_ways),
+		cmocka_unit_test(test_what_a_dead_receiver_had_comes_again),
+		cmocka_unit_test(test_the_other_side_has_died),
+		cmocka_unit_test(test_a_signal_withdraws),
+		cmocka_unit_test(test_the_daemon_goes_down),
+	};
+
+	return cmocka_run_group_tests_name("libchan", tests, setup, teardown);
+}
