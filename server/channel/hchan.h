@@ -14,18 +14,18 @@
  * goroutine, never the thread.
  *
  * Values are copied by memcpy: `elem_bytes` from the sender's memory to the receiver's, through the
- * buffer or directly. A channel of pointers therefore moves ownership: from the moment a send
- * returns the object is the receiver's. What is still buffered when the channel is freed goes to
- * the channel's `drop`.
+ * buffer or directly. A channel of pointers therefore moves ownership: from the moment a send is
+ * called the object is the channel's, or already the receiver's; if a try or a select does not
+ * send, it stays the caller's. What is still buffered when the channel is freed goes to `drop`.
  *
  * Wrong use is a bug of this program and ends it as in Go, with exit status 2 and
  *	panic: send on closed channel        (also when the close comes while the send waits)
  *	panic: close of closed channel
  *	panic: close of nil channel
  *
- * A reference must be held for as long as a call on the channel is under way. There is one leniency,
- * which the common "done" channel needs: whoever got the value (or saw the close) may drop the last
- * reference although the other side's call has not returned yet.
+ * A reference must be held for as long as a call on the channel is under way. There is one
+ * leniency, which the common "done" channel needs: whoever got the value (or saw the close) may
+ * drop the last reference although the other side's call has not returned yet.
  */
 #ifndef CHAND_CHANNEL_HCHAN_H
 #define CHAND_CHANNEL_HCHAN_H
@@ -47,12 +47,12 @@ typedef void hchan_drop_fn(void *value);
 struct hchan {
 	struct lock lock;
 	atomic_bool closed;
-	_Atomic size_t count;         /* values in the buffer */
-	size_t capacity;              /* constant */
-	size_t elem_bytes;            /* constant */
+	_Atomic size_t count;          /* values in the buffer */
+	size_t capacity;               /* constant */
+	size_t elem_bytes;             /* constant */
 	char *send_at, *recv_at, *end; /* the slot that is filled, emptied next; behind the last */
 	struct wait_queue sendq, recvq;
-	hchan_drop_fn *drop;          /* constant; may be NULL */
+	hchan_drop_fn *drop; /* constant; may be NULL */
 	atomic_uint references;
 	_Alignas(max_align_t) char buffer[]; /* capacity * elem_bytes, a ring */
 };
@@ -126,9 +126,8 @@ static inline bool hchan_may_recv(struct hchan *c)
 
 static inline bool hchan_may_send(struct hchan *c)
 {
-	if (c->capacity > 0
-			? atomic_load_explicit(&c->count, memory_order_acquire) < c->capacity
-			: atomic_load_explicit(&c->recvq.first, memory_order_acquire) != NULL)
+	if (c->capacity > 0 ? atomic_load_explicit(&c->count, memory_order_acquire) < c->capacity
+			    : atomic_load_explicit(&c->recvq.first, memory_order_acquire) != NULL)
 		return true;
 	return atomic_load_explicit(&c->closed, memory_order_relaxed);
 }

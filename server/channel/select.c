@@ -12,8 +12,8 @@
  *
  * Locks of many channels are taken by ascending address, each once, and released in reverse.
  *
- * Pass 3 leaves alone the channel of the case that happened: the goroutine at its other end may have
- * freed it by now (hchan.h: the one leniency).
+ * Pass 3 leaves alone the channel of the case that happened: the goroutine at its other end may
+ * have freed it by now (hchan.h: the one leniency).
  */
 #include "config.h"
 
@@ -56,7 +56,8 @@ static int sort_by_address(struct select_case *cases, int n)
 			uint16_t order = cases[i].lock_order;
 			int j = i;
 
-			for (; j >= gap && locked_channel(cases, j - gap) > cases[order].c; j -= gap)
+			for (; j >= gap && locked_channel(cases, j - gap) > cases[order].c;
+				j -= gap)
 				cases[j].lock_order = cases[j - gap].lock_order;
 			cases[j].lock_order = order;
 		}

@@ -25,17 +25,18 @@ enum select_op { SELECT_RECV, SELECT_SEND };
 /* One case. The array belongs to the caller, who may use it again as it is after the call; it must
  * stay in place during it. It is all the memory that a select needs. */
 struct select_case {
-	struct hchan *c;     /* NULL: never chosen */
-	void *value;         /* as for hchan_recv, hchan_send; a send only reads it */
+	struct hchan *c; /* NULL: never chosen */
+	void *value;     /* as for hchan_recv, hchan_send; a send only reads it */
 	enum select_op op;
-	bool ok;             /* out, of a receive that was chosen: false if closed and drained */
+	bool ok; /* out, of a receive that was chosen: false if closed and drained */
 	/* private */
 	uint16_t lock_order; /* [i]: which case has the i-th channel by address */
 	struct sudog waiter;
 };
 
-#define select_recv(chan, to) {.c = (chan), .value = (to), .op = SELECT_RECV}
-#define select_send(chan, from) {.c = (chan), .value = (void *)(from), .op = SELECT_SEND}
+#define select_recv(chan, to) ((struct select_case){.c = (chan), .value = (to), .op = SELECT_RECV})
+#define select_send(chan, from)                                                                    \
+	((struct select_case){.c = (chan), .value = (void *)(from), .op = SELECT_SEND})
 
 /* The deadline of a select that does not wait: Go's `default`. */
 #define SELECT_DEFAULT INT64_MIN

@@ -34,8 +34,8 @@ static inline bool select_race_win(struct select_race *race, struct sudog *sg)
 {
 	struct sudog *open = NULL;
 
-	return atomic_compare_exchange_strong_explicit(&race->winner, &open, sg,
-		memory_order_acq_rel, memory_order_relaxed);
+	return atomic_compare_exchange_strong_explicit(
+		&race->winner, &open, sg, memory_order_acq_rel, memory_order_relaxed);
 }
 
 /*

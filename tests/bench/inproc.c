@@ -47,10 +47,10 @@ static struct hchan *make_or_die(size_t elem_bytes, size_t capacity)
 #define make(type, capacity) make_or_die(sizeof(type), (capacity))
 
 /* go(), where nothing else than success makes a measurement. */
-#define go_or_die(...)                                                                              \
-	do {                                                                                        \
-		if (go(__VA_ARGS__))                                                                \
-			fail("go", "no goroutine could be started");                                \
+#define go_or_die(...)                                                                             \
+	do {                                                                                       \
+		if (go(__VA_ARGS__))                                                               \
+			fail("go", "no goroutine could be started");                               \
 	} while (0)
 
 /* ---- yield ---- */
@@ -133,7 +133,7 @@ static void ponger(struct hchan *a, struct hchan *b)
 {
 	long v;
 
-	hchan_range(a, v)
+	hchan_range (a, v)
 		hchan_send(b, &v);
 	hchan_close(b);
 }
@@ -185,7 +185,7 @@ static void consumer(struct pipe *p)
 {
 	long v, received = 0;
 
-	hchan_range(p->c, v)
+	hchan_range (p->c, v)
 		received++;
 	atomic_fetch_add(&p->received, received);
 	waitgroup_done(&p->consumers);
@@ -232,7 +232,7 @@ static void ways_init(struct ways *w, int n, size_t capacity)
 {
 	for (int i = 0; i < n; i++) {
 		w->c[i] = make(long, capacity);
-		w->cases[i] = (struct select_case)select_recv(w->c[i], &w->value);
+		w->cases[i] = select_recv(w->c[i], &w->value);
 	}
 }
 
@@ -395,8 +395,8 @@ static void filter(struct hchan *in, struct hchan *out, long prime)
 	}
 }
 
-/* The first n primes through a chain of filters over unbuffered channels. The chain is left waiting,
- * as there is no end to it. */
+/* The first n primes through a chain of filters over unbuffered channels. The chain is left
+ * waiting, as there is no end to it. */
 static void sieve(const char *name, long n)
 {
 	int64_t start_ns = clock_now_ns();
@@ -458,32 +458,32 @@ static void skynet(const char *name, long size)
 
 /* ---- rows ---- */
 
-#define ROWS(X)                                                                                     \
-	X(yield_2, yield(name, 2, 4000000))                                                         \
-	X(yield_1000, yield(name, 1000, 4000000))                                                   \
-	X(spawn_join1, spawn(name, 1, 500000))                                                      \
-	X(spawn_batch1000, spawn(name, 1000, 2000000))                                              \
-	X(pingpong_rtt, pingpong(name, 1000000))                                                    \
-	X(pipe_unbuf, pipe_through(name, 0, 1, 1, 2000000))                                         \
-	X(pipe_cap1, pipe_through(name, 1, 1, 1, 2000000))                                          \
-	X(pipe_cap10, pipe_through(name, 10, 1, 1, 4000000))                                        \
-	X(pipe_cap100, pipe_through(name, 100, 1, 1, 8000000))                                      \
-	X(pipe_cap1000, pipe_through(name, 1000, 1, 1, 8000000))                                    \
-	X(pipe_4x4_cap100, pipe_through(name, 100, 4, 4, 4000000))                                  \
-	X(select2_ready, select_ready(name, 2, 2000000))                                            \
-	X(select8_ready, select_ready(name, 8, 2000000))                                            \
-	X(select2_block, select_block(name, 2, 1000000))                                            \
-	X(select8_block, select_block(name, 8, 1000000))                                            \
-	X(parked_100k, parked(name, 100000))                                                        \
-	X(parked_1m, parked(name, 1000000))                                                         \
-	X(close_wake_10k, close_wake(name, 10000))                                                  \
-	X(sieve_2000, sieve(name, 2000))                                                            \
+#define ROWS(X)                                                                                    \
+	X(yield_2, yield(name, 2, 4000000))                                                        \
+	X(yield_1000, yield(name, 1000, 4000000))                                                  \
+	X(spawn_join1, spawn(name, 1, 500000))                                                     \
+	X(spawn_batch1000, spawn(name, 1000, 2000000))                                             \
+	X(pingpong_rtt, pingpong(name, 1000000))                                                   \
+	X(pipe_unbuf, pipe_through(name, 0, 1, 1, 2000000))                                        \
+	X(pipe_cap1, pipe_through(name, 1, 1, 1, 2000000))                                         \
+	X(pipe_cap10, pipe_through(name, 10, 1, 1, 4000000))                                       \
+	X(pipe_cap100, pipe_through(name, 100, 1, 1, 8000000))                                     \
+	X(pipe_cap1000, pipe_through(name, 1000, 1, 1, 8000000))                                   \
+	X(pipe_4x4_cap100, pipe_through(name, 100, 4, 4, 4000000))                                 \
+	X(select2_ready, select_ready(name, 2, 2000000))                                           \
+	X(select8_ready, select_ready(name, 8, 2000000))                                           \
+	X(select2_block, select_block(name, 2, 1000000))                                           \
+	X(select8_block, select_block(name, 8, 1000000))                                           \
+	X(parked_100k, parked(name, 100000))                                                       \
+	X(parked_1m, parked(name, 1000000))                                                        \
+	X(close_wake_10k, close_wake(name, 10000))                                                 \
+	X(sieve_2000, sieve(name, 2000))                                                           \
 	X(skynet_1m, skynet(name, 1000000))
 
-#define ROW_FUNCTION(row, call)                                                                     \
-	static void row_##row(const char *name)                                                     \
-	{                                                                                           \
-		call;                                                                               \
+#define ROW_FUNCTION(row, call)                                                                    \
+	static void row_##row(const char *name)                                                    \
+	{                                                                                          \
+		call;                                                                              \
 	}
 ROWS(ROW_FUNCTION)
 
@@ -492,7 +492,7 @@ static const struct row {
 	void (*run)(const char *name);
 } rows[] = {
 #define ROW_ENTRY(row, call) {#row, row_##row},
-	ROWS(ROW_ENTRY)
+	ROWS(ROW_ENTRY) /* a line a row */
 };
 
 static const struct row *row_find(const char *name)

@@ -1,5 +1,5 @@
-/* Ten thousand goroutines (or as many as the argument says) in a row; each adds one to what its right
- * neighbour whispers. */
+/* Ten thousand goroutines (or as many as the argument says) in a row; each adds one to what its
+ * right neighbour whispers. */
 #include <stdlib.h>
 
 #include "tour.h"

@@ -21,7 +21,7 @@ static void go_main(void)
 	int i;
 
 	go(fibonacci, hchan_cap(c), c);
-	hchan_range(c, i)
+	hchan_range (c, i)
 		printf("%d\n", i);
 	hchan_unref(c);
 }

@@ -13,6 +13,6 @@ static void go_main(void)
 	int i;
 
 	go(count, c);
-	hchan_range(c, i)
+	hchan_range (c, i)
 		printf("%d\n", i);
 }

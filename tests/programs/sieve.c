@@ -22,7 +22,7 @@ enum { PRIMES = 25 };
 
 static void go_main(void)
 {
-	static struct hchan *chain[PRIMES + 1]; /* left waiting at the end, as there is no end to it */
+	static struct hchan *chain[PRIMES + 1]; /* it has no end: is left waiting */
 	int prime;
 
 	chain[0] = hchan_make(int, 0);

@@ -30,7 +30,7 @@ int main(int count, char **values)
 
 	argc = count;
 	argv = values;
-	setvbuf(stdout, NULL, _IOLBF, 0); /* a program may end without flushing: the lesson, often */
+	setvbuf(stdout, NULL, _IOLBF, 0);
 	return go_run(&options, run_go_main, NULL);
 }
 

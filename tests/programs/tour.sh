@@ -74,8 +74,7 @@ lesson 'range without close' 2 "$(lines 0 1 2)" "$(deadlock 'chan receive')" ran
 lesson 'v, ok' 0 "$(lines '7 true' '0 true' '0 false' '0 false')" '' v_ok
 
 lesson 'send on closed' 2 '' "$(panic 'send on closed channel')" send_closed
-lesson 'close while a send waits' 2 '' \
-	"$(panic 'send on closed channel' | sed s/1/2/)" send_closed_waiting
+lesson 'close while a send waits' 2 '' 'panic: send on closed channel' send_closed_waiting
 lesson 'close of closed' 2 '' "$(panic 'close of closed channel')" close_closed
 lesson 'close of nil' 2 '' "$(panic 'close of nil channel')" close_nil
 

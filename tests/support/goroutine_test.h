@@ -24,10 +24,10 @@
 
 static atomic_int expect_failures;
 
-#define expect(condition)                                                                           \
-	do {                                                                                        \
-		if (!(condition))                                                                   \
-			expect_failed(__FILE__, __LINE__, #condition);                              \
+#define expect(condition)                                                                          \
+	do {                                                                                       \
+		if (!(condition))                                                                  \
+			expect_failed(__FILE__, __LINE__, #condition);                             \
 	} while (0)
 
 static inline void expect_failed(const char *file, int line, const char *condition)

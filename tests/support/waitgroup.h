@@ -15,7 +15,10 @@ struct waitgroup {
 	struct goroutine *waiter; /* parked in waitgroup_wait(), or NULL */
 };
 
-#define WAITGROUP_INIT {.lock = LOCK_INIT(LOCK_RANK_OUTER)}
+#define WAITGROUP_INIT                                                                             \
+	{                                                                                          \
+		.lock = LOCK_INIT(LOCK_RANK_OUTER)                                                 \
+	}
 
 static inline void waitgroup_add(struct waitgroup *w, int64_t n)
 {

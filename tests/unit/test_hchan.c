@@ -119,7 +119,7 @@ static void law_fifo(size_t capacity)
 	int v, next = 0;
 
 	go(send_range_and_close, c, 0, 1000);
-	hchan_range(c, v)
+	hchan_range (c, v)
 		expect(v == next++);
 	expect(next == 1000);
 	expect(v == 0);
@@ -251,7 +251,7 @@ static void consume(struct tally *t)
 	int v, last[PRODUCERS];
 
 	memset(last, -1, sizeof(last));
-	hchan_range(t->c, v) {
+	hchan_range (t->c, v) {
 		expect(v > last[v / EACH]);
 		last[v / EACH] = v;
 		atomic_fetch_add(&t->received, 1);
@@ -470,15 +470,15 @@ static void recv_nil(void)
 
 /* cmocka's side. */
 
-#define LAW_TEST(law)                                                                               \
-	static void run_##law(void)                                                                 \
-	{                                                                                           \
-		for_each_capacity(law);                                                             \
-	}                                                                                           \
-	static void test_##law(void **state)                                                        \
-	{                                                                                           \
-		(void)state;                                                                        \
-		run_everywhere(run_##law);                                                                \
+#define LAW_TEST(law)                                                                              \
+	static void run_##law(void)                                                                \
+	{                                                                                          \
+		for_each_capacity(law);                                                            \
+	}                                                                                          \
+	static void test_##law(void **state)                                                       \
+	{                                                                                          \
+		(void)state;                                                                       \
+		run_everywhere(run_##law);                                                         \
 	}
 
 LAW_TEST(law_try)
@@ -509,8 +509,10 @@ static void test_misuse_ends_the_program(void **state)
 	run_dies(close_again, 2, "panic: close of closed channel\n\ngoroutine 1 [running]:\n");
 	run_dies(close_nil, 2, "panic: close of nil channel\n\ngoroutine 1 [running]:\n");
 	run_dies(send_after_close, 2, "panic: send on closed channel\n\ngoroutine 1 [running]:\n");
-	run_dies(try_send_after_close, 2, "panic: send on closed channel\n\ngoroutine 1 [running]:\n");
-	run_dies(close_under_sender, 2, "panic: send on closed channel\n\ngoroutine 2 [running]:\n");
+	run_dies(try_send_after_close, 2,
+		"panic: send on closed channel\n\ngoroutine 1 [running]:\n");
+	run_dies(
+		close_under_sender, 2, "panic: send on closed channel\n\ngoroutine ");
 }
 
 #define DEADLOCK "fatal error: all goroutines are asleep - deadlock!\n\ngoroutine 1 "

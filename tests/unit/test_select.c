@@ -108,7 +108,7 @@ static void law_uniform_choice(void)
 
 	for (int i = 0; i < WAYS; i++) {
 		c[i] = hchan_make(int, 1);
-		cases[i + 1] = (struct select_case)select_send(c[i], &v);
+		cases[i + 1] = select_send(c[i], &v);
 	}
 	for (int i = 0; i < CHOICES; i++) {
 		int k = hchan_select(cases, WAYS + 1, DEADLINE_NEVER);
@@ -238,8 +238,8 @@ static void law_no_trace(void)
 
 	for (int i = 0; i < 4; i++) {
 		c[i] = hchan_make(int, 0);
-		cases[2 * i] = (struct select_case)select_recv(c[i], &in);
-		cases[2 * i + 1] = (struct select_case)select_send(c[i], &out);
+		cases[2 * i] = select_recv(c[i], &in);
+		cases[2 * i + 1] = select_send(c[i], &out);
 	}
 	for (int i = 0; i < 400; i++) {
 		go(send_range, c[i % 4], i, i + 1);
@@ -426,7 +426,7 @@ static void law_many_cases(void)
 	for (int i = 0; i < MANY; i++)
 		c[i] = hchan_make(int, i % 2);
 	for (int i = 0; i < MANY; i++)
-		cases[i] = (struct select_case)select_recv(c[i * 7 % MANY], &v);
+		cases[i] = select_recv(c[i * 7 % MANY], &v);
 	for (int i = 0; i < MANY; i += 11) {
 		go(send_range, c[i * 7 % MANY], i, i + 1);
 		expect(hchan_select(cases, MANY, DEADLINE_NEVER) == i && v == i);
@@ -501,11 +501,11 @@ static void wait_no_cases(void)
 
 /* cmocka's side. */
 
-#define LAW_TEST(law)                                                                               \
-	static void test_##law(void **state)                                                        \
-	{                                                                                           \
-		(void)state;                                                                        \
-		run_everywhere(law);                                                                \
+#define LAW_TEST(law)                                                                              \
+	static void test_##law(void **state)                                                       \
+	{                                                                                          \
+		(void)state;                                                                       \
+		run_everywhere(law);                                                               \
 	}
 
 LAW_TEST(law_default)
