@@ -228,6 +228,6 @@ int main(void)
 		cmocka_unit_test(test_stale_socket),
 	};
 
-	alarm(100);
+	test_time_limit();
 	return cmocka_run_group_tests_name("daemon", tests, NULL, NULL);
 }

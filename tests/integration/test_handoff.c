@@ -324,6 +324,6 @@ int main(void)
 		cmocka_unit_test(test_silent_receiver_is_revoked),
 	};
 
-	alarm(100);
+	test_time_limit();
 	return cmocka_run_group_tests_name("handoff", tests, setup, teardown);
 }

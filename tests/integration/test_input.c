@@ -368,6 +368,6 @@ int main(void)
 		cmocka_unit_test(test_bounds),
 	};
 
-	alarm(100);
+	test_time_limit();
 	return cmocka_run_group_tests_name("input", tests, setup, teardown);
 }

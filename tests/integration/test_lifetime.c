@@ -263,6 +263,6 @@ int main(void)
 		cmocka_unit_test(test_half_close),
 	};
 
-	alarm(100);
+	test_time_limit();
 	return cmocka_run_group_tests_name("lifetime", tests, setup, teardown);
 }

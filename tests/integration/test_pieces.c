@@ -350,6 +350,6 @@ int main(void)
 		cmocka_unit_test(test_wrong_pieces),
 	};
 
-	alarm(100);
+	test_time_limit();
 	return cmocka_run_group_tests_name("pieces", tests, setup, teardown);
 }

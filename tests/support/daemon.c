@@ -19,10 +19,19 @@
 
 enum { ARGUMENTS_MAX = 32, LOG_BYTES_MAX = 256 * 1024 };
 
-/* Rests between two looks at what another process does; only failing tests look often. */
+/* Between two looks at what another process does. */
+enum { REST_MS = 2, LOOKS_MAX = TEST_PATIENCE_MS / REST_MS };
+
 static void rest(void)
 {
-	nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
+	nanosleep(&(struct timespec){.tv_nsec = REST_MS * 1000000}, NULL);
+}
+
+void test_time_limit(void)
+{
+	const char *seconds = getenv("TEST_TIMEOUT");
+
+	alarm(seconds && atoi(seconds) > 0 ? (unsigned int)atoi(seconds) : 120);
 }
 
 static const char *program(char path[static 512])
@@ -79,11 +88,11 @@ static char *read_file(const char *path)
 
 void daemon_expect_log(const struct test_daemon *d, const char *wanted)
 {
-	for (int i = 0; i < 5000; i++) {
+	for (int i = 0; i < LOOKS_MAX; i++) {
 		char *text = read_file(d->log_path);
 		bool found = strstr(text, wanted) != NULL;
 
-		if (!found && (i == 4999 || (d->pid && waitpid(d->pid, NULL, WNOHANG | WNOWAIT) > 0)))
+		if (!found && (i == LOOKS_MAX - 1 || (d->pid && waitpid(d->pid, NULL, WNOHANG | WNOWAIT) > 0)))
 			print_error("the daemon said:\n%s", text);
 		free(text);
 		if (found)
@@ -144,7 +153,7 @@ int daemon_wait(struct test_daemon *d)
 {
 	int status;
 
-	for (int i = 0; i < 10000; i++) {
+	for (int i = 0; i < LOOKS_MAX; i++) {
 		pid_t pid = waitpid(d->pid, &status, WNOHANG);
 
 		if (pid == d->pid) {

@@ -1,4 +1,5 @@
 #include "tests/support/peer.h"
+#include "tests/support/daemon.h"
 
 #include <errno.h>
 #include <netdb.h>
@@ -15,7 +16,6 @@
 
 #include <cmocka.h>
 
-#define PATIENCE_MS 10000
 
 static int connect_unix(const char *path)
 {
@@ -125,8 +125,8 @@ static ssize_t hear(struct peer *p)
 	struct pollfd pfd = {.fd = p->fd, .events = POLLIN};
 	ssize_t n;
 
-	if (poll(&pfd, 1, PATIENCE_MS) == 0)
-		fail_msg("the broker said nothing for %d ms", PATIENCE_MS);
+	if (poll(&pfd, 1, TEST_PATIENCE_MS) == 0)
+		fail_msg("the broker said nothing for %d ms", TEST_PATIENCE_MS);
 	assert_int_equal(buf_reserve(&p->in, 65536), 0);
 	n = recv(p->fd, p->in.bytes + p->in.end, 65536, 0);
 	if (n < 0 && errno == ECONNRESET)

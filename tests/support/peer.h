@@ -1,7 +1,7 @@
 /*
  * peer.h - a client of frames, for tests: says exactly what it is told, and asserts what it hears.
  *
- * Every wait ends after 10 s with a failed test. Every function fails the test by cmocka's
+ * A wait that is too long (daemon.h) fails the test. Every function fails the test by cmocka's
  * assertions, so they are for the main thread.
  */
 #ifndef TESTS_SUPPORT_PEER_H
