@@ -111,7 +111,8 @@ static void trim(struct seqmap *m)
 		m->begin = m->end = 0;
 		if (m->size > SIZE_KEEP)
 			seqmap_fini(m);
-	} else if (m->end - m->begin > 2 * m->live + SIZE_KEEP) {
+	} else if (m->end - m->begin > 2 * m->live + SIZE_KEEP ||
+		   (m->size > SIZE_KEEP && m->size / 8 > m->live)) {
 		close_holes(m);
 	}
 }

@@ -21,3 +21,12 @@ tests_unit_test_engine_account_SOURCES = tests/unit/test_engine_account.c \
 	tests/support/failing_malloc.h
 tests_unit_test_engine_account_LDADD = $(engine_test_libs)
 tests_unit_test_engine_account_LDFLAGS = $(failing_malloc_ldflags)
+
+unit_tests += tests/unit/test_heap
+tests_unit_test_heap_LDADD = $(engine_test_libs)
+
+unit_tests += tests/unit/test_names
+tests_unit_test_names_LDADD = $(engine_test_libs)
+
+unit_tests += tests/unit/test_seqmap
+tests_unit_test_seqmap_LDADD = $(engine_test_libs)

@@ -461,6 +461,81 @@ static void such_channels_do_not_pile_up(void **state)
 	assert_in_range(engine_values_buffered(stage.engine), 0, 100);
 }
 
+static void a_receive_that_cannot_hold_the_end_it_would_get_fails(void **state)
+{
+	struct engine_limits limits = stage_limits;
+	uint64_t box, reply;
+
+	(void)state;
+	stage_close();
+	limits.ends_max = 2;
+	stage_open_with(&limits, 1);
+	box = make_typed("box", CHAN_TYPE_CHAN, 1);
+	reply = make_string(a, "", 0, false);
+	make_string(b, "other", 0, false);
+	send_reference(a, box, reply, CHAN_SEND);
+	ignore_answers();
+	recv(b, box);
+	expect("b fail 2 ELIMIT");
+	expect_text("limit of the session");
+	assert_int_equal(stat_channel(a, box)->length, 1);
+	recv(c, box);
+	taken_asked(c, 1, 1);
+	send(c, reply, "x");
+	assert_null(strstr(stage.log, "fail"));
+}
+
+static void what_later_versions_do_is_refused_by_name(void **state)
+{
+	uint64_t x = make_channel("x", 5);
+	char reason[1100];
+
+	(void)state;
+	memset(reason, 'r', sizeof(reason));
+	reason[sizeof(reason) - 1] = '\0';
+	apply(a, &(struct message){.kind = MESSAGE_RECV, .seq = 1, .recv = {x, .lease_ns = 5}},
+		NULL, 0);
+	expect_text("lease_ns");
+	apply(a, &(struct message){.kind = MESSAGE_RETURN, .seq = 2, .settle = {.delay_ns = 5}},
+		NULL, 0);
+	expect_text("delay_ns");
+	apply(a,
+		&(struct message){.kind = MESSAGE_CLOSE,
+			.seq = 3,
+			.close = {.channel = x, .reason = "", .abort = true}},
+		NULL, 0);
+	expect_text("abort");
+	expect("a fail 1 ENOTSUP; a fail 2 ENOTSUP; a fail 3 ENOTSUP");
+	apply(a,
+		&(struct message){.kind = MESSAGE_CLOSE,
+			.seq = 4,
+			.close = {.channel = x, .reason = reason}},
+		NULL, 0);
+	expect("a fail 4 EINVAL");
+	expect_text("1099 bytes, the limit is 1024");
+	apply(a,
+		&(struct message){
+			.kind = MESSAGE_SEND, .seq = 5, .send = {x, .count = 1, .epoch = 9}},
+		(const char *[]){"v"}, 1);
+	expect("a fail 5 ESTALE");
+}
+
+static void what_a_receive_refuses(void **state)
+{
+	uint64_t x = make_channel("x", 5);
+
+	(void)state;
+	recv_how(a, x, (struct how){.credit = 4097});
+	expect("a fail 1 ELIMIT");
+	expect_text("4096");
+	recv_how(a, x, (struct how){.stream = true, .try = true});
+	expect("a fail 2 EINVAL");
+	send_many(a, make_channel("full", 0), "1", wait_forever);
+	assert_int_equal(
+		apply(a, &(struct message){.kind = MESSAGE_GRANT, .seq = 3, .grant = {1}}, NULL, 0),
+		CHAN_EPROTOCOL);
+}
+
 /* ---- what people look at --------------------------------------------------------------------------------- */
 
 static void list(struct actor *p, const char *prefix, const char *after, uint32_t count)
@@ -549,6 +624,9 @@ int main(void)
 		TEST(a_chan_value_must_be_an_end_that_its_sender_holds),
 		TEST(an_any_value_may_carry_a_channel),
 		TEST(unnamed_channels_open_by_id_only_for_those_who_hold_them),
+		TEST(a_receive_that_cannot_hold_the_end_it_would_get_fails),
+		TEST(what_later_versions_do_is_refused_by_name),
+		TEST(what_a_receive_refuses),
 		TEST(channels_that_only_hold_each_other_go),
 		TEST(such_channels_do_not_pile_up),
 		TEST(list_goes_by_name_in_pages),
