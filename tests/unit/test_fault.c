@@ -18,6 +18,7 @@ static __attribute__((noinline)) long wide(int n)
 {
 	volatile char frame[2 << 20];
 
+	__asm__ volatile("" : : "r"(frame) : "memory"); /* so that none of it can be left out */
 	frame[n] = 1;
 	return frame[n];
 }
