@@ -726,7 +726,7 @@ void session_ping(struct session *s, int64_t min_ns)
 
 bool session_is_fresh(struct session *s)
 {
-	if (clock_now_ns() - s->heard_ns < HAND_OVER_SILENCE_MAX_NS)
+	if (clock_now_ns() - s->heard_ns < HAND_OVER_SILENCE_MAX_NS(s))
 		return true;
 	session_ping(s, NS_PER_S);
 	return false;

@@ -66,14 +66,14 @@ struct session {
 	size_t taken_count, taken_size;
 	struct chan *granting; /* counted: ends with grant_due, by next_granting */
 
-	/* Signs of life. The broker revokes what is out to a client that is silent for 10 s, so a
-	 * value is handed over only while something that we said less than 8 s ago is known to have
-	 * arrived. */
+	/* Signs of life. The broker revokes what is out to a client that is silent for two
+	 * heartbeats (10 s), so a value is handed over only while something that we said less than
+	 * HAND_OVER_SILENCE_MAX_NS (8 s) ago is known to have arrived. */
 	int64_t ping_ns;  /* when we last asked */
 	int64_t heard_ns; /* when we said the last thing that is known to have arrived */
 };
 
-#define HAND_OVER_SILENCE_MAX_NS (8 * NS_PER_S)
+#define HAND_OVER_SILENCE_MAX_NS(s) ((s)->heartbeat_ns / 5 * 8)
 
 void session_fini(struct session *s);
 

@@ -28,8 +28,8 @@
 /* Silence is looked for this often, and only while something is out for delivery. */
 #define SILENCE_TICK_NS NS_PER_S
 
-/* A client sends PING after such a silence while operations wait; twice in silence_ns. */
-#define HEARTBEAT_MS 5000
+/* A client sends PING after such a silence while operations wait: the most, and twice in silence_ns. */
+#define HEARTBEAT_NS_MAX (5 * NS_PER_S)
 
 /* Connections over the limit that are being told so at once; more are closed without a word. */
 #define REFUSALS_MAX 64
@@ -241,15 +241,18 @@ int broker_check_hello(const struct broker *b, const struct message *hello, char
 void broker_fill_welcome(const struct broker *b, const struct session *s, struct message *ret_message)
 {
 	const struct engine_limits *limits = &b->options.limits;
+	int64_t heartbeat_ns = b->options.silence_ns / 2;
 	struct message m = {.kind = MESSAGE_WELCOME};
 
+	if (heartbeat_ns > HEARTBEAT_NS_MAX)
+		heartbeat_ns = HEARTBEAT_NS_MAX;
 	m.welcome.version = PROTOCOL_VERSION;
 	m.welcome.broker = PACKAGE_NAME " " PACKAGE_VERSION;
 	m.welcome.incarnation = b->incarnation;
 	m.welcome.session_id = (struct wire_bytes){s->id, sizeof(s->id)};
 	m.welcome.session_secret = (struct wire_bytes){s->secret, sizeof(s->secret)};
 	m.welcome.connection_epoch = 1;
-	m.welcome.heartbeat_ms = HEARTBEAT_MS;
+	m.welcome.heartbeat_ms = (uint64_t)(heartbeat_ns / NS_PER_MS);
 	m.welcome.limits = (struct wire_limits){
 		.frame_header_bytes = FRAME_HEADER_BYTES_MAX,
 		.frame_payload_bytes = FRAME_PAYLOAD_BYTES_MAX,

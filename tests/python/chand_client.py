@@ -357,7 +357,7 @@ def nanoseconds(seconds):
     return 0 if seconds is None else max(1, int(seconds * 1e9))
 
 
-SILENCE_S = 8  # after so long without an answer to a PING nothing is handed to the program
+SILENCE = 1.6  # heartbeats; after so long without an answer to a PING nothing is handed to the program
 
 
 class Client:
@@ -381,6 +381,7 @@ class Client:
         self.welcomed.wait()
         if self.lost:
             raise self.lost
+        self.heartbeat_s = (self.welcome['heartbeat_ms'] or 5000) / 1000
 
     def __enter__(self):
         return self
@@ -501,7 +502,7 @@ class Client:
         q = self.answers[seq]
         while True:
             try:
-                kind, message, payload = q.get(timeout=(self.welcome['heartbeat_ms'] or 5000) / 1000)
+                kind, message, payload = q.get(timeout=self.heartbeat_s)
                 break
             except queue.Empty:
                 self.heartbeat()
@@ -519,7 +520,8 @@ class Client:
 
     def await_heartbeat(self):
         """While the broker has been silent for too long, nothing goes to the program."""
-        while not self.lost and self.pinged_at and time.monotonic() - self.pinged_at > SILENCE_S:
+        silence_s = SILENCE * self.heartbeat_s
+        while not self.lost and self.pinged_at and time.monotonic() - self.pinged_at > silence_s:
             time.sleep(0.05)
 
     def forget(self, seq, count=1):
