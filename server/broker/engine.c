@@ -215,12 +215,14 @@ uint64_t engine_values_buffered(const struct engine *e)
 void engine_hold_value(struct engine *e, uint32_t type, const struct value *v)
 {
 	e->bytes += value_cost(v);
-	reference_carry(e, type, v, +1);
+	if (type_may_refer(type))
+		reference_carry(e, type, v, +1);
 }
 
 void engine_drop_value(struct engine *e, uint32_t type, struct value *v)
 {
 	e->bytes -= value_cost(v);
-	reference_carry(e, type, v, -1);
+	if (type_may_refer(type))
+		reference_carry(e, type, v, -1);
 	value_unref(v);
 }

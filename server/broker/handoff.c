@@ -110,7 +110,7 @@ static bool hand_out(struct engine *e, struct channel *ch, struct waiter *w, str
 	struct party *p = op->party;
 	int rc = seqmap_reserve(&p->deliveries);
 
-	if (rc == 0)
+	if (rc == 0 && type_may_refer(ch->type))
 		rc = reference_open(e, p, ch->type, d->value);
 	if (rc < 0) {
 		operation_fail(e, op, rc, w->index);

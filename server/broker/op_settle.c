@@ -44,7 +44,7 @@ static void settle_range(struct call *c, const struct wire_range *r, bool taken,
 
 		if (id > next)
 			note_gone(c, g, next, id - next);
-		if (!settle_one(c, seqmap_remove(deliveries, id), taken))
+		if (!settle_one(c, seqmap_remove_entry(deliveries, entry), taken))
 			note_gone(c, g, id, 1);
 		next = id + 1;
 	}

@@ -110,6 +110,10 @@ void waiter_leave(struct waiter *w)
 
 void waiter_to_tail(struct engine *e, struct waiter *w)
 {
+	if (w->place == PLACE_QUEUE && waiter_queue(w)->count == 1) {
+		w->ticket = e->next_ticket++;
+		return;
+	}
 	waiter_leave(w);
 	w->ticket = e->next_ticket++;
 	waiter_stand(w);

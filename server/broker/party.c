@@ -170,9 +170,9 @@ bool reference_get(uint32_t type, const struct value *v, struct type_chan_ref *r
 	size_t len = v->len;
 	enum chan_type carried = CHAN_TYPE_CHAN;
 
-	if (type == CHAN_TYPE_ANY && type_any_split(bytes, len, &carried, &bytes, &len) < 0)
+	if (!type_may_refer(type))
 		return false;
-	else if (type != CHAN_TYPE_ANY && type != CHAN_TYPE_CHAN)
+	if (type == CHAN_TYPE_ANY && type_any_split(bytes, len, &carried, &bytes, &len) < 0)
 		return false;
 	return carried == CHAN_TYPE_CHAN && type_get_chan(bytes, len, ret_ref) == 0;
 }
@@ -220,7 +220,7 @@ void party_return_all(struct engine *e, struct party *p, bool tell)
 	size_t count = 0;
 
 	while ((entry = seqmap_from(&p->deliveries, 0))) {
-		struct delivery *d = seqmap_remove(&p->deliveries, entry->key);
+		struct delivery *d = seqmap_remove_entry(&p->deliveries, entry);
 
 		if (tell)
 			gather_gone(p, ranges, &count, d->id, 1);

@@ -58,6 +58,12 @@ const char *party_label(const struct party *p, char label[PARTY_LABEL_MAX]);
  */
 void reference_carry(struct engine *e, uint32_t type, const struct value *v, int by);
 
+/* Whether values of a channel of this type can be references: most cannot. */
+static inline bool type_may_refer(uint32_t type)
+{
+	return type == CHAN_TYPE_CHAN || type == CHAN_TYPE_ANY;
+}
+
 /* Whether the value is a reference, and to what. */
 bool reference_get(uint32_t type, const struct value *v, struct type_chan_ref *ret_ref);
 

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SIZE_MIN 4u   /* most sessions have an operation or two */
+#define SIZE_MIN 1u   /* most sessions have one channel open, and one operation waiting */
 #define SIZE_KEEP 64u /* below this, giving memory back is not worth a realloc */
 
 void seqmap_fini(struct seqmap *m)
@@ -74,9 +74,12 @@ int seqmap_reserve(struct seqmap *m)
 
 void seqmap_put(struct seqmap *m, uint64_t key, void *ptr)
 {
-	uint32_t at = position(m, key);
+	uint32_t at = m->end;
 
-	memmove(&m->list[at + 1], &m->list[at], (m->end - at) * sizeof(*m->list));
+	if (at > m->begin && key < m->list[at - 1].key) {
+		at = position(m, key);
+		memmove(&m->list[at + 1], &m->list[at], (m->end - at) * sizeof(*m->list));
+	}
 	m->list[at] = (struct seqmap_entry){key, ptr};
 	m->end++;
 	m->live++;
@@ -101,34 +104,46 @@ void *seqmap_floor(const struct seqmap *m, uint64_t key)
 	return NULL;
 }
 
+/* After a removal: neither end is a hole, and holes do not outnumber the rest. */
 static void trim(struct seqmap *m)
 {
-	while (m->begin < m->end && !m->list[m->begin].ptr)
-		m->begin++;
-	while (m->end > m->begin && !m->list[m->end - 1].ptr)
-		m->end--;
 	if (m->live == 0) {
 		m->begin = m->end = 0;
 		if (m->size > SIZE_KEEP)
 			seqmap_fini(m);
-	} else if (m->end - m->begin > 2 * m->live + SIZE_KEEP ||
-		   (m->size > SIZE_KEEP && m->size / 8 > m->live)) {
-		close_holes(m);
+		return;
 	}
+	while (!m->list[m->begin].ptr)
+		m->begin++;
+	while (!m->list[m->end - 1].ptr)
+		m->end--;
+	if (m->end - m->begin > 2 * m->live + SIZE_KEEP ||
+		(m->size > SIZE_KEEP && m->size / 8 > m->live))
+		close_holes(m);
+}
+
+static void *remove_at(struct seqmap *m, uint32_t at)
+{
+	void *ptr = m->list[at].ptr;
+
+	m->list[at].ptr = NULL;
+	m->live--;
+	trim(m);
+	return ptr;
 }
 
 void *seqmap_remove(struct seqmap *m, uint64_t key)
 {
 	uint32_t at = position(m, key);
-	void *ptr;
 
 	if (at >= m->end || m->list[at].key != key || !m->list[at].ptr)
 		return NULL;
-	ptr = m->list[at].ptr;
-	m->list[at].ptr = NULL;
-	m->live--;
-	trim(m);
-	return ptr;
+	return remove_at(m, at);
+}
+
+void *seqmap_remove_entry(struct seqmap *m, const struct seqmap_entry *entry)
+{
+	return remove_at(m, (uint32_t)(entry - m->list));
 }
 
 const struct seqmap_entry *seqmap_from(const struct seqmap *m, uint64_t key)

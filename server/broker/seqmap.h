@@ -43,6 +43,9 @@ void *seqmap_floor(const struct seqmap *m, uint64_t key);
 /* Removes what is there under the key and returns it; NULL: nothing is. */
 void *seqmap_remove(struct seqmap *m, uint64_t key);
 
+/* The same for an entry that seqmap_from found. */
+void *seqmap_remove_entry(struct seqmap *m, const struct seqmap_entry *entry);
+
 /* The first entry whose key is not below the given one, NULL at the end. Valid until the map
  * changes; go on from its key + 1. */
 const struct seqmap_entry *seqmap_from(const struct seqmap *m, uint64_t key);

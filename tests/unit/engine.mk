@@ -30,3 +30,6 @@ tests_unit_test_names_LDADD = $(engine_test_libs)
 
 unit_tests += tests/unit/test_seqmap
 tests_unit_test_seqmap_LDADD = $(engine_test_libs)
+
+unit_tests += tests/unit/test_engine_hostile
+tests_unit_test_engine_hostile_LDADD = $(engine_test_libs)
