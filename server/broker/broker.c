@@ -28,7 +28,7 @@
 /* Silence is looked for this often, and only while something is out for delivery. */
 #define SILENCE_TICK_NS NS_PER_S
 
-/* A client sends PING after such a silence while operations wait: the most, and twice in silence_ns. */
+/* A client sends PING after half of silence_ns, or this if it is less, while operations wait. */
 #define HEARTBEAT_NS_MAX (5 * NS_PER_S)
 
 /* Connections over the limit that are being told so at once; more are closed without a word. */
