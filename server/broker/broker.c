@@ -9,6 +9,7 @@
 #include "server/base/clock.h"
 #include "server/base/log.h"
 #include "server/base/random.h"
+#include "server/broker/buffers.h"
 #include "server/broker/connection.h"
 #include "server/broker/session.h"
 #include "server/channel/select.h"
@@ -122,6 +123,7 @@ void broker_free(struct broker *b)
 	hchan_unref(b->events);
 	hchan_unref(b->stopped);
 	batch_pool_fini();
+	buffers_fini();
 	free(b);
 }
 

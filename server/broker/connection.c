@@ -5,6 +5,7 @@
 #include "server/base/clock.h"
 #include "server/broker/batch.h"
 #include "server/broker/broker.h"
+#include "server/broker/buffers.h"
 #include "server/broker/session.h"
 #include "server/broker/writer.h"
 #include "server/runtime/runtime.h"
@@ -13,11 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-
-/* Room for one read: small at first, and large where that was filled, since a system call is worth
- * about a hundred small values. */
-#define READ_BYTES (64u * 1024u)
-#define READ_BYTES_MAX (256u * 1024u)
 
 /* How long to wait for memory where there is no other way out. */
 #define MEMORY_REST_NS (10 * NS_PER_MS)
@@ -88,7 +84,7 @@ void connection_unref(struct connection *c)
 		c->queue_head = o->next;
 		outbox_free(o);
 	}
-	buf_fini(&c->in);
+	buffer_give(&c->in);
 	buf_fini(&c->control);
 	buf_fini(&c->farewell);
 	broker_connection_gone(c->broker, c);
@@ -330,6 +326,7 @@ static void connection_write(struct connection *c)
 	bool read, closing;
 
 	writer_init(&w);
+	w.round = buffer_take();
 	while (take_queue(c, &w, &control, written, &read)) {
 		if (read)
 			start_reader(c);
@@ -359,7 +356,7 @@ static void connection_write(struct connection *c)
 struct turn {
 	struct connection *c;
 	struct batch *batch; /* NULL until there is an operation */
-	char why[TEXT_BYTES_MAX];
+	char why[TEXT_BYTES_MAX]; /* of a breach; not set for want of memory */
 };
 
 /* The turn's batch; NULL: out of memory. */
@@ -406,6 +403,8 @@ static void end_session(struct turn *t, int status)
 /* The peer broke the protocol, or a bound, or there is no memory for it. */
 static void breach(struct turn *t, int status)
 {
+	if (status == CHAN_ENOMEM)
+		snprintf(t->why, sizeof(t->why), "the broker is out of memory");
 	if (t->c->session) {
 		end_session(t, status);
 		return;
@@ -434,7 +433,6 @@ static int on_hello(struct turn *t, const struct frame *f)
 		snprintf(t->why, sizeof(t->why), "a second HELLO");
 		return CHAN_EPROTOCOL;
 	}
-	snprintf(t->why, sizeof(t->why), "the broker is out of memory");
 	s = session_new(c->broker, c);
 	if (!s)
 		return CHAN_ENOMEM;
@@ -510,7 +508,6 @@ static int handle_frame(struct turn *t, const struct frame *f)
 		snprintf(t->why, sizeof(t->why), "%s before HELLO", message_kind_name(f->kind));
 		return CHAN_EPROTOCOL;
 	}
-	snprintf(t->why, sizeof(t->why), "the broker is out of memory");
 	return (handlers[f->kind] ? handlers[f->kind] : on_operation)(t, f);
 }
 
@@ -529,11 +526,13 @@ static bool must_rest(struct connection *c)
 /* Handles all whole frames that were read. False: the reader rests, c is not to be touched. */
 static bool handle_input(struct connection *c)
 {
-	struct turn t = {.c = c};
+	struct turn t;
 	struct frame f;
 	long n = 0;
 	int rc;
 
+	t.c = c;
+	t.batch = NULL;
 	while (c->state != CONNECTION_DISCARDING && buf_len(&c->in)) {
 		n = frame_parse(buf_data(&c->in), buf_len(&c->in), &f);
 		if (n == 0)
@@ -556,23 +555,23 @@ static bool handle_input(struct connection *c)
 	}
 	hand_over(&t);
 	if (c->state == CONNECTION_DISCARDING)
-		buf_fini(&c->in);
+		buf_consume(&c->in, buf_len(&c->in));
 	return !must_rest(c);
 }
 
 /* Reads once. Bytes, 0 at the end, -EAGAIN, or another -errno. */
-static ssize_t read_more(struct connection *c, size_t *size)
+static ssize_t read_more(struct connection *c)
 {
 	ssize_t n;
 
-	if (buf_reserve(&c->in, *size) < 0)
+	if (!c->in.bytes)
+		c->in = buffer_take();
+	if (buf_reserve(&c->in, BUFFER_BYTES) < 0)
 		return -ENOMEM;
-	n = stream_read(c->stream, c->in.bytes + c->in.end, *size);
+	n = stream_read(c->stream, c->in.bytes + c->in.end, BUFFER_BYTES);
 	if (n <= 0)
 		return n;
 	c->in.end += (size_t)n;
-	if ((size_t)n == *size)
-		*size = READ_BYTES_MAX;
 	atomic_store_explicit(&c->heard_ns, clock_now_ns(), memory_order_relaxed);
 	return n;
 }
@@ -583,11 +582,11 @@ static void shed_buffer(struct connection *c)
 	struct buf half = {0};
 
 	if (!buf_len(&c->in)) {
-		buf_fini(&c->in);
+		buffer_give(&c->in);
 		return;
 	}
 	if (buf_append(&half, buf_data(&c->in), buf_len(&c->in)) == 0) {
-		buf_fini(&c->in);
+		buffer_give(&c->in);
 		c->in = half;
 	}
 	be_patient(c, CONNECTION_HALF_FRAME_NS);
@@ -614,13 +613,12 @@ static void ended(struct connection *c)
 static void connection_read(void *arg)
 {
 	struct connection *c = arg;
-	size_t size = READ_BYTES;
 	ssize_t n;
 
 	do {
 		if (!handle_input(c))
 			return;
-		n = read_more(c, &size);
+		n = read_more(c);
 	} while (n > 0);
 	if (n == -EAGAIN) {
 		shed_buffer(c);

@@ -31,6 +31,7 @@ noinst_LIBRARIES += server/broker/libbroker.a
 server_broker_libbroker_a_SOURCES = \
 	server/broker/batch.c server/broker/batch.h \
 	server/broker/broker.c server/broker/broker.h \
+	server/broker/buffers.c server/broker/buffers.h \
 	server/broker/connection.c server/broker/connection.h \
 	server/broker/outbox.c server/broker/outbox.h \
 	server/broker/session.c server/broker/session.h \

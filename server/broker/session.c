@@ -378,7 +378,6 @@ int session_frame(struct session *s, struct batch *b, const struct frame *f, cha
 	struct batch_op *op = batch_add(b);
 	int rc;
 
-	snprintf(why, why_bytes, "out of memory");
 	if (!op)
 		return CHAN_ENOMEM;
 	rc = wire_decode(f, b->scratch, &op->m);

@@ -58,8 +58,8 @@ void session_free(struct session *s);
 
 /*
  * Takes one frame with an operation or a PIECE, and adds to the batch what there is to do now:
- * the operation, a FAIL for one that is refused here, or nothing yet. 0; or CHAN_EPROTOCOL,
- * CHAN_ELIMIT or CHAN_ENOMEM with a sentence in why: the session must end.
+ * the operation, a FAIL for one that is refused here, or nothing yet. 0; or, and the session must
+ * end then, CHAN_ENOMEM, or CHAN_EPROTOCOL or CHAN_ELIMIT with a sentence in why.
  */
 int session_frame(struct session *s, struct batch *b, const struct frame *f, char *why,
 	size_t why_bytes);
