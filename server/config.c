@@ -68,6 +68,8 @@ static const struct setting settings[] = {
 		"A connection that has not said HELLO for so long is closed"},
 	{"silence_timeout", SETTING_SPAN, false, FIELD(silence_timeout_ns), "10s", NS_PER_S, 3600 * NS_PER_S,
 		"TIME", "A receiver that was silent for so long loses what it has not confirmed"},
+	{"stall_timeout", SETTING_SPAN, false, FIELD(stall_timeout_ns), "1m", 1, 3600 * NS_PER_S, "TIME",
+		"A client that reads nothing of what it is sent for so long is cut off"},
 	{"settle_timeout", SETTING_SPAN, false, FIELD(settle_timeout_ns), "5s", 0, 3600 * NS_PER_S, "TIME",
 		"How long a shutdown waits for confirmations"},
 };
@@ -481,6 +483,7 @@ struct broker_options config_broker_options(const struct config *c)
 		.connections_max = (uint32_t)c->connections_max,
 		.hello_timeout_ns = c->hello_timeout_ns,
 		.silence_ns = c->silence_timeout_ns,
+		.stall_ns = c->stall_timeout_ns,
 		.settle_timeout_ns = c->settle_timeout_ns,
 	};
 }

@@ -36,6 +36,7 @@ struct config {
 	int64_t ends_max;
 	int64_t hello_timeout_ns;
 	int64_t silence_timeout_ns;
+	int64_t stall_timeout_ns;
 	int64_t settle_timeout_ns;
 };
 

@@ -26,6 +26,7 @@ struct broker_options {
 	uint32_t connections_max;
 	int64_t hello_timeout_ns;  /* from the connection to its HELLO */
 	int64_t silence_ns;        /* a receiver with deliveries out that says nothing for so long is lost */
+	int64_t stall_ns;          /* a client that reads not one byte of what it is sent for so long is cut off */
 	int64_t settle_timeout_ns; /* at shutdown, for what is out for delivery */
 };
 

@@ -303,7 +303,7 @@ static int write_round(struct connection *c, struct writer *w, struct buf *contr
 	n = writer_fill(w);
 	if (n < 0)
 		return -ENOMEM;
-	rc = stream_write_all(c->stream, w->iov, n, CONNECTION_STALL_NS);
+	rc = stream_write_all(c->stream, w->iov, n, broker_options(c->broker)->stall_ns);
 	if (rc < 0)
 		return rc;
 	atomic_store_explicit(&c->heard_ns, clock_now_ns(), memory_order_relaxed);

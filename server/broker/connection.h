@@ -33,12 +33,10 @@ struct session;
 /*
  * While more than this is queued to be written, nothing more is read: whoever asks faster than it
  * reads answers is slowed down, and its outbox stays within this, the answers of one batch, those of
- * the operations in flight, and the values that its own credit let come.
+ * the operations in flight, and the values that its own credit let come. Who reads nothing at all for
+ * stall_ns is cut off.
  */
 #define CONNECTION_QUEUED_BYTES_MAX (4u * 1024u * 1024u)
-
-/* Not one byte went out for so long although there was something to write: the peer is gone. */
-#define CONNECTION_STALL_NS (60 * NS_PER_S)
 
 /* From connection_close on: to write what is left, and for the peer to read it and close. */
 #define CONNECTION_LINGER_NS (2 * NS_PER_S)

@@ -3,11 +3,14 @@
 #include "tests/support/peer.h"
 
 #include "proto/limits.h"
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -20,7 +23,7 @@ static uint64_t incarnation; /* of this run of the daemon */
 static int setup(void **state)
 {
 	static const char *const arguments[] = {"--ops-in-flight-max=8", "--connections-max=6",
-		"--hello-timeout=300ms", "--channels-max=40", "--ends-max=20", NULL};
+		"--hello-timeout=300ms", "--channels-max=40", "--ends-max=20", "--stall-timeout=500ms", NULL};
 
 	(void)state;
 	daemon_start(&d, arguments);
@@ -330,6 +333,38 @@ static void test_connections_max(void **state)
 	peer_drop(&extra);
 }
 
+/* A client that asks without end and reads nothing: soon nothing is read from it, and then it is cut
+ * off; the daemon's memory stays bounded, and others do not notice. */
+static void test_never_reads(void **state)
+{
+	struct message m = {.kind = MESSAGE_STAT};
+	uint64_t before = daemon_resident_bytes(&d);
+	struct pollfd pfd = {.events = POLLOUT};
+	struct buf out = {0};
+	struct peer p;
+	ssize_t n = 0;
+
+	(void)state;
+	peer_dial(&p, d.url);
+	m.channel_ref.name = "bystander";
+	for (int i = 0; i < 1000000 && n >= 0; i++) {
+		m.seq = ++p.seq;
+		assert_int_equal(wire_encode(&out, &m, 0, 0), 0);
+		if (buf_len(&out) < 60000)
+			continue;
+		pfd.fd = p.fd;
+		assert_true(poll(&pfd, 1, TEST_PATIENCE_MS) > 0);
+		n = send(p.fd, buf_data(&out), buf_len(&out), MSG_NOSIGNAL);
+		buf_fini(&out);
+	}
+	assert_true(n < 0); /* cut off */
+	assert_bystander_unaffected();
+	if (!getenv("TEST_SANITIZER") || !*getenv("TEST_SANITIZER"))
+		assert_true(daemon_resident_bytes(&d) < before + 64 * 1024 * 1024);
+	buf_fini(&out);
+	peer_drop(&p);
+}
+
 /* Frames byte by byte are frames. */
 static void test_slow_bytes(void **state)
 {
@@ -364,6 +399,7 @@ int main(void)
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_select_cases),
 		cmocka_unit_test(test_connections_max),
+		cmocka_unit_test(test_never_reads),
 		cmocka_unit_test(test_slow_bytes),
 		cmocka_unit_test(test_bounds),
 	};
