@@ -20,45 +20,45 @@ struct context {
 /* In context_<arch>.S: saves here, leaves its stack pointer in *save_sp, and goes on at `sp`. */
 void context_swap(void **save_sp, void *sp);
 
-/* In context_<arch>.S: where a new stack begins; calls goroutine_main with the two words saved by
- * context_init. Its own return address is zero: backtraces end here. */
+/* In context_<arch>.S: where a new stack begins; calls goroutine_main with what context_init saved, and
+ * when that returns goroutine_end, which does not. Its own return address is zero: backtraces end
+ * here. */
 void context_begin(void);
+void goroutine_main(void *birth);
+void goroutine_end(void);
 
 /* Words at a saved stack pointer, lowest first; context_<arch>.S has the same order. */
 enum {
 #if defined(__x86_64__)
-	CONTEXT_WORD_ARG1 = 0, /* r15 */
-	CONTEXT_WORD_ARG2 = 1, /* r14 */
+	CONTEXT_WORD_ARG = 0, /* r15 */
 	CONTEXT_WORD_PC = 6,
 	CONTEXT_WORDS = 8, /* the last is the zero return address */
 #elif defined(__aarch64__)
-	CONTEXT_WORD_ARG1 = 0, /* x19 */
-	CONTEXT_WORD_ARG2 = 1, /* x20 */
-	CONTEXT_WORD_PC = 11,  /* x30 */
+	CONTEXT_WORD_ARG = 0, /* x19 */
+	CONTEXT_WORD_PC = 11, /* x30 */
 	CONTEXT_WORDS = 20,
 #endif
 };
 
-/* Prepares `c` so that the first switch to it calls goroutine_main(arg1, arg2) on the stack that
- * ends below `top`, which is aligned to 16. */
-static inline void context_init(struct context *c, void *top, void *arg1, void *arg2)
+/* Prepares `c` so that the first switch to it calls goroutine_main(arg) on the stack that ends
+ * below `top`, which is aligned to 16. */
+static inline void context_init(struct context *c, void *top, void *arg)
 {
 	uintptr_t *words = (uintptr_t *)top - CONTEXT_WORDS;
 
 	for (int i = 0; i < CONTEXT_WORDS; i++)
 		words[i] = 0;
-	words[CONTEXT_WORD_ARG1] = (uintptr_t)arg1;
-	words[CONTEXT_WORD_ARG2] = (uintptr_t)arg2;
+	words[CONTEXT_WORD_ARG] = (uintptr_t)arg;
 	words[CONTEXT_WORD_PC] = (uintptr_t)context_begin;
 	c->sp = words;
 }
 
 /* Leaves `from`, goes on at `to`; returns when someone switches back. `last` says that nobody will. */
-static inline void context_switch(struct context *from, struct context *to, bool last)
+static SANITIZER_SWITCH_ATTRIBUTES void context_switch(struct context *from, struct context *to, bool last)
 {
-	sanitizer_before_switch(&from->sanitizer, &to->sanitizer, last);
+	SANITIZER_BEFORE_SWITCH(&from->sanitizer, &to->sanitizer, last);
 	context_swap(&from->sp, to->sp);
-	sanitizer_after_switch(&from->sanitizer);
+	SANITIZER_AFTER_SWITCH(&from->sanitizer);
 }
 
 #endif

@@ -64,10 +64,10 @@ context_begin:
 	.cfi_startproc
 	.cfi_undefined x30
 	mov	x0, x19
-	mov	x1, x20
 	mov	x29, xzr
 	mov	x30, xzr
 	bl	goroutine_main
+	bl	goroutine_end
 	brk	#1
 	.cfi_endproc
 	.size	context_begin, .-context_begin

@@ -66,10 +66,10 @@ context_begin:
 	.cfi_startproc
 	.cfi_undefined rip
 	movq	%r15, %rdi
-	movq	%r14, %rsi
 	pushq	$0
 	.cfi_adjust_cfa_offset 8
 	call	goroutine_main
+	call	goroutine_end
 	ud2
 	.cfi_endproc
 	.size	context_begin, .-context_begin

@@ -122,19 +122,13 @@ struct birth {
 	_Alignas(16) char args[];
 };
 
-void goroutine_main(void *arg1, void *arg2);
-
-/* The first C function on every stack; context_begin calls it. */
-void goroutine_main(void *arg1, void *arg2)
+void goroutine_main(void *arg)
 {
-	struct birth *birth = arg1;
+	struct birth *birth = arg;
 
-	(void)arg2;
 	sanitizer_first_switch();
 	after_switch();
 	birth->call(birth->code, birth->args);
-	switch_away(this_machine(), AFTER_EXIT);
-	panic("a dead goroutine runs");
 }
 
 int goroutine_new(struct machine *m, const struct go_site *site,
@@ -154,7 +148,7 @@ int goroutine_new(struct machine *m, const struct go_site *site,
 	birth->code = code;
 	if (args_bytes > 0)
 		memcpy(birth->args, args, args_bytes);
-	context_init(&g->context, birth, birth, NULL);
+	context_init(&g->context, birth, birth);
 	sanitizer_stack_begin(&g->context.sanitizer);
 
 	g->wait_object = NULL;

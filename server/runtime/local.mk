@@ -5,6 +5,7 @@ server_runtime_libruntime_a_SOURCES = \
 	server/runtime/blocks.c \
 	server/runtime/context.h \
 	server/runtime/dump.c \
+	server/runtime/errno.h \
 	server/runtime/fault.c \
 	server/runtime/go.h \
 	server/runtime/goroutine.c server/runtime/goroutine.h \

@@ -220,8 +220,11 @@ bool join_all_machines(void)
 {
 	struct machine *m, *next;
 
-	if (!wait_for_machines())
+	if (!wait_for_machines()) {
+		for (m = sched.machines; m; m = m->all_link)
+			pthread_detach(m->thread);
 		return false;
+	}
 	for (m = sched.machines; m; m = next) {
 		next = m->all_link;
 		pthread_join(m->thread, NULL);

@@ -14,6 +14,7 @@
 #ifndef CHAND_RUNTIME_NETPOLL_H
 #define CHAND_RUNTIME_NETPOLL_H
 
+#include "server/runtime/errno.h"
 #include "server/runtime/goroutine.h"
 
 #include <stdbool.h>

@@ -4,7 +4,8 @@
  *
  * A goroutine runs on any of `procs` threads, one at a time, and may change its thread whenever it
  * parks. Hence:
- *   - keep no address of a thread-local across anything here that may park, and copy errno before it;
+ *   - keep no address of a thread-local across anything here that may park;
+ *   - read errno before it: it does not survive (and see errno.h);
  *   - hold no struct lock across it (--enable-debug checks).
  *
  * Preemption is cooperative: a goroutine runs until it parks, yields, blocks or ends. Long
@@ -18,6 +19,7 @@
 
 #include "server/base/clock.h"
 #include "server/base/lock.h"
+#include "server/runtime/errno.h"
 #include "server/runtime/go.h"
 #include "server/runtime/goroutine.h"
 #include "server/runtime/wait_reason.h"

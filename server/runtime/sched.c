@@ -61,6 +61,12 @@ __attribute__((noinline)) struct machine *this_machine(void)
 	return current_machine;
 }
 
+__attribute__((noinline)) int *go_errno(void)
+{
+	__asm__ volatile("" ::: "memory");
+	return __errno_location();
+}
+
 void set_this_machine(struct machine *m)
 {
 	current_machine = m;
@@ -517,19 +523,33 @@ static struct context *begin_running(struct machine *m, struct goroutine *g)
 	return &g->context;
 }
 
-void switch_away(struct machine *m, enum after after)
+/* Everything of a switch but the switch: says where to. */
+static struct context *leave(struct machine *m, struct goroutine *g, enum after after)
 {
-	struct goroutine *g = m->curg, *next;
-	struct context *to = &m->g0;
+	struct goroutine *next;
 
 	m->after = after;
 	m->left = g;
 	m->curg = NULL;
 	next = next_own(m);
-	if (next)
-		to = begin_running(m, next);
-	context_switch(&g->context, to, after == AFTER_EXIT);
+	return next ? begin_running(m, next) : &m->g0;
+}
+
+void switch_away(struct machine *m, enum after after)
+{
+	struct goroutine *g = m->curg;
+
+	context_switch(&g->context, leave(m, g, after), false);
 	after_switch();
+}
+
+/* context_begin calls it when goroutine_main has returned; it does not. */
+SANITIZER_END_ATTRIBUTES void goroutine_end(void)
+{
+	struct machine *m = this_machine();
+	struct goroutine *g = m->curg;
+
+	context_switch(&g->context, leave(m, g, AFTER_EXIT), true);
 }
 
 void machine_loop(struct machine *m)

@@ -125,7 +125,7 @@ void set_this_machine(struct machine *m);
 /* ---- sched.c ---- */
 
 /* Leaves the running goroutine for the next one, or g0; `after` is done to it once it is left.
- * Returns when it runs again, maybe on another machine. Not for AFTER_EXIT, which never returns. */
+ * Returns when it runs again, maybe on another machine. */
 void switch_away(struct machine *m, enum after after);
 
 /* Does what the left stack asked for: first thing after every switch. */

@@ -167,8 +167,12 @@ int stack_init(const struct go_options *options)
 
 void stack_fini(void)
 {
-	uint32_t count = atomic_exchange(&stacks.slab_count, 0);
+	uint32_t count, cursor = 0;
+	struct goroutine *g;
 
+	while ((g = stack_walk(&cursor)))
+		sanitizer_stack_gone(&g->context.sanitizer);
+	count = atomic_exchange(&stacks.slab_count, 0);
 	for (uint32_t i = 0; i < count; i++)
 		slab_free(stacks.slabs[i]);
 	free(stacks.slabs);

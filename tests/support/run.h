@@ -79,11 +79,14 @@ static inline void countdown_wait(struct countdown *c)
 	go_park_unlock(&c->lock, WAIT_TEST);
 }
 
-/* How many goroutines a test may hold at once: ThreadSanitizer knows 8,000 threads at most. */
+/* How many goroutines a test may hold at once, and how often it may do a thing: ThreadSanitizer takes
+ * a megabyte for each, knows 8,000 at most, and a switch takes it a microsecond. */
 #ifdef SANITIZER_THREAD
-#define SCALE(n) ((n) > 2000 ? 2000 : (n))
+#define SCALE(n) ((n) > 500 ? 500 : (n))
+#define SCALE_ROUNDS(n) ((n) > 50 ? 50 : (n))
 #else
 #define SCALE(n) (n)
+#define SCALE_ROUNDS(n) (n)
 #endif
 
 #endif

@@ -5,12 +5,15 @@
 #include <signal.h>
 #include <string.h>
 
-static __attribute__((noinline)) long deep(volatile long n)
+static __attribute__((noinline)) long deep(long n)
 {
-	volatile char frame[500];
+	char frame[500];
+	long below;
 
-	frame[0] = (char)n;
-	return n == 0 ? 0 : deep(n - 1) + frame[0];
+	__asm__ volatile("" : : "r"(frame) : "memory"); /* the frame is needed, before and after */
+	below = n == 0 ? 0 : deep(n - 1);
+	__asm__ volatile("" : : "r"(frame) : "memory");
+	return below + 1;
 }
 
 /* One frame that is larger than a page: the compiler touches every page on the way. */
@@ -87,22 +90,16 @@ static void an_overflow_names_its_goroutine(void **state)
 					.fn = fns[f]});
 }
 
-static void write_to_null(void *arg)
+static int write_to_nowhere(void *arg)
 {
-	(void)arg;
 	*(volatile int *)arg = 1;
-}
-
-static int null_main(void *arg)
-{
-	write_to_null(arg);
 	return 0;
 }
 
-static void run_null(void *arg)
+static void run_write_to_nowhere(void *arg)
 {
 	signal(SIGSEGV, SIG_DFL);
-	go_run(NULL, null_main, arg);
+	go_run(NULL, write_to_nowhere, arg);
 }
 
 /* Another fault ends the program as if we had no handler. */
@@ -111,7 +108,7 @@ static void other_faults_are_not_ours(void **state)
 	static struct child c;
 
 	(void)state;
-	child_run(&c, run_null, NULL);
+	child_run(&c, run_write_to_nowhere, (void *)64);
 	assert_null(strstr(c.err, "stack overflow\n\n"));
 	assert_true(WIFSIGNALED(c.status));
 	assert_int_equal(WTERMSIG(c.status), SIGSEGV);

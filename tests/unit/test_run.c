@@ -88,7 +88,7 @@ static void run_beside_a_computing_one(void *arg)
 	(void)arg;
 	rc = go_run(&(struct go_options){.procs = 4}, leave_a_computing_one, NULL);
 	if (rc != 7)
-		_exit(3);
+		_exit(rc ? 100 + rc : 3);
 	rc = go_run(NULL, return_argument, &n);
 	_exit(rc == -EBUSY ? 0 : 4);
 }
@@ -100,7 +100,9 @@ static void returns_beside_one_that_computes(void **state)
 
 	(void)state;
 	child_run(&c, run_beside_a_computing_one, NULL);
-	assert_true(child_exited(&c, 0));
+	if (c.status)
+		fprintf(stderr, "%s", c.err);
+	assert_int_equal(c.status, 0);
 }
 
 static void options_are_checked(void **state)

@@ -56,7 +56,7 @@ static int thousands(void *arg)
 	(void)arg;
 	all = (struct countdown)COUNTDOWN(n);
 	for (int i = 0; i < n; i++)
-		expect(go(yield_many, i % 50) == 0);
+		expect(go(yield_many, SCALE_ROUNDS(i % 50)) == 0);
 	expect(go_count() > 1);
 	countdown_wait(&all);
 	return 0;
@@ -110,7 +110,7 @@ static int many_games(void *arg)
 	all = (struct countdown)COUNTDOWN(2 * GAMES);
 	for (int i = 0; i < GAMES; i++) {
 		balls[i] = (struct ball){
-			.lock = LOCK_INIT(LOCK_RANK_OUTER), .rounds = 2000, .done = &all};
+			.lock = LOCK_INIT(LOCK_RANK_OUTER), .rounds = SCALE_ROUNDS(2000), .done = &all};
 		expect(go(play, &balls[i], 0) == 0);
 		expect(go(play, &balls[i], 1) == 0);
 	}
