@@ -35,6 +35,7 @@ static void client_free(struct chan_client *c)
 	session_fini(&c->session);
 	if (c->stream.ops)
 		c->stream.ops->close(&c->stream);
+	client_free_waiters(c);
 	wire_scratch_free(c->scratch);
 	buf_fini(&c->in);
 	buf_fini(&c->leaving);

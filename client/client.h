@@ -15,12 +15,18 @@
 #include "client/stream.h"
 #include <pthread.h>
 
-/* A thread that blocks in a call. */
+/*
+ * A thread that blocks in a call. Taken from the client's pool and given back to it, never freed
+ * before the client: threads are woken after the lock is given up, and whoever does that may come
+ * late (the next user of the waiter is then woken for nothing).
+ */
 struct waiter {
-	struct waiter *prev, *next;
+	struct waiter *prev, *next; /* of client.waiters; next alone of client.idle_waiters */
+	struct waiter *next_waking; /* of client.waking */
 	pthread_cond_t cond;
-	bool ready; /* what it waits for may have happened */
-	bool any;   /* it waits for whatever happens, not for one operation */
+	bool waking; /* on that list */
+	bool ready;  /* what it waits for may have happened */
+	bool any;    /* it waits for whatever happens, not for one operation */
 };
 
 struct chan_client {
@@ -39,6 +45,8 @@ struct chan_client {
 	struct wire_scratch *scratch;
 
 	struct waiter *waiters;
+	struct waiter *idle_waiters;
+	struct waiter *waking; /* to be signalled when the lock is given up */
 	struct chan *ends;
 	struct chan_op *completions; /* async operations that are done, oldest first */
 	struct chan_op *done; /* the others that are done; their threads are about to take them */
@@ -46,7 +54,7 @@ struct chan_client {
 };
 
 void client_lock(struct chan_client *c);
-void client_unlock(struct chan_client *c);
+void client_unlock(struct chan_client *c); /* and wakes who is to be woken */
 
 /*
  * Everything below needs the lock, and gives it up while it is in a system call.
@@ -68,6 +76,9 @@ bool client_has_output(const struct chan_client *c);
 
 /* Reads and handles what is there without waiting. */
 void client_poll(struct chan_client *c);
+
+/* Frees the pool. */
+void client_free_waiters(struct chan_client *c);
 
 /* Tell threads that something happened; an operation that is done tells its own. */
 void client_wake_any(struct chan_client *c);

@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
 
@@ -26,14 +27,33 @@
  * without asking first. */
 #define PING_INTERVAL_NS NS_PER_S
 
+/* Threads that are woken in one go. */
+#define WAKES_AT_ONCE 64u
+
 void client_lock(struct chan_client *c)
 {
 	pthread_mutex_lock(&c->lock);
 }
 
+/* Those that are woken want the lock at once: so give it up first. What does not fit is signalled
+ * with the lock held. */
 void client_unlock(struct chan_client *c)
 {
+	pthread_cond_t *conds[WAKES_AT_ONCE];
+	struct waiter *w;
+	size_t i, n = 0;
+
+	while ((w = c->waking)) {
+		LL_DELETE2(c->waking, w, next_waking);
+		w->waking = false;
+		if (n < WAKES_AT_ONCE)
+			conds[n++] = &w->cond;
+		else
+			pthread_cond_signal(&w->cond);
+	}
 	pthread_mutex_unlock(&c->lock);
+	for (i = 0; i < n; i++)
+		pthread_cond_signal(conds[i]);
 }
 
 void client_fail(struct chan_client *c, int status, const char *text)
@@ -43,15 +63,24 @@ void client_fail(struct chan_client *c, int status, const char *text)
 
 /* ---- waking ------------------------------------------------------------------------------- */
 
-static void wake_waiter(struct waiter *w)
+/* Has its thread look again. */
+static void signal_waiter(struct chan_client *c, struct waiter *w)
+{
+	if (w->waking)
+		return;
+	w->waking = true;
+	LL_PREPEND2(c->waking, w, next_waking);
+}
+
+static void wake_waiter(struct chan_client *c, struct waiter *w)
 {
 	w->ready = true;
-	pthread_cond_signal(&w->cond);
+	signal_waiter(c, w);
 }
 
 void client_wake(struct chan_client *c, struct waiter *w)
 {
-	wake_waiter(w);
+	wake_waiter(c, w);
 	if (c->reader == w)
 		session_ping(&c->session, 0);
 }
@@ -62,7 +91,7 @@ void client_wake_any(struct chan_client *c)
 
 	DL_FOREACH (c->waiters, w)
 		if (w->any)
-			wake_waiter(w);
+			wake_waiter(c, w);
 }
 
 /* The reader's role is free: somebody who still waits is to take it. */
@@ -75,7 +104,7 @@ static void hand_on(struct chan_client *c)
 	DL_FOREACH (c->waiters, w) {
 		if (w->ready)
 			continue;
-		pthread_cond_signal(&w->cond);
+		signal_waiter(c, w);
 		return;
 	}
 }
@@ -276,14 +305,20 @@ static int write_turn(struct chan_client *c, int64_t deadline_ns)
 
 /* ---- waiting ------------------------------------------------------------------------------ */
 
+/* Sleeping gives the lock up, and so has to wake those that are to be woken first; after that
+ * everything has to be looked at again. */
 static void sleep_turn(struct chan_client *c, struct waiter *w, int64_t deadline_ns)
 {
 	struct timespec until = {deadline_ns / NS_PER_S, deadline_ns % NS_PER_S};
 
-	if (deadline_ns == DEADLINE_NONE)
+	if (c->waking) {
+		client_unlock(c);
+		client_lock(c);
+	} else if (deadline_ns == DEADLINE_NONE) {
 		pthread_cond_wait(&w->cond, &c->lock);
-	else
+	} else {
 		pthread_cond_timedwait(&w->cond, &c->lock, &until);
+	}
 }
 
 static int wait_turn(struct chan_client *c, struct waiter *w, int64_t deadline_ns)
@@ -300,16 +335,51 @@ static int wait_turn(struct chan_client *c, struct waiter *w, int64_t deadline_n
 	return 0;
 }
 
-static void waiter_init(struct waiter *w, bool any)
+static struct waiter *waiter_new(void)
 {
+	struct waiter *w = calloc(1, sizeof(*w));
 	pthread_condattr_t attributes;
 
-	memset(w, 0, sizeof(*w));
-	w->any = any;
+	if (!w)
+		return NULL;
 	pthread_condattr_init(&attributes);
 	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
 	pthread_cond_init(&w->cond, &attributes);
 	pthread_condattr_destroy(&attributes);
+	return w;
+}
+
+/* Without memory nobody can wait, and the session ends: NULL. */
+static struct waiter *waiter_take(struct chan_client *c, bool any)
+{
+	struct waiter *w = c->idle_waiters;
+
+	if (w)
+		LL_DELETE(c->idle_waiters, w);
+	else
+		w = waiter_new();
+	if (!w) {
+		client_fail(c, CHAN_ENOMEM, "out of memory");
+		return NULL;
+	}
+	w->any = any;
+	w->ready = false;
+	return w;
+}
+
+static void waiter_give_back(struct chan_client *c, struct waiter *w)
+{
+	LL_PREPEND(c->idle_waiters, w);
+}
+
+void client_free_waiters(struct chan_client *c)
+{
+	struct waiter *w, *next;
+
+	LL_FOREACH_SAFE (c->idle_waiters, w, next) {
+		pthread_cond_destroy(&w->cond);
+		free(w);
+	}
 }
 
 static int wait_with(struct chan_client *c, struct waiter *w, int64_t deadline_ns)
@@ -332,27 +402,32 @@ static int wait_with(struct chan_client *c, struct waiter *w, int64_t deadline_n
 
 int client_wait_any(struct chan_client *c, int64_t deadline_ns)
 {
-	struct waiter w;
+	struct waiter *w = waiter_take(c, true);
 	int rc;
 
-	waiter_init(&w, true);
-	rc = wait_with(c, &w, deadline_ns);
-	pthread_cond_destroy(&w.cond);
+	if (!w)
+		return CHAN_ENOMEM;
+	rc = wait_with(c, w, deadline_ns);
+	waiter_give_back(c, w);
 	return rc;
 }
 
 void client_wait_op(struct chan_client *c, struct chan_op *op)
 {
-	struct waiter w;
+	struct waiter *w;
 	int rc;
 
-	waiter_init(&w, false);
-	op->waiter = &w;
+	if (op->state == OP_DONE)
+		return;
+	w = waiter_take(c, false);
+	if (!w)
+		return; /* the session's end has ended op */
+	op->waiter = w;
 	while (op->state != OP_DONE) {
-		rc = wait_with(c, &w, DEADLINE_NONE);
+		rc = wait_with(c, w, DEADLINE_NONE);
 		if (rc == -EINTR && c->withdraw_on_signal)
 			session_cancel(&c->session, op);
 	}
 	op->waiter = NULL;
-	pthread_cond_destroy(&w.cond);
+	waiter_give_back(c, w);
 }

@@ -1008,6 +1008,99 @@ static void test_breaches_end_the_session_alone(void **state)
 	}
 }
 
+/* Answers of every kind to what start_everything starts, in one run of bytes. */
+static void put_answers(struct buf *out)
+{
+	static const struct wire_range range = {1, 3};
+	struct message m[] = {
+		{.kind = MESSAGE_DELIVER, .seq = 3},
+		{.kind = MESSAGE_DONE, .seq = 4},
+		{.kind = MESSAGE_GONE},
+		{.kind = MESSAGE_PING},
+		{.kind = MESSAGE_FAIL, .seq = 6},
+		{.kind = MESSAGE_DELIVER, .seq = 7},
+		{.kind = MESSAGE_PIECE, .seq = 9},
+		{.kind = MESSAGE_FAIL, .seq = 3},
+		{.kind = MESSAGE_GOAWAY},
+	};
+	struct buf value = {0};
+	size_t i;
+
+	wire_value_put_prefix(&value, 3, 2);
+	buf_append(&value, "abc", 3);
+	m[0].deliver.count = m[5].deliver.count = 1;
+	m[0].deliver.delivery = 1;
+	m[5].deliver.delivery = 9;
+	m[5].deliver.payload_bytes = 2 * buf_len(&value);
+	m[1].done.count = 2;
+	m[2].settle.deliveries = (struct wire_ranges){&range, 1};
+	m[4].fail.count = m[7].fail.count = 1;
+	m[4].fail.status = CHAN_ECLOSED;
+	m[7].fail.status = CHAN_ECANCELED;
+	m[8].goaway.status = CHAN_ESHUTDOWN;
+	for (i = 0; i < sizeof(m) / sizeof(*m); i++) {
+		bool has_value = m[i].kind == MESSAGE_DELIVER || m[i].kind == MESSAGE_PIECE;
+
+		wire_encode(out, &m[i], i == 5 ? FRAME_MORE : 0,
+			has_value ? (uint32_t)buf_len(&value) : 0);
+		if (has_value)
+			buf_append(out, buf_data(&value), buf_len(&value));
+	}
+	buf_fini(&value);
+}
+
+/* A stream (3), two sends (4, 5), a select (6) and a receive (7). */
+static void start_everything(struct chan_client *c, struct chan *one, struct chan *stream)
+{
+	struct chan_case cases[2] = {
+		{.chan = one, .direction = CHAN_RECV},
+		{.chan = one, .direction = CHAN_SEND, .value = chan_value_string("x", 1)},
+	};
+
+	chan_start_recv(stream, CHAN_FOREVER, NULL, NULL);
+	start_string(one, "first", 5);
+	start_string(one, "second", 6);
+	chan_start_select(c, cases, 2, CHAN_FOREVER, NULL, NULL);
+	chan_start_recv(one, CHAN_FOREVER, NULL, NULL);
+	chan_events(c);
+}
+
+/* Nothing that a broker writes makes the library crash or wait for ever. */
+static void test_turned_bytes_are_survived(void **state)
+{
+	struct chan_completion done;
+	struct chan *one, *stream;
+	struct buf out = {0};
+	struct chan_client *c;
+	unsigned seed;
+
+	(void)state;
+	for (seed = 0; seed < 300; seed++) {
+		unsigned at = seed;
+
+		c = fake_client(&broker);
+		one = fake_open(&broker, c, 1, 5, CHAN_TYPE_STRING, 10, NULL);
+		stream = fake_open(&broker, c, 2, 6, CHAN_TYPE_STRING, 10, &ahead);
+		start_everything(c, one, stream);
+		put_answers(&out);
+		if (seed > 0)
+			buf_data(&out)[(unsigned)rand_r(&at) % buf_len(&out)] ^=
+				(uint8_t)(1u << rand_r(&at) % 8);
+		fake_write_bytes(&broker, buf_data(&out), buf_len(&out));
+		fake_turn(c);
+		if (seed == 0) /* as they are meant */
+			assert_int_equal(chan_process(c), CHAN_ESHUTDOWN);
+		while (chan_next_completion(c, &done) > 0)
+			chan_value_clear(&done.value);
+		hang_up(c);
+		close(broker.fd);
+		broker.fd = -1;
+		buf_fini(&broker.in);
+		broker.taken = 0;
+		buf_fini(&out);
+	}
+}
+
 /* ---- many threads --------------------------------------------------------------------------- */
 
 enum { THREADS = 4, SENDS = 1000 };
@@ -1106,6 +1199,7 @@ int main(void)
 		TEST(test_what_was_said_at_the_end_counts),
 		TEST(test_values_of_a_lost_session_are_not_handed_over),
 		TEST(test_breaches_end_the_session_alone),
+		TEST(test_turned_bytes_are_survived),
 		TEST(test_threads_share_a_connection),
 	};
 
