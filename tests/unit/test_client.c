@@ -1031,20 +1031,20 @@ static void put_answers(struct buf *out)
 	m[0].deliver.count = m[5].deliver.count = 1;
 	m[0].deliver.delivery = 1;
 	m[5].deliver.delivery = 9;
-	m[5].deliver.payload_bytes = 2 * buf_len(&value);
-	m[1].done.count = 2;
+	m[5].deliver.payload_bytes = buf_len(&value);
 	m[2].settle.deliveries = (struct wire_ranges){&range, 1};
+	m[1].done.count = 2;
 	m[4].fail.count = m[7].fail.count = 1;
 	m[4].fail.status = CHAN_ECLOSED;
 	m[7].fail.status = CHAN_ECANCELED;
 	m[8].goaway.status = CHAN_ESHUTDOWN;
 	for (i = 0; i < sizeof(m) / sizeof(*m); i++) {
-		bool has_value = m[i].kind == MESSAGE_DELIVER || m[i].kind == MESSAGE_PIECE;
+		/* All of the value, its first 5 bytes, or the rest. */
+		size_t from = m[i].kind == MESSAGE_PIECE ? 5 : 0;
+		size_t to = i == 5 ? 5 : from || m[i].kind == MESSAGE_DELIVER ? buf_len(&value) : 0;
 
-		wire_encode(out, &m[i], i == 5 ? FRAME_MORE : 0,
-			has_value ? (uint32_t)buf_len(&value) : 0);
-		if (has_value)
-			buf_append(out, buf_data(&value), buf_len(&value));
+		wire_encode(out, &m[i], i == 5 ? FRAME_MORE : 0, (uint32_t)(to - from));
+		buf_append(out, buf_data(&value) + from, to - from);
 	}
 	buf_fini(&value);
 }
