@@ -4,6 +4,16 @@
 #include "server/broker/state.h"
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
+#include <unistr.h>
+
+void text_mend(char *text)
+{
+	const uint8_t *bad;
+
+	while ((bad = u8_check((uint8_t *)text, strlen(text))))
+		text[bad - (uint8_t *)text] = '?';
+}
 
 static void answer(struct party *p, const struct message *m)
 {
@@ -88,6 +98,7 @@ int answer_fail(struct asked a, int status, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
+	text_mend(text);
 	fail(a, status, text, NULL);
 	return status;
 }
@@ -99,6 +110,7 @@ int answer_closed(struct asked a, const char *verb, const struct channel *ch)
 
 	snprintf(text, sizeof(text), "%s %s: the channel was closed by %s%s%.512s", verb,
 		channel_label(ch, label), c->by, c->reason[0] ? ", reason: " : "", c->reason);
+	text_mend(text);
 	fail(a, CHAN_ECLOSED, text, c);
 	return CHAN_ECLOSED;
 }

@@ -12,6 +12,9 @@ void answer_opened(struct party *p, uint64_t seq, const struct channel *ch, uint
 	bool created);
 void answer_gone(struct party *p, const struct wire_range *ranges, size_t count);
 
+/* Makes valid UTF-8 of a text that was cut, so that it may travel: what is not becomes '?'. */
+void text_mend(char *text);
+
 /* To whom an answer goes, and what it is about. */
 struct asked {
 	struct party *party;

@@ -86,30 +86,43 @@ int call_check_type(struct asked a, const struct channel *ch, uint32_t type)
 		channel_label(ch, label), type_name(ch->type), type_name(type));
 }
 
-int call_check_value(struct call *c, struct asked a, struct channel *ch, const struct value *v)
+/* What may be wrong with a value, one after another; where nothing is, 0. */
+static int refuse_value(struct call *c, struct asked a, struct channel *ch, const struct value *v)
 {
 	const struct engine_limits *l = &c->engine->options.limits;
 	char label[CHANNEL_LABEL_MAX];
 	struct type_chan_ref ref;
 
+	channel_label(ch, label);
 	if (v->len > l->value_bytes_max)
 		return answer_fail(a, CHAN_ETOOLARGE,
-			"send to %s: the value has %u bytes, the limit is %u",
-			channel_label(ch, label), v->len, l->value_bytes_max);
+			"send to %s: the value has %u bytes, the limit is %u", label, v->len,
+			l->value_bytes_max);
 	if (type_check(ch->type, v->bytes, v->len) < 0)
 		return answer_fail(a, CHAN_ETYPE,
 			"send to %s: the channel has type %s (%s); the value has %u bytes and does not fit",
-			channel_label(ch, label), type_name(ch->type), type_rule(ch->type), v->len);
+			label, type_name(ch->type), type_rule(ch->type), v->len);
 	if (c->engine->bytes + value_cost(v) > l->buffered_bytes_max && c->engine->suspects > 0)
 		engine_collect(c->engine);
 	if (c->engine->bytes + value_cost(v) > l->buffered_bytes_max)
 		return answer_fail(a, CHAN_ELIMIT,
 			"send to %s: the broker holds all the values it may, %" PRIu64
 			" bytes; try again when some were received",
-			channel_label(ch, label), l->buffered_bytes_max);
+			label, l->buffered_bytes_max);
 	if (reference_get(ch->type, v, &ref))
 		return check_reference(c, a, ch, &ref);
 	return 0;
+}
+
+int call_check_value(struct call *c, struct asked a, struct channel *ch, const struct value *v)
+{
+	const struct engine_limits *l = &c->engine->options.limits;
+
+	if (v->len <= l->value_bytes_max && !type_may_refer(ch->type) &&
+		c->engine->bytes + value_cost(v) <= l->buffered_bytes_max &&
+		type_check(ch->type, v->bytes, v->len) == 0)
+		return 0;
+	return refuse_value(c, a, ch, v);
 }
 
 int call_operation(struct call *c, struct asked a, const char *verb, const char *label,

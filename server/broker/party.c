@@ -17,6 +17,7 @@ static const char *keep(char **at, const char *s)
 	char *kept = memcpy(*at, s, n);
 
 	kept[n] = '\0';
+	text_mend(kept);
 	*at += n + 1;
 	return kept;
 }
@@ -59,6 +60,7 @@ const char *party_label(const struct party *p, char label[PARTY_LABEL_MAX])
 	snprintf(label, PARTY_LABEL_MAX, "%s[%llu]@%s",
 		p->speaker.program[0] ? p->speaker.program : "?",
 		(unsigned long long)p->speaker.pid, p->speaker.host[0] ? p->speaker.host : "?");
+	text_mend(label);
 	return label;
 }
 

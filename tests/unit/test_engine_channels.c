@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <unistr.h>
 
 #include <cmocka.h>
 
@@ -520,6 +521,21 @@ static void what_later_versions_do_is_refused_by_name(void **state)
 	expect("a fail 5 ESTALE");
 }
 
+static void sentences_that_are_cut_stay_valid_text(void **state)
+{
+	char long_name[1500];
+
+	(void)state;
+	for (size_t i = 0; i + 2 < sizeof(long_name); i += 2)
+		memcpy(long_name + i, "\xc3\xa9", 3); /* e with an accent */
+	open_end(a, long_name + 1, CHAN_BOTH);
+	expect("a fail 1 EINVAL");
+	assert_null(u8_check((const uint8_t *)stage.text, strlen(stage.text)));
+	open_end(a, long_name, CHAN_BOTH);
+	assert_null(u8_check((const uint8_t *)stage.text, strlen(stage.text)));
+	ignore_answers();
+}
+
 static void what_a_receive_refuses(void **state)
 {
 	uint64_t x = make_channel("x", 5);
@@ -627,6 +643,7 @@ int main(void)
 		TEST(a_receive_that_cannot_hold_the_end_it_would_get_fails),
 		TEST(what_later_versions_do_is_refused_by_name),
 		TEST(what_a_receive_refuses),
+		TEST(sentences_that_are_cut_stay_valid_text),
 		TEST(channels_that_only_hold_each_other_go),
 		TEST(such_channels_do_not_pile_up),
 		TEST(list_goes_by_name_in_pages),
