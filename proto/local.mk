@@ -10,7 +10,9 @@ proto_libproto_la_SOURCES = \
 	proto/name.c proto/name.h \
 	proto/status.c proto/status.h \
 	proto/type.c proto/type.h \
-	proto/wire.c proto/wire.h
+	proto/wire.c proto/wire.h \
+	proto/wire_shape.c proto/wire_shape.h \
+	proto/wire_value.c
 nodist_proto_libproto_la_SOURCES = proto/chand.pb-c.c proto/chand.pb-c.h
 AM_CPPFLAGS += $(PROTOBUF_C_CFLAGS)
 proto_libproto_la_LIBADD = $(PROTOBUF_C_LIBS) $(UNISTRING_LIBS)
@@ -28,4 +30,4 @@ proto/chand.pb-c.h: proto/chand.pb-c.c
 	@test -f $@ || { rm -f $< && $(MAKE) $(AM_MAKEFLAGS) $<; }
 
 # Also when only this library is asked for.
-proto/wire.lo: proto/chand.pb-c.h
+proto/wire_shape.lo proto/wire_value.lo: proto/chand.pb-c.h

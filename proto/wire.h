@@ -1,7 +1,7 @@
 /*
  * wire.h - messages as plain structs, and their way to bytes and back.
  *
- * wire.c is the only file that knows protobuf. Strings are NUL-terminated UTF-8 and never NULL (""
+ * Only wire*.c know protobuf-c. Strings are NUL-terminated UTF-8 and never NULL (""
  * where absent; encoding takes NULL for ""); byte strings are slices. The meaning of every field
  * stands in chand.proto and PROTOCOL.md, and only what differs in C is said here.
  */

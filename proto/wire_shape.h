@@ -1,0 +1,52 @@
+/*
+ * wire_shape.h - which field of protobuf-c's struct is which field of struct message.
+ *
+ * Private to wire.c, which moves fields by this table in both directions, and wire_value.c. To add
+ * a field of chand.proto, add its row in wire_shape.c; to add a kind, add a shape.
+ */
+#ifndef PROTO_WIRE_SHAPE_H
+#define PROTO_WIRE_SHAPE_H
+
+#include "proto/arena.h"
+#include <protobuf-c/protobuf-c.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* How a field of one becomes that of the other. */
+enum how {
+	SCALAR, /* the same integer on both sides */
+	SEQ,    /* u64 that must not be 0 */
+	COUNT,  /* u32 where 0 counts as 1 */
+	STATUS, /* u32 number <-> negative int */
+	BOOL,
+	TEXT,
+	TEXTS, /* repeated string <-> pointer and count */
+	BYTES,
+	SUB,  /* one message within */
+	LIST, /* repeated message <-> pointer and count */
+};
+
+struct shape;
+
+struct field {
+	uint8_t how;
+	uint8_t bytes;               /* of a SCALAR */
+	uint16_t pb, pb_count;       /* offsets in protobuf-c's struct */
+	uint16_t plain, plain_count; /* offsets in ours */
+	const struct shape *of;      /* of SUB and LIST */
+};
+
+struct shape {
+	const ProtobufCMessageDescriptor *descriptor;
+	const struct field *fields;
+	size_t field_count;
+	size_t plain_bytes; /* of an element of a LIST */
+};
+
+/* The shape of a kind's header, or NULL when there is no such kind. */
+const struct shape *wire_shape_of(int kind);
+
+/* protobuf-c's allocator that takes from an arena, which must outlive its use. */
+ProtobufCAllocator wire_allocator(struct arena *a);
+
+#endif

@@ -1,0 +1,106 @@
+/*
+ * wire_value.c - values as they stand in a payload, one after another.
+ */
+#include "chan/status.h"
+#include "proto/arena.h"
+#include "proto/chand.pb-c.h"
+#include "proto/endian.h"
+#include "proto/limits.h"
+#include "proto/wire.h"
+#include "proto/wire_shape.h"
+
+/* Before an envelope, its length. */
+#define ENVELOPE_PREFIX_BYTES 2u
+
+/* Room on the stack for one that is read: all of those that the broker sends. */
+#define ENVELOPE_FIRST_BYTES 512u
+
+static bool read_envelope(const uint8_t *bytes, size_t len, uint32_t *ret_attempt)
+{
+	_Alignas(max_align_t) uint8_t first[ENVELOPE_FIRST_BYTES];
+	struct arena arena;
+	ProtobufCAllocator allocator = wire_allocator(&arena);
+	Chand__Envelope *envelope;
+
+	arena_init(&arena, first, sizeof(first));
+	envelope = chand__envelope__unpack(&allocator, len, bytes);
+	if (envelope)
+		*ret_attempt = envelope->attempt ? envelope->attempt : 1;
+	arena_reset(&arena);
+	return envelope;
+}
+
+int wire_value_next(const uint8_t **at, size_t *left, struct wire_value *ret_value)
+{
+	const uint8_t *bytes = *at;
+	struct wire_value v = {.attempt = 1};
+	size_t len, envelope_bytes;
+
+	if (*left == 0)
+		return 0;
+	if (*left < VALUE_PREFIX_BYTES || (bytes[0] & ~VALUE_ENVELOPE))
+		return CHAN_EPROTOCOL;
+	len = get_be32(bytes + 1);
+	if (len > *left - VALUE_PREFIX_BYTES)
+		return CHAN_EPROTOCOL;
+	v.bytes = bytes + VALUE_PREFIX_BYTES;
+	v.len = len;
+	if (bytes[0] & VALUE_ENVELOPE) {
+		if (len < ENVELOPE_PREFIX_BYTES)
+			return CHAN_EPROTOCOL;
+		envelope_bytes = get_be16(v.bytes);
+		if (envelope_bytes > len - ENVELOPE_PREFIX_BYTES ||
+			!read_envelope(v.bytes + ENVELOPE_PREFIX_BYTES, envelope_bytes, &v.attempt))
+			return CHAN_EPROTOCOL;
+		v.enveloped = true;
+		v.bytes += ENVELOPE_PREFIX_BYTES + envelope_bytes;
+		v.len -= ENVELOPE_PREFIX_BYTES + envelope_bytes;
+	}
+	*at += VALUE_PREFIX_BYTES + len;
+	*left -= VALUE_PREFIX_BYTES + len;
+	*ret_value = v;
+	return 1;
+}
+
+static Chand__Envelope envelope_of(uint32_t attempt)
+{
+	Chand__Envelope envelope = CHAND__ENVELOPE__INIT;
+
+	envelope.attempt = attempt;
+	return envelope;
+}
+
+/* What stands between the value's length and its bytes. */
+static size_t envelope_room(uint32_t attempt)
+{
+	Chand__Envelope envelope = envelope_of(attempt);
+
+	return attempt > 1 ? ENVELOPE_PREFIX_BYTES + chand__envelope__get_packed_size(&envelope)
+			   : 0;
+}
+
+size_t wire_value_bytes(size_t len, uint32_t attempt)
+{
+	return VALUE_PREFIX_BYTES + envelope_room(attempt) + len;
+}
+
+int wire_value_put_prefix(struct buf *out, size_t len, uint32_t attempt)
+{
+	size_t room = envelope_room(attempt);
+	Chand__Envelope envelope = envelope_of(attempt);
+	uint8_t *at;
+
+	if (len > UINT32_MAX - room)
+		return CHAN_ETOOLARGE;
+	if (buf_reserve(out, VALUE_PREFIX_BYTES + room) < 0)
+		return CHAN_ENOMEM;
+	at = out->bytes + out->end;
+	at[0] = room ? VALUE_ENVELOPE : 0;
+	put_be32(at + 1, (uint32_t)(room + len));
+	if (room) {
+		put_be16(at + VALUE_PREFIX_BYTES, (uint16_t)(room - ENVELOPE_PREFIX_BYTES));
+		chand__envelope__pack(&envelope, at + VALUE_PREFIX_BYTES + ENVELOPE_PREFIX_BYTES);
+	}
+	out->end += VALUE_PREFIX_BYTES + room;
+	return 0;
+}
