@@ -295,6 +295,110 @@ static void test_an_event_loop_streams_both_ways(void **state)
 	chan_hangup(c);
 }
 
+/* ---- channels as values ------------------------------------------------------------------- */
+
+static void test_a_channel_travels_as_a_value(void **state)
+{
+	struct chan_client *c = dial(daemon_under_test.url), *other = dial(daemon_under_test.url);
+	struct chan *calls, *far_calls, *mine, *theirs;
+	struct chan_open_options raw = {.end = {.raw = true}};
+	struct chan_value v;
+
+	(void)state;
+	assert_int_equal(chan_make(c, "calls", CHAN_TYPE_CHAN, 2, NULL, &calls), 0);
+	assert_int_equal(chan_open(other, "calls", CHAN_RECV, NULL, &far_calls), 0);
+	assert_int_equal(chan_make(c, NULL, CHAN_TYPE_ANY, 3, NULL, &mine), 0);
+	assert_int_equal(chan_send_chan(calls, mine), 0);
+	assert_int_equal(chan_recv_chan(far_calls, &theirs), 1);
+	assert_string_equal(chan_name(theirs), "");
+	assert_int_equal(chan_type(theirs), CHAN_TYPE_ANY);
+	assert_int_equal(chan_cap(theirs), 3);
+	assert_int_equal(chan_send_float(theirs, 0.5), 0);
+	chan_release(theirs);
+	assert_int_equal(chan_recv(mine, &v), 1);
+	assert_int_equal(v.type, CHAN_TYPE_FLOAT);
+	assert_true(v.f == 0.5);
+	/* As bytes, which are made an end again. */
+	chan_release(far_calls);
+	assert_int_equal(chan_open(other, "calls", CHAN_RECV, &raw, &far_calls), 0);
+	assert_int_equal(chan_send_chan(calls, mine), 0);
+	assert_int_equal(chan_recv(far_calls, &v), 1);
+	assert_int_equal(v.type, CHAN_TYPE_RAW);
+	assert_int_equal(chan_open_reference(other, v.bytes, v.len, NULL, &theirs), 0);
+	assert_int_equal(chan_open_reference(other, v.bytes, 3, NULL, &far_calls), CHAN_EINVAL);
+	chan_value_clear(&v);
+	assert_int_equal(chan_len(theirs), 0);
+	/* The other side dies: there is room for three, but nobody whom a fourth could wait for. */
+	chan_hangup(c);
+	assert_int_equal(chan_send_signal(theirs), 0);
+	assert_int_equal(chan_send_signal(theirs), 0);
+	assert_int_equal(chan_send_signal(theirs), 0);
+	assert_int_equal(chan_send_signal(theirs), CHAN_EABORTED);
+	chan_hangup(other);
+}
+
+/* ---- looking around ----------------------------------------------------------------------- */
+
+struct walk {
+	char last[256];
+	int seen;
+};
+
+static int note_channel(const struct chan_stat *stat, void *arg)
+{
+	struct walk *walk = arg;
+
+	assert_true(strcmp(walk->last, stat->name) < 0);
+	strcpy(walk->last, stat->name);
+	return ++walk->seen == 350 ? 77 : 0;
+}
+
+static int note_waiter(const struct chan_waiter *waiter, void *arg)
+{
+	if (waiter->channel_count == 1 && strcmp(waiter->channels[0], "many.000") == 0) {
+		assert_string_equal(waiter->operation, "recv");
+		assert_int_equal(waiter->pid, getpid());
+		(*(int *)arg)++;
+	}
+	return 0;
+}
+
+static void test_lists_come_in_pages(void **state)
+{
+	struct chan_client *c = dial(daemon_under_test.url);
+	struct walk walk = {.seen = 0};
+	struct chan_stat stat;
+	struct chan_op *op;
+	struct chan_completion done;
+	struct chan *ch;
+	char name[16];
+	int i, waiters = 0;
+
+	(void)state;
+	for (i = 0; i < 300; i++) {
+		snprintf(name, sizeof(name), "many.%03d", i);
+		assert_int_equal(chan_make(c, name, CHAN_TYPE_BOOL, i, NULL, NULL), 0);
+	}
+	assert_int_equal(chan_list(c, "many.", note_channel, &walk), 0);
+	assert_int_equal(walk.seen, 300);
+	memset(&walk, 0, sizeof(walk));
+	walk.seen = 349;
+	assert_int_equal(chan_list(c, "many.", note_channel, &walk), 77);
+	assert_string_equal(walk.last, "many.000");
+	assert_int_equal(chan_stat(c, "many.017", &stat), 0);
+	assert_int_equal(stat.capacity, 17);
+	assert_int_equal(stat.type, CHAN_TYPE_BOOL);
+	assert_int_equal(chan_stat(c, "none", &stat), CHAN_ENOCHANNEL);
+	assert_int_equal(chan_open(c, "many.000", CHAN_RECV, NULL, &ch), 0);
+	assert_int_equal(chan_start_recv(ch, CHAN_FOREVER, NULL, &op), 0);
+	assert_int_equal(chan_ps(c, note_waiter, &waiters), 0);
+	assert_int_equal(waiters, 1);
+	chan_op_cancel(op);
+	chan_op_wait(op, &done);
+	assert_int_equal(done.status, CHAN_ECANCELED);
+	chan_hangup(c);
+}
+
 /* ---- processes that die ------------------------------------------------------------------- */
 
 /* Receives n values without confirming the last two, and dies. */
@@ -418,6 +522,8 @@ int main(void)
 		cmocka_unit_test(test_threads_of_every_kind_share_a_connection),
 		cmocka_unit_test(test_large_values_over_tcp),
 		cmocka_unit_test(test_an_event_loop_streams_both_ways),
+		cmocka_unit_test(test_a_channel_travels_as_a_value),
+		cmocka_unit_test(test_lists_come_in_pages),
 		cmocka_unit_test(test_what_a_dead_receiver_had_comes_again),
 		cmocka_unit_test(test_the_other_side_has_died),
 		cmocka_unit_test(test_a_signal_withdraws),

@@ -10,5 +10,8 @@ tests_unit_test_client_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=clock_gettime
 unit_tests += tests/unit/test_flight
 tests_unit_test_flight_LDADD = $(client_parts_libs)
 
+unit_tests += tests/unit/test_url
+tests_unit_test_url_LDADD = $(client_parts_libs)
+
 TESTS += tests/unit/client_symbols.sh
 EXTRA_DIST += tests/unit/client_symbols.sh
