@@ -3,6 +3,7 @@
 #include "tests/support/peer.h"
 
 #include <errno.h>
+#include <pwd.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -216,6 +217,48 @@ static void test_stale_socket(void **state)
 	daemon_stop(&d);
 }
 
+/* The line of /proc/PID/status that begins with name, or "". */
+static void process_status(const struct test_daemon *d, const char *name, char line[static 128])
+{
+	char path[64];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)d->pid);
+	f = fopen(path, "r");
+	assert_non_null(f);
+	while (fgets(line, 128, f) && strncmp(line, name, strlen(name)) != 0)
+		*line = '\0';
+	fclose(f);
+}
+
+/* Started as root with a user configured, the daemon is that user in everything, and the socket is
+ * the user's. */
+static void test_privileges(void **state)
+{
+	static const char *const arguments[] = {"--user=nobody", NULL};
+	struct passwd *nobody = getpwnam("nobody");
+	struct test_daemon d;
+	char expected[128], line[128];
+	struct stat st;
+	struct peer p;
+
+	(void)state;
+	if (geteuid() != 0 || !nobody)
+		skip();
+	daemon_start(&d, arguments);
+	snprintf(expected, sizeof(expected), "Uid:\t%u\t%u\t%u\t%u\n", nobody->pw_uid, nobody->pw_uid,
+		nobody->pw_uid, nobody->pw_uid);
+	process_status(&d, "Uid:", line);
+	assert_string_equal(line, expected);
+	process_status(&d, "CapEff:", line);
+	assert_string_equal(line, "CapEff:\t0000000000000000\n");
+	assert_int_equal(stat(d.url + 5, &st), 0);
+	assert_int_equal(st.st_uid, nobody->pw_uid);
+	peer_dial(&p, d.url);
+	peer_drop(&p);
+	daemon_stop(&d);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -226,6 +269,7 @@ int main(void)
 		cmocka_unit_test(test_sighup),
 		cmocka_unit_test(test_exit_statuses),
 		cmocka_unit_test(test_stale_socket),
+		cmocka_unit_test(test_privileges),
 	};
 
 	test_time_limit();
