@@ -288,31 +288,53 @@ static void law_both_ends(void)
 /*
  * Default is never answered if at every instant some case was ready. A value lies in a; another
  * goroutine puts one into b and only then takes the one in a. A select that looked at b too early
- * and at a too late would find neither.
+ * and at a too late would find neither; the idle cases between make that likely.
  */
-static void put_then_take(struct hchan *a, struct hchan *b, struct hchan *done)
+struct default_race {
+	struct hchan *a, *b;
+	atomic_int round, moved; /* of main, of the mover */
+	struct waitgroup done;
+};
+
+enum { DEFAULT_ROUNDS = 2000, IDLE_CASES = 100 };
+
+static void put_then_take(struct default_race *r)
 {
-	hchan_send(b, &(int){1});
-	hchan_try_recv(a, NULL);
-	hchan_send(done, NULL);
+	for (int i = 1; i <= DEFAULT_ROUNDS; i++) {
+		while (atomic_load(&r->round) < i)
+			go_yield();
+		hchan_send(r->b, &i);
+		hchan_try_recv(r->a, NULL);
+		atomic_store(&r->moved, i);
+	}
+	waitgroup_done(&r->done);
 }
 
 static void law_default_is_atomic(void)
 {
-	struct hchan *done = hchan_make(struct {}, 1);
+	struct default_race r = {.done = WAITGROUP_INIT};
+	struct hchan *idle = hchan_make(int, 0);
+	struct select_case cases[IDLE_CASES + 2];
 
-	for (int i = 0; i < 2000; i++) {
-		struct hchan *a = hchan_make(int, 1), *b = hchan_make(int, 1);
-		struct select_case cases[] = {select_recv(b, NULL), select_recv(a, NULL)};
-
-		hchan_send(a, &(int){1});
-		go(put_then_take, a, b, done);
-		expect(hchan_select(cases, 2, SELECT_DEFAULT) >= 0);
-		hchan_recv(done, NULL);
-		hchan_unref(a);
-		hchan_unref(b);
+	for (int i = 1; i <= IDLE_CASES; i++)
+		cases[i] = select_recv(idle, NULL);
+	waitgroup_add(&r.done, 1);
+	go(put_then_take, &r);
+	for (int i = 1; i <= DEFAULT_ROUNDS; i++) {
+		r.a = hchan_make(int, 1);
+		r.b = hchan_make(int, 1);
+		hchan_send(r.a, &i);
+		cases[0] = select_recv(r.b, NULL);
+		cases[IDLE_CASES + 1] = select_recv(r.a, NULL);
+		atomic_store(&r.round, i);
+		expect(hchan_select(cases, IDLE_CASES + 2, SELECT_DEFAULT) >= 0);
+		while (atomic_load(&r.moved) < i)
+			go_yield();
+		hchan_unref(r.a);
+		hchan_unref(r.b);
 	}
-	hchan_unref(done);
+	waitgroup_wait(&r.done);
+	hchan_unref(idle);
 }
 
 static void unref_after_recv(struct hchan *c, struct hchan *finished)
