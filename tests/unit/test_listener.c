@@ -83,7 +83,7 @@ static void test_accept_unix(void **state)
 	for (int procs = 1; procs <= 4; procs += 3) {
 		assert_int_equal(bind_url(url, 0600, &listener), 0);
 		assert_string_equal(listener_url(listener), url);
-		run_on(procs, accept_some);
+		run_on(procs, 0, accept_some);
 	}
 }
 
@@ -95,7 +95,7 @@ static void test_accept_tcp(void **state)
 		assert_int_equal(bind_url("tcp://127.0.0.1:0", 0, &listener), 0);
 		assert_true(strncmp(listener_url(listener), "tcp://127.0.0.1:", 16) == 0);
 		assert_string_not_equal(listener_url(listener), "tcp://127.0.0.1:0");
-		run_on(procs, accept_some);
+		run_on(procs, 0, accept_some);
 	}
 }
 
@@ -114,7 +114,7 @@ static void test_mode(void **state)
 	assert_int_equal(bind_url(url, 0622, &listener), 0);
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0622);
-	run_on(1, stop);
+	run_on(1, 0, stop);
 	umask(mask);
 }
 
@@ -128,7 +128,7 @@ static void test_taken(void **state)
 	assert_int_equal(bind_url(url, 0600, &listener), 0);
 	assert_int_equal(bind_url(url, 0600, &second), -EADDRINUSE);
 	assert_non_null(strstr(why, path));
-	run_on(1, stop);
+	run_on(1, 0, stop);
 
 	fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
 	assert_true(fd >= 0);
@@ -174,7 +174,7 @@ static void test_out_of_descriptors(void **state)
 {
 	(void)state;
 	assert_int_equal(bind_url(url, 0600, &listener), 0);
-	run_on(2, run_out_of_descriptors);
+	run_on(2, 0, run_out_of_descriptors);
 }
 
 int main(void)

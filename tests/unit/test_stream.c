@@ -135,7 +135,7 @@ static void not_a_socket(void)
 static void test_not_a_socket(void **state)
 {
 	(void)state;
-	run_on(1, not_a_socket);
+	run_on(1, 0, not_a_socket);
 }
 
 int main(void)
