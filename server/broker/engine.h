@@ -41,7 +41,7 @@ struct engine_options {
 	/*
 	 * Receives every answer, in the order in which the party must see them. m, the strings in
 	 * it and values[] live for the call only; who keeps a value takes a reference. Must not
-	 * call the engine. A DELIVER comes with one value a call (attempts[] beside it): joining
+	 * call the engine. A DELIVER comes with one or more values and their attempts: joining
 	 * neighbours into one frame, and payload_bytes, are the receiver's business.
 	 */
 	void (*answer)(struct party *to, const struct message *m, struct value *const *values,

@@ -85,26 +85,36 @@ static void receiver_served(struct engine *e, struct waiter *w)
 	}
 }
 
-static void tell_delivery(const struct operation *op, uint32_t case_index, struct delivery *d)
+/* Values that go to one receiver in one answer, at most. */
+#define RUN_MAX 64u
+
+/* The first n values of a receive's DELIVER are told; their deliveries have rising ids. */
+static void tell_deliveries(const struct waiter *w, struct delivery *const *run, uint32_t n)
 {
+	struct operation *op = waiter_operation(w);
+	struct value *values[RUN_MAX];
+	uint32_t attempts[RUN_MAX];
 	struct message m;
 
+	for (uint32_t i = 0; i < n; i++) {
+		values[i] = run[i]->value;
+		attempts[i] = run[i]->attempt;
+	}
 	m.kind = MESSAGE_DELIVER;
 	m.seq = op->seq;
-	m.deliver.delivery = d->id;
-	m.deliver.channel = d->channel->id;
-	m.deliver.count = 1;
+	m.deliver.delivery = run[0]->id;
+	m.deliver.channel = w->channel->id;
+	m.deliver.count = n;
 	m.deliver.payload_bytes = 0; /* whoever writes the frame knows */
-	m.deliver.case_index = case_index;
-	op->party->engine->options.answer(op->party, &m, &d->value, &d->attempt, 1);
+	m.deliver.case_index = w->index;
+	op->party->engine->options.answer(op->party, &m, values, attempts, n);
 }
 
 /*
- * Hands the value in d to a receiver. Where the receiver cannot hold it (no memory; a chan value
- * for which it may not open another end) the receive fails, nothing else has changed, and the
- * answer is false.
+ * The value in d is out to a receiver, who is to be told. 0, or the receiver cannot hold it and
+ * nothing has changed: CHAN_ENOMEM, or CHAN_ELIMIT for a chan value that would open another end.
  */
-static bool hand_out(struct engine *e, struct channel *ch, struct waiter *w, struct delivery *d)
+static int put_out(struct engine *e, struct channel *ch, struct waiter *w, struct delivery *d)
 {
 	struct operation *op = waiter_operation(w);
 	struct party *p = op->party;
@@ -112,10 +122,8 @@ static bool hand_out(struct engine *e, struct channel *ch, struct waiter *w, str
 
 	if (rc == 0 && type_may_refer(ch->type))
 		rc = reference_open(e, p, ch->type, d->value);
-	if (rc < 0) {
-		operation_fail(e, op, rc, w->index);
-		return false;
-	}
+	if (rc < 0)
+		return rc;
 	d->id = p->next_delivery++;
 	d->channel = channel_ref(ch);
 	d->stream = op->stream ? op : NULL;
@@ -126,7 +134,19 @@ static bool hand_out(struct engine *e, struct channel *ch, struct waiter *w, str
 	e->deliveries_out++;
 	if (d->attempt > 1)
 		ch->redelivered++;
-	tell_delivery(op, w->index, d);
+	return 0;
+}
+
+/* Hands one value out. False: the receive has failed instead. */
+static bool hand_out(struct engine *e, struct channel *ch, struct waiter *w, struct delivery *d)
+{
+	int rc = put_out(e, ch, w, d);
+
+	if (rc < 0) {
+		operation_fail(e, waiter_operation(w), rc, w->index);
+		return false;
+	}
+	tell_deliveries(w, &d, 1);
 	receiver_served(e, w);
 	return true;
 }
@@ -137,22 +157,58 @@ static void hand_out_returned(struct engine *e, struct channel *ch, struct waite
 		buffer_pop_returned(ch);
 }
 
-static void hand_out_fresh(struct engine *e, struct channel *ch, struct waiter *w)
+/* Puts the oldest value of the ring out. As put_out. */
+static int put_out_fresh(
+	struct engine *e, struct channel *ch, struct waiter *w, struct delivery **ret_delivery)
 {
 	struct delivery *d = delivery_new(&e->deliveries);
+	int rc;
 
-	if (!d) {
-		operation_fail(e, waiter_operation(w), CHAN_ENOMEM, w->index);
-		return;
-	}
+	if (!d)
+		return CHAN_ENOMEM;
 	d->value = buffer_peek(ch);
 	d->order = ch->accepted - ch->ring_count;
 	d->attempt = 1;
 	d->sender = NULL;
-	if (hand_out(e, ch, w, d))
-		buffer_pop(ch);
-	else
+	rc = put_out(e, ch, w, d);
+	if (rc < 0) {
 		delivery_free(&e->deliveries, d);
+		return rc;
+	}
+	buffer_pop(ch);
+	*ret_delivery = d;
+	return 0;
+}
+
+/* How many values the receiver gets before it is another's turn. */
+static uint32_t turn_of(const struct channel *ch, const struct waiter *w)
+{
+	const struct operation *op = waiter_operation(w);
+
+	if (op->kind != OP_RECV || ch->receivers.count > 1)
+		return 1;
+	return op->recv.credit < RUN_MAX ? op->recv.credit : RUN_MAX;
+}
+
+/* Values that were never out, to the first receiver: as many as are its own, in one answer. */
+static void hand_out_fresh(struct engine *e, struct channel *ch, struct waiter *w)
+{
+	struct operation *op = waiter_operation(w);
+	struct delivery *run[RUN_MAX];
+	uint32_t n = 0, turn = turn_of(ch, w);
+	int rc = 0;
+
+	while (n < turn && ch->ring_count > 0 &&
+		(rc = put_out_fresh(e, ch, w, &run[n])) == 0)
+		n++;
+	if (n == 0) {
+		operation_fail(e, op, rc, w->index);
+		return;
+	}
+	tell_deliveries(w, run, n);
+	if (op->kind == OP_RECV)
+		op->recv.credit -= n - 1;
+	receiver_served(e, w);
 }
 
 void handoff_out(struct engine *e, struct channel *ch)

@@ -68,10 +68,11 @@ static void note_fail(const struct message *m)
 	snprintf(stage.text, sizeof(stage.text), "%s", m->fail.message);
 }
 
-static void note_deliver(const struct message *m, const struct value *v, uint32_t attempt)
+/* The values of one DELIVER are noted as if each had come alone. */
+static void note_deliver(const struct message *m, size_t i, const struct value *v, uint32_t attempt)
 {
 	note(" got %llu #%llu %.*s", (unsigned long long)m->seq,
-		(unsigned long long)m->deliver.delivery, (int)v->len, (const char *)v->bytes);
+		(unsigned long long)(m->deliver.delivery + i), (int)v->len, (const char *)v->bytes);
 	if (attempt > 1)
 		note(" again %u", attempt);
 	note_case(m->deliver.case_index);
@@ -130,6 +131,12 @@ static void answered(struct party *to, const struct message *m, struct value *co
 		(m->kind == MESSAGE_STATS ? keep_stats : keep_waiters)(m);
 		return;
 	}
+	for (size_t i = 0; m->kind == MESSAGE_DELIVER && i < value_count; i++) {
+		note("%s%c", stage.log_bytes ? "; " : "", p->name);
+		note_deliver(m, i, values[i], attempts[i]);
+	}
+	if (m->kind == MESSAGE_DELIVER)
+		return;
 	note("%s%c", stage.log_bytes ? "; " : "", p->name);
 	if (m->kind == MESSAGE_DONE)
 		note_done(m);
@@ -139,8 +146,6 @@ static void answered(struct party *to, const struct message *m, struct value *co
 		note_gone(m);
 	else if (m->kind == MESSAGE_OPENED)
 		note_opened(m);
-	for (size_t i = 0; m->kind == MESSAGE_DELIVER && i < value_count; i++)
-		note_deliver(m, values[i], attempts[i]);
 }
 
 void ignore_answers(void)

@@ -99,7 +99,7 @@ static struct account *account_of(const struct session *s, uint64_t seq)
 	return &run.operations[s->index][seq];
 }
 
-static void delivered(struct session *s, const struct message *m, struct value *v, uint32_t attempt)
+static void delivered(struct session *s, uint64_t delivery, const struct value *v, uint32_t attempt)
 {
 	uint32_t index;
 	struct value_account *value;
@@ -107,7 +107,7 @@ static void delivered(struct session *s, const struct message *m, struct value *
 	memcpy(&index, v->bytes, sizeof(index));
 	value = &run.values[index];
 	require(run.out_count < OUT_MAX);
-	run.out[run.out_count++] = (struct out){s->index, m->deliver.delivery, index};
+	run.out[run.out_count++] = (struct out){s->index, delivery, index};
 	require(value->taken == 0);
 	if (attempt > 1 || value->selected)
 		return;
@@ -126,7 +126,7 @@ static void answered(struct party *to, const struct message *m, struct value *co
 	if (m->kind == MESSAGE_FAIL)
 		count = m->fail.count;
 	for (size_t i = 0; m->kind == MESSAGE_DELIVER && i < n; i++)
-		delivered(s, m, values[i], attempts[i]);
+		delivered(s, m->deliver.delivery + i, values[i], attempts[i]);
 	if (m->kind == MESSAGE_GONE)
 		return;
 	for (uint32_t i = 0; i < count; i++) {

@@ -152,15 +152,17 @@ static void answered(struct party *to, const struct message *m, struct value *co
 			add(&actual, "%d fail %" PRIu64 " %s", p, m->seq + i,
 				status_name(m->fail.status));
 		break;
-	case MESSAGE_DELIVER: {
-		struct item *i = item_of_value(values[0]);
+	case MESSAGE_DELIVER:
+		assert_int_equal(n, m->deliver.count);
+		for (size_t i = 0; i < n; i++) {
+			struct item *item = item_of_value(values[i]);
 
-		assert_int_equal(n, 1);
-		if (i)
-			i->delivery = m->deliver.delivery;
-		add(&actual, "%d got %" PRIu64 " %s x%u", p, m->seq, values[0]->bytes, attempts[0]);
+			if (item)
+				item->delivery = m->deliver.delivery + i;
+			add(&actual, "%d got %" PRIu64 " %s x%u", p, m->seq, values[i]->bytes,
+				attempts[i]);
+		}
 		break;
-	}
 	case MESSAGE_GONE:
 		add(&actual, "%d gone", p);
 		break;
