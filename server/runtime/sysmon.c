@@ -54,6 +54,11 @@ static void look_at_sockets(int64_t now_ns)
 	netpoll_try(&ready);
 	netpoll_start_armed(&ready);
 	put_global(&ready.goroutines);
+	/* A machine that was about to wait in the kernel found the poller's place taken, by us, and
+	 * went to sleep. If it was the last, somebody has to wait there after all. (A machine that
+	 * only looks in passing sees to this itself, when it has nothing left to run.) */
+	if (all_idle() && netpoll_needs_poller())
+		wake_processor();
 }
 
 /* Sleeps until a processor is taken; false when the run stops. */
