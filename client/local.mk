@@ -2,10 +2,12 @@
 chan_sources = \
 	client/answer.c \
 	client/async.c \
+	client/backlog.c \
 	client/channel.c client/channel.h \
 	client/client.c client/client.h \
 	client/clock.h \
-	client/emit.c \
+	client/confirm.c \
+	client/emit.c client/emit.h \
 	client/error.c client/error.h \
 	client/flight.c client/flight.h \
 	client/look.c \
@@ -18,6 +20,7 @@ chan_sources = \
 	client/session.c client/session.h \
 	client/stream.c client/stream.h \
 	client/stream_socket.c \
+	client/transfer.c \
 	client/url.c client/url.h \
 	client/value.c \
 	client/wait.c

@@ -116,6 +116,18 @@ const char *op_keep(struct chan_op *op, const char *string)
 	return word->text;
 }
 
+struct chan *op_ordered_end(const struct chan_op *op, uint32_t i)
+{
+	if (op->kind == OP_SELECT)
+		return op->cases[i].direction == CHAN_SEND ? op->cases[i].chan : NULL;
+	return op->kind == OP_SEND || op->kind == OP_CLOSE ? op->chan : NULL;
+}
+
+uint32_t op_ordered_ends(const struct chan_op *op)
+{
+	return op->kind == OP_SELECT ? op->case_count : 1;
+}
+
 /* ---- the end ------------------------------------------------------------------------------ */
 
 /* A deadline that the broker kept for an operation that waits here has passed. */

@@ -118,6 +118,11 @@ const char *op_word(const struct chan_op *op);
 /* Whose failure it is: the channel's name, or what was asked for by name; "" where nobody's. */
 const char *op_whom(const struct chan_op *op);
 
+/* The i-th end, of so many, that the operation sends on or closes, which are to happen in the order
+ * in which they were started; NULL: not the i-th. */
+struct chan *op_ordered_end(const struct chan_op *op, uint32_t i);
+uint32_t op_ordered_ends(const struct chan_op *op);
+
 /* Keeps a copy of a string for m. NULL is taken for "". NULL: out of memory. */
 const char *op_keep(struct chan_op *op, const char *string);
 

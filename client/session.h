@@ -13,6 +13,7 @@
 #include "client/flight.h"
 #include "client/op.h"
 #include "proto/buf.h"
+#include "proto/limits.h"
 #include "proto/wire.h"
 
 /* A payload that leaves in pieces. */
@@ -77,7 +78,7 @@ struct session {
 
 void session_fini(struct session *s);
 
-/* ---- emit.c: operations become frames in s->out ---------------------------------------------- */
+/* ---- backlog.c: sending and withdrawing --------------------------------------------------- */
 
 /* Sends the operation, or puts it on the backlog where order or the broker's limits demand it, or
  * fails it. Takes over an internal operation. */
@@ -89,6 +90,9 @@ void session_run_backlog(struct session *s);
 /* Withdraws it, whatever its state: what waits here ends, for what was sent the broker is asked. */
 void session_cancel(struct session *s, struct chan_op *op);
 
+/* Asks the broker to withdraw what was sent of it and not answered. */
+void session_cancel_sent(struct session *s, struct chan_op *op);
+
 /* What of the operation was not sent will not be, for that reason; it ends if nothing of it is on
  * its way. text may be NULL. */
 void session_drop_unsent(struct session *s, struct chan_op *op, int status, const char *text);
@@ -96,15 +100,25 @@ void session_drop_unsent(struct session *s, struct chan_op *op, int status, cons
 /* Ends with status what of the operation waits here and was not sent. */
 void session_withdraw(struct session *s, struct chan_op *op, int status);
 
-/* How many frames, and so numbers, a CONFIRM or RETURN of so many ranges takes. */
-uint32_t session_settle_frames(size_t ranges);
-
 /* Has the broker keep the deadline, or the try, of an operation that waits in the library: when it
  * is over, what of it waits is withdrawn. */
 void session_start_timer(struct session *s, struct chan_op *op);
 
+/* ---- emit.c, transfer.c: frames in s->out ------------------------------------------------- */
+
 /* Appends a frame that is no operation (HELLO, PING, BYE ...). 0 or CHAN_ENOMEM. */
 int session_put(struct session *s, const struct message *m);
+
+/* Closes the frame that gathers sends, and adds pieces of large payloads while out is short. */
+void session_fill(struct session *s);
+
+/* How many frames, and so numbers, a CONFIRM or RETURN of so many ranges takes. */
+uint32_t session_settle_frames(size_t ranges);
+
+/* ---- confirm.c: deliveries, and signs of life --------------------------------------------- */
+
+/* Ranges of one frame; each takes at most 24 bytes of its header. */
+#define RANGES_PER_FRAME (FRAME_HEADER_BYTES_MAX / 32u)
 
 /* Note that a value was handed over, and that credit for n more is due to an end's stream;
  * session_confirm appends frames for what was noted. */
@@ -114,9 +128,6 @@ void session_confirm(struct session *s);
 
 /* Gives one value back at once. */
 void session_return(struct session *s, uint64_t delivery);
-
-/* Closes the frame that gathers sends, and adds pieces of large payloads while out is short. */
-void session_fill(struct session *s);
 
 /* Asks for a sign of life if the last time was min_ns ago or longer. */
 void session_ping(struct session *s, int64_t min_ns);

@@ -1,0 +1,110 @@
+/*
+ * confirm.c - what was received is confirmed, granted again, or given back; and signs of life,
+ * without which nothing may be handed over.
+ */
+#include "client/client.h"
+#include "client/emit.h"
+#include "proto/limits.h"
+#include <stdlib.h>
+#include <utlist.h>
+
+void session_note_taken(struct session *s, uint64_t delivery)
+{
+	struct wire_range *last = s->taken_count ? &s->taken[s->taken_count - 1] : NULL;
+	size_t size = s->taken_size ? s->taken_size * 2 : 16;
+	struct wire_range *grown;
+
+	if (last && last->first + last->count == delivery) {
+		last->count++;
+		return;
+	}
+	if (s->taken_count == s->taken_size) {
+		grown = realloc(s->taken, size * sizeof(*grown));
+		if (!grown) {
+			s->doomed = CHAN_ENOMEM;
+			return;
+		}
+		s->taken = grown;
+		s->taken_size = size;
+	}
+	s->taken[s->taken_count++] = (struct wire_range){delivery, 1};
+}
+
+static void put_taken(struct session *s)
+{
+	struct message m = {.kind = MESSAGE_TAKEN};
+	size_t at, n;
+
+	for (at = 0; at < s->taken_count; at += n) {
+		n = s->taken_count - at < RANGES_PER_FRAME ? s->taken_count - at : RANGES_PER_FRAME;
+		m.settle.deliveries = (struct wire_ranges){s->taken + at, n};
+		if (session_put(s, &m) < 0)
+			s->doomed = CHAN_ENOMEM;
+	}
+	s->taken_count = 0;
+}
+
+void session_confirm(struct session *s)
+{
+	struct message m = {.kind = MESSAGE_GRANT};
+	struct chan *ch, *next;
+
+	if (s->taken_count > 0)
+		put_taken(s);
+	LL_FOREACH_SAFE2 (s->granting, ch, next, next_granting) {
+		m.seq = ch->stream ? ch->stream->m.seq : 0;
+		m.grant.credit = ch->grant_due;
+		if (ch->stream && !ch->stream->cancelled && session_put(s, &m) < 0)
+			s->doomed = CHAN_ENOMEM;
+		ch->grant_due = 0;
+		end_unref(ch);
+	}
+	s->granting = NULL;
+}
+
+void session_note_grant(struct session *s, struct chan *ch, uint32_t n)
+{
+	if (n == 0)
+		return;
+	if (ch->grant_due == 0) {
+		end_ref(ch);
+		LL_PREPEND2(s->granting, ch, next_granting);
+	}
+	ch->grant_due += n;
+}
+
+void session_return(struct session *s, uint64_t delivery)
+{
+	struct wire_range range = {delivery, 1};
+	struct message m = {.kind = MESSAGE_RETURN};
+
+	if (s->end.status < 0)
+		return;
+	m.settle.deliveries = (struct wire_ranges){&range, 1};
+	if (session_put(s, &m) < 0)
+		s->doomed = CHAN_ENOMEM;
+}
+
+/* ---- signs of life ------------------------------------------------------------------------ */
+
+void session_ping(struct session *s, int64_t min_ns)
+{
+	struct message m = {.kind = MESSAGE_PING};
+	int64_t now_ns = clock_now_ns();
+
+	if (s->end.status < 0 || !s->greeted || now_ns - s->ping_ns < min_ns)
+		return;
+	s->ping_ns = now_ns;
+	m.ping.nonce = (uint64_t)now_ns;
+	m.ping.frames_received = s->frames_received;
+	if (session_put(s, &m) < 0)
+		s->doomed = CHAN_ENOMEM;
+}
+
+bool session_is_fresh(struct session *s)
+{
+	if (clock_now_ns() - s->heard_ns < HAND_OVER_SILENCE_MAX_NS(s))
+		return true;
+	session_ping(s, NS_PER_S);
+	return false;
+}
