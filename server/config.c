@@ -74,7 +74,7 @@ static const struct setting settings[] = {
 		"How long a shutdown waits for confirmations"},
 };
 
-enum { SETTINGS = sizeof(settings) / sizeof(settings[0]) };
+enum { SETTINGS = sizeof(settings) / sizeof(settings[0]), WORD_BYTES_MAX = 32 };
 
 static void *field_of(struct config *c, const struct setting *o)
 {
@@ -133,15 +133,8 @@ static int add_listen(struct config *c, const char *text, char *why)
 		snprintf(why, CONFIG_WHY_BYTES_MAX, "at most %d listeners are possible", CONFIG_LISTEN_MAX);
 		return -EINVAL;
 	}
-	if (strncmp(text, "tls://", 6) == 0) {
-		snprintf(why, CONFIG_WHY_BYTES_MAX,
-			"'%.200s': tls:// is not supported yet; use unix:PATH or tcp://HOST:PORT", text);
+	if (address_check(text, why, CONFIG_WHY_BYTES_MAX) < 0)
 		return -EINVAL;
-	}
-	if (strncmp(text, "unix:", 5) != 0 && strncmp(text, "tcp://", 6) != 0) {
-		snprintf(why, CONFIG_WHY_BYTES_MAX, "'%.200s' is not unix:PATH or tcp://HOST:PORT", text);
-		return -EINVAL;
-	}
 	if (parse_text(c->listen[c->listen_count], text, why) < 0)
 		return -EINVAL;
 	c->listen_count++;
@@ -238,6 +231,7 @@ static const struct setting *find_setting(const char *name)
 }
 
 /* libconfuse has no argument for its callbacks; one file is read at a time. */
+static const char *file_path;
 static char *file_why;
 static struct config *file_config;
 
@@ -247,7 +241,7 @@ static void file_error(cfg_t *cfg, const char *format, va_list args)
 
 	if (*file_why)
 		return; /* the first is what helps */
-	n = snprintf(file_why, CONFIG_WHY_BYTES_MAX, "%s:%d: ", cfg->filename, cfg->line);
+	n = snprintf(file_why, CONFIG_WHY_BYTES_MAX, "%s:%d: ", file_path, cfg->line);
 	vsnprintf(file_why + n, CONFIG_WHY_BYTES_MAX - (size_t)n, format, args);
 }
 
@@ -267,13 +261,56 @@ static int file_value(cfg_t *cfg, cfg_opt_t *opt)
 	return 0;
 }
 
+/*
+ * The text of a file, its comments left out: libconfuse 3.3 counts each as three lines, and we want
+ * to tell the line of what is wrong. The caller frees it. NULL with errno.
+ */
+static char *read_without_comments(const char *path)
+{
+	FILE *in = fopen(path, "re"), *out;
+	char *text = NULL, quote = '\0';
+	size_t size;
+	int c, error;
+
+	if (!in)
+		return NULL;
+	out = open_memstream(&text, &size);
+	while (out && (c = getc(in)) != EOF) {
+		if (c == '#' && !quote)
+			while (c != '\n' && (c = getc(in)) != EOF)
+				;
+		if (c == EOF)
+			break;
+		putc(c, out);
+		if (c == '\\' && quote && (c = getc(in)) != EOF)
+			putc(c, out);
+		else if (quote ? c == quote : c == '"' || c == '\'')
+			quote = quote ? '\0' : (char)c;
+	}
+	error = ferror(in) || !out ? errno : 0;
+	fclose(in);
+	if (out && fclose(out) != 0 && !error)
+		error = errno;
+	if (!error)
+		return text;
+	free(text);
+	errno = error;
+	return NULL;
+}
+
 static int load_file(struct config *c, const char *path, char *why)
 {
 	cfg_opt_t opts[SETTINGS + 1];
 	cfg_opt_t end = CFG_END();
+	char *content;
 	cfg_t *cfg;
 	int rc;
 
+	content = read_without_comments(path);
+	if (!content) {
+		snprintf(why, CONFIG_WHY_BYTES_MAX, "%s: cannot be read: %s", path, strerror(errno));
+		return -EINVAL;
+	}
 	for (int i = 0; i < SETTINGS; i++) {
 		cfg_opt_t text = CFG_STR((char *)settings[i].name, NULL, CFGF_NODEFAULT);
 		cfg_opt_t list = CFG_STR_LIST((char *)settings[i].name, NULL, CFGF_NODEFAULT);
@@ -285,19 +322,20 @@ static int load_file(struct config *c, const char *path, char *why)
 	cfg = cfg_init(opts, CFGF_NONE);
 	if (!cfg) {
 		snprintf(why, CONFIG_WHY_BYTES_MAX, "%s: out of memory", path);
+		free(content);
 		return -EINVAL;
 	}
 	*why = '\0';
+	file_path = path;
 	file_why = why;
 	file_config = c;
 	cfg_set_error_function(cfg, file_error);
 	for (int i = 0; i < SETTINGS; i++)
 		cfg_set_validate_func(cfg, settings[i].name, file_value);
-	rc = cfg_parse(cfg, path);
+	rc = cfg_parse_buf(cfg, content);
 	cfg_free(cfg);
-	if (rc == CFG_FILE_ERROR)
-		snprintf(why, CONFIG_WHY_BYTES_MAX, "%s: cannot be read: %s", path, strerror(errno));
-	else if (rc != CFG_SUCCESS && !*why)
+	free(content);
+	if (rc != CFG_SUCCESS && !*why)
 		snprintf(why, CONFIG_WHY_BYTES_MAX, "%s: not a configuration file", path);
 	return rc == CFG_SUCCESS ? 0 : -EINVAL;
 }
@@ -307,6 +345,14 @@ static int load_file(struct config *c, const char *path, char *why)
 enum { KEY_CONFIG = 'c', KEY_LISTEN = 'l', KEY_CHECK = 0x100, KEY_OPTION = 0x200 };
 
 const char *argp_program_version = "chand " PACKAGE_VERSION;
+
+/* An option's name as the command line has it. */
+static void dashed_name(const struct setting *o, char name[static WORD_BYTES_MAX])
+{
+	snprintf(name, WORD_BYTES_MAX, "%s", o->name);
+	for (char *p = name; (p = strchr(p, '_'));)
+		*p = '-';
+}
 
 /* Once to learn what is asked and to refuse what is wrong (config NULL), and at each load to set. */
 struct command_line {
@@ -319,14 +365,15 @@ struct command_line {
 static error_t take_setting(const struct setting *o, const char *text, struct argp_state *state)
 {
 	struct command_line *line = state->input;
-	char why[CONFIG_WHY_BYTES_MAX];
+	char why[CONFIG_WHY_BYTES_MAX], name[WORD_BYTES_MAX];
 	struct config scratch = {0};
 
 	/* A listener that is not supported is a matter of configuration, and found by the load. */
 	if (!line->config && o->kind == SETTING_LISTEN)
 		return 0;
+	dashed_name(o, name);
 	if (!line->config && set_value(&scratch, o, text, why) < 0)
-		argp_error(state, "--%s: %s", o->name, why);
+		argp_error(state, "--%s: %s", name, why);
 	if (!line->config)
 		return 0;
 	if (o->kind == SETTING_LISTEN && !line->listens) {
@@ -336,7 +383,7 @@ static error_t take_setting(const struct setting *o, const char *text, struct ar
 	if (set_value(line->config, o, text, why) == 0)
 		return 0;
 	if (!*line->why)
-		snprintf(line->why, CONFIG_WHY_BYTES_MAX, "--%s: %.900s", o->name, why);
+		snprintf(line->why, CONFIG_WHY_BYTES_MAX, "--%s: %.900s", name, why);
 	return 0;
 }
 
@@ -365,7 +412,7 @@ static error_t take_argument(int key, char *text, struct argp_state *state)
 
 static void parse(int argc, char **argv, struct command_line *line, unsigned int flags)
 {
-	static char names[SETTINGS][32], docs[SETTINGS][192];
+	static char names[SETTINGS][WORD_BYTES_MAX], docs[SETTINGS][192];
 	struct argp_option table[SETTINGS + 3] = {
 		{"config", KEY_CONFIG, "FILE", 0, "Read the configuration from FILE", 1},
 		{"check-config", KEY_CHECK, NULL, 0, "Check the configuration, and exit (78: it is wrong)", 1},
@@ -378,9 +425,7 @@ static void parse(int argc, char **argv, struct command_line *line, unsigned int
 	for (int i = 0; i < SETTINGS; i++) {
 		const struct setting *o = &settings[i];
 
-		snprintf(names[i], sizeof(names[i]), "%s", o->name);
-		for (char *p = names[i]; (p = strchr(p, '_'));)
-			*p = '-';
+		dashed_name(o, names[i]);
 		snprintf(docs[i], sizeof(docs[i]), *o->by_default ? "%s (%s)" : "%s", o->help, o->by_default);
 		table[i + 2] = (struct argp_option){names[i],
 			o->kind == SETTING_LISTEN ? KEY_LISTEN : KEY_OPTION + i, o->argument, 0, docs[i], 2};

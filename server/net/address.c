@@ -8,6 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* More than a host name may have. */
+enum { HOST_BYTES_MAX = 256 };
+
 static int parse_unix(const char *path, struct address *a, char *why, size_t why_bytes)
 {
 	struct sockaddr_un *un = (struct sockaddr_un *)&a->sockets[0];
@@ -26,10 +29,10 @@ static int parse_unix(const char *path, struct address *a, char *why, size_t why
 }
 
 /*
- * Splits HOST:PORT, [HOST]:PORT, HOST or :PORT into host (as large as text) and port, which points
- * into text or is the default. False if text is none of these.
+ * Splits HOST:PORT, [HOST]:PORT, HOST or :PORT into host and port, which points into text or is the
+ * default. 0, or -EINVAL where text is none of these.
  */
-static int split_host(const char *text, char *host, const char **ret_port)
+static int split_host(const char *text, char host[static HOST_BYTES_MAX], const char **ret_port)
 {
 	const char *end, *rest;
 	size_t n;
@@ -43,6 +46,8 @@ static int split_host(const char *text, char *host, const char **ret_port)
 		end = rest = text + strcspn(text, ":");
 	}
 	n = (size_t)(end - text);
+	if (n >= HOST_BYTES_MAX)
+		return -EINVAL;
 	memcpy(host, text, n);
 	host[n] = '\0';
 	if (*rest == ':' && rest[1])
@@ -51,22 +56,32 @@ static int split_host(const char *text, char *host, const char **ret_port)
 		*ret_port = ADDRESS_PORT_DEFAULT;
 	else
 		return -EINVAL;
-	return strspn(*ret_port, "0123456789") == strlen(*ret_port) ? 0 : -EINVAL;
+	n = strlen(*ret_port);
+	return n <= 5 && strspn(*ret_port, "0123456789") == n && atoi(*ret_port) <= 65535 ? 0 : -EINVAL;
 }
 
-static int parse_tcp(const char *text, struct address *a, char *why, size_t why_bytes)
+static int parse_tcp(const char *text, char host[static HOST_BYTES_MAX], const char **ret_port, char *why,
+	size_t why_bytes)
+{
+	if (split_host(text, host, ret_port) == 0)
+		return 0;
+	snprintf(why, why_bytes,
+		"'%.200s' is not HOST:PORT with a port up to 65535 (IPv6 addresses in brackets: [::1]:%s)",
+		text, ADDRESS_PORT_DEFAULT);
+	return -EINVAL;
+}
+
+static int look_up(const char *text, struct address *a, char *why, size_t why_bytes)
 {
 	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
 	struct addrinfo *list, *ai;
+	char host[HOST_BYTES_MAX];
 	const char *port;
-	char host[256];
 	int rc;
 
-	if (strlen(text) >= sizeof(host) || split_host(text, host, &port) < 0) {
-		snprintf(why, why_bytes, "'%s' is not HOST:PORT (IPv6 addresses in brackets: [::1]:%s)",
-			text, ADDRESS_PORT_DEFAULT);
-		return -EINVAL;
-	}
+	rc = parse_tcp(text, host, &port, why, why_bytes);
+	if (rc < 0)
+		return rc;
 	rc = getaddrinfo(*host ? host : NULL, port, &hints, &list);
 	if (rc != 0) {
 		snprintf(why, why_bytes, "cannot look up '%s' port %s: %s", host, port, gai_strerror(rc));
@@ -80,19 +95,35 @@ static int parse_tcp(const char *text, struct address *a, char *why, size_t why_
 	return 0;
 }
 
+int address_check(const char *url, char *why, size_t why_bytes)
+{
+	struct address scratch;
+	char host[HOST_BYTES_MAX];
+	const char *port;
+
+	if (strncmp(url, "unix:", 5) == 0)
+		return parse_unix(url + 5, &scratch, why, why_bytes);
+	if (strncmp(url, "tcp://", 6) == 0)
+		return parse_tcp(url + 6, host, &port, why, why_bytes);
+	if (strncmp(url, "tls://", 6) == 0) {
+		snprintf(why, why_bytes,
+			"'%.200s': tls:// is not supported yet; use unix:PATH or tcp://HOST:PORT", url);
+		return -ENOTSUP;
+	}
+	snprintf(why, why_bytes, "'%.200s' is not unix:PATH or tcp://HOST:PORT", url);
+	return -EINVAL;
+}
+
 int address_parse(const char *url, struct address *ret_address, char *why, size_t why_bytes)
 {
+	int rc = address_check(url, why, why_bytes);
+
+	if (rc < 0)
+		return rc;
 	*ret_address = (struct address){0};
 	if (strncmp(url, "unix:", 5) == 0)
 		return parse_unix(url + 5, ret_address, why, why_bytes);
-	if (strncmp(url, "tcp://", 6) == 0)
-		return parse_tcp(url + 6, ret_address, why, why_bytes);
-	if (strncmp(url, "tls://", 6) == 0) {
-		snprintf(why, why_bytes, "tls:// is not supported yet; use unix:PATH or tcp://HOST:PORT");
-		return -ENOTSUP;
-	}
-	snprintf(why, why_bytes, "'%s' is not unix:PATH, tcp://HOST:PORT or tls://HOST:PORT", url);
-	return -EINVAL;
+	return look_up(url + strlen("tcp://"), ret_address, why, why_bytes);
 }
 
 void address_format(const struct sockaddr *sa, socklen_t len, char text[static ADDRESS_TEXT_BYTES_MAX])

@@ -27,6 +27,9 @@ struct address {
 /* Longest text of address_format, its NUL included. */
 enum { ADDRESS_TEXT_BYTES_MAX = sizeof(struct sockaddr_un) + 16 };
 
+/* Whether a URL has that form; nothing is looked up. 0, or as address_parse. */
+int address_check(const char *url, char *why, size_t why_bytes);
+
 /*
  * Parses a URL and looks its host up; may block in name service, so not from a goroutine.
  * 0; or -EINVAL (not such a URL), -ENOTSUP (tls), -ENOENT (unknown host), with a sentence in why.

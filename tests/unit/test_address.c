@@ -61,6 +61,8 @@ static void test_refused(void **state)
 		{"http://x", -EINVAL, "is not unix:PATH"},
 		{"unix:", -EINVAL, "this has 0"},
 		{"tcp://127.0.0.1:", -EINVAL, "HOST:PORT"},
+		{"tcp://127.0.0.1:65536", -EINVAL, "up to 65535"},
+		{"tcp://127.0.0.1:000001", -EINVAL, "up to 65535"},
 		{"tcp://127.0.0.1:http", -EINVAL, "HOST:PORT"},
 		{"tcp://[::1", -EINVAL, "HOST:PORT"},
 		{"tcp://[::1]x", -EINVAL, "HOST:PORT"},

@@ -228,6 +228,11 @@ static void test_file_errors(void **state)
 	assert_refused("procs = 1\nprocess = 2\n", "PATH:2: no such option 'process'");
 	assert_refused("\n\nvalue_bytes_max = much\n",
 		"PATH:3: value_bytes_max: 'much' is not a size in bytes (512, 64K, 1M, 2G)");
+	assert_refused("# one\n# two # {\"\n\nuser = \"#\" # three\nprocs = x # four\n",
+		"PATH:5: procs: 'x' is not a whole number");
+	assert_refused("listen = {\"unix:/a\", # first\n\"tcp://h:65536\"}\n",
+		"PATH:2: listen: 'h:65536' is not HOST:PORT with a port up to 65535 "
+		"(IPv6 addresses in brackets: [::1]:2426)");
 	assert_refused("hello_timeout = 10\n", "PATH:1: hello_timeout: '10' is not a time (500ms, 10s, 1m)");
 	assert_refused("connections_max = 0\n",
 		"PATH:1: connections_max: 0 is out of range: 1 to 1000000");
