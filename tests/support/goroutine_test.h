@@ -47,7 +47,7 @@ static int run_body(void *arg)
 }
 
 /* Runs body as the main goroutine on that many processors; a seed shuffles the schedule. */
-static inline void run_seeded(int procs, uint64_t seed, void (*body)(void))
+static inline void run_on(int procs, uint64_t seed, void (*body)(void))
 {
 	struct go_options options = {.procs = procs, .seed = seed};
 	int rc;
@@ -59,18 +59,13 @@ static inline void run_seeded(int procs, uint64_t seed, void (*body)(void))
 			seed, rc, atomic_load(&expect_failures));
 }
 
-static inline void run_on(int procs, void (*body)(void))
-{
-	run_seeded(procs, 0, body);
-}
-
 /* On one processor, where the order is the scheduler's alone; on four; and on four in an order that
  * is new every time, whose seed is told if anything fails. */
 static inline void run_everywhere(void (*body)(void))
 {
-	run_on(1, body);
-	run_on(4, body);
-	run_seeded(4, random_seed(), body);
+	run_on(1, 0, body);
+	run_on(4, 0, body);
+	run_on(4, random_seed(), body);
 }
 
 /* Runs body in a child process; asserts its exit status and that stderr begins with `text`. */
