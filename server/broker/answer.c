@@ -55,8 +55,8 @@ void answer_gone(struct party *p, const struct wire_range *ranges, size_t count)
 		  });
 }
 
-void gather_gone(struct party *p, struct wire_range *ranges, size_t *count, uint64_t first,
-	uint64_t n)
+void gather_gone(
+	struct party *p, struct wire_range *ranges, size_t *count, uint64_t first, uint64_t n)
 {
 	struct wire_range *last = *count > 0 ? &ranges[*count - 1] : NULL;
 
@@ -174,8 +174,8 @@ void answer_operation_failed(struct operation *op, struct asked a, int status)
 	if (!a.party)
 		return;
 	if (op->kind == OP_SELECT && !of_one_case(status))
-		answer_fail(a, status, "select of %u cases: %s", op->waiter_count,
-			failure(op, status));
+		answer_fail(
+			a, status, "select of %u cases: %s", op->waiter_count, failure(op, status));
 	else if (op->kind == OP_OPEN)
 		answer_fail(a, status, "open '%s': %s", awaited_name(op), failure(op, status));
 	else if (status == CHAN_ECLOSED)

@@ -8,8 +8,8 @@
 #include "server/broker/party.h"
 
 void answer_done(struct party *p, uint64_t seq, uint32_t count, uint32_t case_index);
-void answer_opened(struct party *p, uint64_t seq, const struct channel *ch, uint8_t direction,
-	bool created);
+void answer_opened(
+	struct party *p, uint64_t seq, const struct channel *ch, uint8_t direction, bool created);
 void answer_gone(struct party *p, const struct wire_range *ranges, size_t count);
 
 /* Makes valid UTF-8 of a text that was cut, so that it may travel: what is not becomes '?'. */

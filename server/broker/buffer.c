@@ -83,8 +83,8 @@ void buffer_pop(struct channel *ch)
 		ring_free(ch);
 }
 
-uint32_t buffer_accept(struct engine *e, struct channel *ch, struct value *const *values,
-	uint32_t count)
+uint32_t buffer_accept(
+	struct engine *e, struct channel *ch, struct value *const *values, uint32_t count)
 {
 	uint64_t room = channel_room(ch);
 	uint32_t n = 0;

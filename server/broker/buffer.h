@@ -12,8 +12,8 @@ struct delivery;
  * Lets values in at the tail, as many as there is room and memory for; their references pass to
  * the channel, and they are counted in already. Returns how many.
  */
-uint32_t buffer_accept(struct engine *e, struct channel *ch, struct value *const *values,
-	uint32_t count);
+uint32_t buffer_accept(
+	struct engine *e, struct channel *ch, struct value *const *values, uint32_t count);
 
 /* The oldest value that was never out; there is one. pop: it is out now. */
 struct value *buffer_peek(const struct channel *ch);

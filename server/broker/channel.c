@@ -84,7 +84,8 @@ const char *channel_label(const struct channel *ch, char label[CHANNEL_LABEL_MAX
 	return label;
 }
 
-/* ---- closing, bereavement, removal ---------------------------------------------------------------- */
+/* ---- closing, bereavement, removal
+ * ---------------------------------------------------------------- */
 
 int channel_close(struct engine *e, struct channel *ch, const struct party *by, const char *reason)
 {
@@ -100,7 +101,7 @@ int channel_close(struct engine *e, struct channel *ch, const struct party *by, 
 	closing->reason = memcpy(closing->by + by_bytes, reason, reason_bytes);
 	ch->closing = closing;
 	channel_touch(e, ch);
-	LIST_FOREACH(w, &ch->aside, link)
+	LIST_FOREACH (w, &ch->aside, link)
 		if (w->direction == CHAN_SEND)
 			operation_withdraw(e, waiter_operation(w), CHAN_ECLOSED, w->index);
 	return 0;
@@ -119,7 +120,7 @@ static void fail_streams(struct engine *e, struct channel *ch, int status)
 {
 	struct waiter *w, *next;
 
-	LIST_FOREACH_SAFE(w, next, &ch->aside, link)
+	LIST_FOREACH_SAFE (w, next, &ch->aside, link)
 		if (w->direction == CHAN_RECV)
 			operation_fail(e, waiter_operation(w), status, w->index);
 }
@@ -163,7 +164,7 @@ static void fail_bereaved_streams(struct engine *e, struct channel *ch)
 {
 	struct waiter *w, *next;
 
-	LIST_FOREACH_SAFE(w, next, &ch->aside, link)
+	LIST_FOREACH_SAFE (w, next, &ch->aside, link)
 		if (w->direction == CHAN_RECV &&
 			channel_bereaved(ch, waiter_operation(w)->party, CHAN_RECV))
 			operation_fail(e, waiter_operation(w), CHAN_EABORTED, w->index);
@@ -189,7 +190,7 @@ static void fail_aside(struct engine *e, struct channel *ch, int status)
 {
 	struct waiter *w, *next;
 
-	LIST_FOREACH_SAFE(w, next, &ch->aside, link) {
+	LIST_FOREACH_SAFE (w, next, &ch->aside, link) {
 		struct operation *op = waiter_operation(w);
 
 		if (op->delivery) {
@@ -218,7 +219,8 @@ void channel_remove(struct engine *e, struct channel *ch)
 	channel_unref(ch);
 }
 
-/* ---- the rules, once ---------------------------------------------------------------------------- */
+/* ---- the rules, once ----------------------------------------------------------------------------
+ */
 
 bool channel_case_ready(struct waiter *w)
 {

@@ -14,14 +14,14 @@ struct channel {
 	struct name_node named; /* in engine->names unless it is unnamed or removed */
 	uint64_t id;
 	int64_t capacity;
-	uint32_t refs; /* engine->channels, ends, waiters, deliveries, engine->dirty */
-	uint32_t type; /* enum chan_type */
-	bool temporary;  /* goes when ends and carried are 0; also of every unnamed channel */
-	bool removed;    /* by REMOVE or because nobody held it; then it is empty */
-	bool touched;    /* on engine->dirty */
-	bool shared;     /* was once held by two, see channel_bereaved */
-	bool reached;    /* by engine_collect, which also uses held_outside */
-	bool loss;       /* an end or a carried reference went since the last pump */
+	uint32_t refs;  /* engine->channels, ends, waiters, deliveries, engine->dirty */
+	uint32_t type;  /* enum chan_type */
+	bool temporary; /* goes when ends and carried are 0; also of every unnamed channel */
+	bool removed;   /* by REMOVE or because nobody held it; then it is empty */
+	bool touched;   /* on engine->dirty */
+	bool shared;    /* was once held by two, see channel_bereaved */
+	bool reached;   /* by engine_collect, which also uses held_outside */
+	bool loss;      /* an end or a carried reference went since the last pump */
 
 	/* Who holds it: sessions' ends, and chan values that wait or are out. */
 	uint32_t ends, carried;

@@ -77,7 +77,7 @@ void engine_check(const struct engine *e)
 		check_channel(entry->ptr, &sum);
 	for (uint64_t key = 0; (entry = seqmap_from(&e->operations, key)); key = entry->key + 1)
 		check_operation(entry->ptr, &sum);
-	LIST_FOREACH(p, &e->parties, link)
+	LIST_FOREACH (p, &e->parties, link)
 		operations += p->operations.live;
 	check(sum.queued == 0);
 	check(operations == e->operations.live);

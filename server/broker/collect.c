@@ -26,7 +26,8 @@ struct suspects {
 };
 
 /* What a value in a buffer refers to, if that is a suspect. */
-static struct channel *refers_to(struct engine *e, const struct channel *from, const struct value *v)
+static struct channel *refers_to(
+	struct engine *e, const struct channel *from, const struct value *v)
 {
 	struct type_chan_ref ref;
 	struct channel *ch;

@@ -18,10 +18,10 @@ struct delivery {
 		struct heap_node node; /* in channel->returned, after it came back */
 		struct delivery *next_free;
 	};
-	uint64_t id;             /* of its party; rising by 1 */
-	uint64_t order;          /* of acceptance in its channel */
-	struct channel *channel; /* a counted reference while it is out */
-	struct value *value;     /* owned */
+	uint64_t id;              /* of its party; rising by 1 */
+	uint64_t order;           /* of acceptance in its channel */
+	struct channel *channel;  /* a counted reference while it is out */
+	struct value *value;      /* owned */
 	struct operation *stream; /* the stream that it was handed to, or NULL */
 	struct waiter *sender;    /* on an unbuffered channel: whose value it is */
 	uint32_t attempt;

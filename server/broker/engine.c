@@ -74,7 +74,8 @@ struct asked call_asked(const struct call *c)
 	return (struct asked){c->party, m->seq, m->kind == MESSAGE_SEND ? m->send.count : 1, 0};
 }
 
-/* ---- steps ------------------------------------------------------------------------------------ */
+/* ---- steps ------------------------------------------------------------------------------------
+ */
 
 static struct operation *first_to_expire(const struct engine *e)
 {
@@ -141,7 +142,8 @@ int64_t engine_deadline_ns(const struct engine *e)
 	return op ? op->deadline_ns : DEADLINE_NEVER;
 }
 
-/* ---- life -------------------------------------------------------------------------------------- */
+/* ---- life --------------------------------------------------------------------------------------
+ */
 
 struct engine *engine_new(const struct engine_options *options)
 {
@@ -175,8 +177,7 @@ void engine_free(struct engine *e)
 		return;
 	e->options.answer = answer_nobody;
 	while (!list_empty(&e->parties))
-		engine_party_end(
-			e, list_entry(e->parties.next, struct party, link), e->now_ns);
+		engine_party_end(e, list_entry(e->parties.next, struct party, link), e->now_ns);
 	while ((entry = seqmap_from(&e->channels, 0)))
 		channel_remove(e, entry->ptr);
 	pump_all(e);
@@ -210,7 +211,8 @@ uint64_t engine_values_buffered(const struct engine *e)
 	return e->values_buffered;
 }
 
-/* ---- values -------------------------------------------------------------------------------------- */
+/* ---- values
+ * -------------------------------------------------------------------------------------- */
 
 void engine_hold_value(struct engine *e, uint32_t type, const struct value *v)
 {

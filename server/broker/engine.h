@@ -34,8 +34,8 @@ struct engine_limits {
 
 struct engine_options {
 	struct engine_limits limits;
-	uint64_t incarnation; /* of this run of the broker; in every chan value */
-	uint64_t seed;        /* of select's choice */
+	uint64_t incarnation;   /* of this run of the broker; in every chan value */
+	uint64_t seed;          /* of select's choice */
 	int64_t unix_offset_ns; /* unix time less now_ns: for the times that people read */
 
 	/*

@@ -8,7 +8,8 @@
 #include "server/broker/buffer.h"
 #include "server/broker/state.h"
 
-/* ---- senders of a buffered channel ------------------------------------------------------------ */
+/* ---- senders of a buffered channel ------------------------------------------------------------
+ */
 
 static void let_in_select(struct engine *e, struct channel *ch, struct waiter *w)
 {
@@ -198,8 +199,7 @@ static void hand_out_fresh(struct engine *e, struct channel *ch, struct waiter *
 	uint32_t n = 0, turn = turn_of(ch, w);
 	int rc = 0;
 
-	while (n < turn && ch->ring_count > 0 &&
-		(rc = put_out_fresh(e, ch, w, &run[n])) == 0)
+	while (n < turn && ch->ring_count > 0 && (rc = put_out_fresh(e, ch, w, &run[n])) == 0)
 		n++;
 	if (n == 0) {
 		operation_fail(e, op, rc, w->index);
@@ -223,7 +223,8 @@ void handoff_out(struct engine *e, struct channel *ch)
 	}
 }
 
-/* ---- the rendezvous of an unbuffered channel ---------------------------------------------------- */
+/* ---- the rendezvous of an unbuffered channel ----------------------------------------------------
+ */
 
 static struct value *offered_value(const struct waiter *w)
 {
@@ -284,7 +285,8 @@ void handoff_pairs(struct engine *e, struct channel *ch)
 		rendezvous(e, ch, s, r);
 }
 
-/* ---- settling ---------------------------------------------------------------------------------- */
+/* ---- settling ----------------------------------------------------------------------------------
+ */
 
 /* An orphan is told nothing; operation_end drops the value. */
 static void send_taken(struct engine *e, struct waiter *w)

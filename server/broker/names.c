@@ -3,8 +3,8 @@
 #include <string.h>
 
 /* Takes a tree apart into what is below the name and what is above it. */
-static void split(struct name_node *n, const char *name, struct name_node **below,
-	struct name_node **above)
+static void split(
+	struct name_node *n, const char *name, struct name_node **below, struct name_node **above)
 {
 	while (n) {
 		if (strcmp(n->name, name) < 0) {

@@ -17,8 +17,8 @@ struct name_node {
 };
 
 /* *root is the set, NULL when it is empty. The name is not in it. priority is random. */
-void names_insert(struct name_node **root, struct name_node *n, const char *name,
-	uint32_t priority);
+void names_insert(
+	struct name_node **root, struct name_node *n, const char *name, uint32_t priority);
 void names_remove(struct name_node **root, struct name_node *n);
 
 struct name_node *names_find(struct name_node *root, const char *name);

@@ -110,7 +110,8 @@ static void tell_awaiting(struct engine *e, struct channel *ch)
 	}
 }
 
-/* ---- MAKE -------------------------------------------------------------------------------------- */
+/* ---- MAKE --------------------------------------------------------------------------------------
+ */
 
 /* What this version does not know, by name. 0, or it was answered. */
 static int check_supported(const struct message *m, struct asked a)
@@ -129,8 +130,8 @@ static int check_supported(const struct message *m, struct asked a)
 static int check_attributes(const struct message *m, struct asked a, int64_t capacity_max)
 {
 	if (m->make.name[0] && name_check(m->make.name, strlen(m->make.name)) < 0)
-		return answer_fail(a, CHAN_EINVAL, "make: '%.300s' is not a name; " NAME_RULE,
-			m->make.name);
+		return answer_fail(
+			a, CHAN_EINVAL, "make: '%.300s' is not a name; " NAME_RULE, m->make.name);
 	if (!type_known(m->make.type))
 		return answer_fail(a, CHAN_EINVAL, "make '%s': %u is not a type; there are %s",
 			m->make.name, m->make.type, type_words());
@@ -158,8 +159,8 @@ static bool same_attributes(const struct channel *ch, const struct message *m)
 static void refuse_different(const struct channel *ch, const struct message *m, struct asked a)
 {
 	answer_fail(a, CHAN_EEXIST,
-		"make '%s': it exists with type %s, capacity %" PRId64
-		", %s; asked: %s, %" PRId64 ", %s",
+		"make '%s': it exists with type %s, capacity %" PRId64 ", %s; asked: %s, %" PRId64
+		", %s",
 		ch->name, type_name(ch->type), ch->capacity, lifetime(ch->temporary),
 		type_name(m->make.type), m->make.capacity, lifetime(m->make.temporary));
 }
@@ -172,7 +173,8 @@ static void open_and_answer(struct call *c, struct channel *ch, uint8_t directio
 
 	if (rc == CHAN_ELIMIT)
 		answer_fail(call_asked(c), rc,
-			"open %s: the session holds %u channels open, the limit; release some first",
+			"open %s: the session holds %u channels open, the limit; release some "
+			"first",
 			channel_label(ch, label), c->engine->options.limits.ends_max);
 	else if (rc < 0)
 		answer_fail(call_asked(c), rc, "open %s: the broker is out of memory",
@@ -241,7 +243,8 @@ int op_make(struct call *c)
 	return 0;
 }
 
-/* ---- OPEN -------------------------------------------------------------------------------------- */
+/* ---- OPEN --------------------------------------------------------------------------------------
+ */
 
 static void open_named(struct call *c)
 {
@@ -257,7 +260,8 @@ static void open_named(struct call *c)
 		await_name(c);
 	else
 		answer_fail(call_asked(c), CHAN_ENOCHANNEL,
-			"open '%s': there is no such channel; make it, or wait for it (wait-create)",
+			"open '%s': there is no such channel; make it, or wait for it "
+			"(wait-create)",
 			m->open.name);
 }
 
@@ -336,7 +340,8 @@ int op_release(struct call *c)
 	return 0;
 }
 
-/* ---- the ends of channels ------------------------------------------------------------------------- */
+/* ---- the ends of channels
+ * ------------------------------------------------------------------------- */
 
 int op_close(struct call *c)
 {
@@ -350,8 +355,8 @@ int op_close(struct call *c)
 		return 0;
 	channel_label(ch, label);
 	if (m->close.abort)
-		answer_fail(a, CHAN_ENOTSUP, "close %s: abort is not supported by this broker",
-			label);
+		answer_fail(
+			a, CHAN_ENOTSUP, "close %s: abort is not supported by this broker", label);
 	else if (strlen(m->close.reason) > TEXT_BYTES_MAX)
 		answer_fail(a, CHAN_EINVAL, "close %s: a reason of %zu bytes, the limit is %u",
 			label, strlen(m->close.reason), TEXT_BYTES_MAX);

@@ -20,7 +20,8 @@ static uint32_t page_rows(uint32_t asked)
 	return asked == 0 || asked > PAGE_ROWS_MAX ? PAGE_ROWS_MAX : asked;
 }
 
-/* ---- channels ---------------------------------------------------------------------------------- */
+/* ---- channels ----------------------------------------------------------------------------------
+ */
 
 /* Senders that wait, also those whose value is out. */
 static uint64_t senders_waiting(const struct channel *ch)
@@ -109,12 +110,12 @@ int op_list(struct call *c)
 			break;
 		at = names_after(c->engine->names, at->name, false);
 	}
-	answer_stats(c, list, n,
-		at && strncmp(at->name, m->list.prefix, prefix_bytes) == 0);
+	answer_stats(c, list, n, at && strncmp(at->name, m->list.prefix, prefix_bytes) == 0);
 	return 0;
 }
 
-/* ---- waiting operations -------------------------------------------------------------------------- */
+/* ---- waiting operations
+ * -------------------------------------------------------------------------- */
 
 /* A select of many cases shows the first ones. */
 #define SHOWN_CASES_MAX 8u
@@ -139,8 +140,8 @@ static const char *const operation_words[] = {
 	[OP_OPEN] = "open",
 };
 
-static void show_channel(const struct operation *op, const struct waiter *w,
-	char name[SHOWN_NAME_BYTES_MAX])
+static void show_channel(
+	const struct operation *op, const struct waiter *w, char name[SHOWN_NAME_BYTES_MAX])
 {
 	const char *direction = w->direction == CHAN_SEND ? "send:" : "recv:";
 

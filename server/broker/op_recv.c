@@ -7,15 +7,16 @@
 #include <inttypes.h>
 
 /* 0, or it was answered. */
-static int check_recv(const struct message *m, struct asked a, const struct channel *ch,
-	uint32_t credit)
+static int check_recv(
+	const struct message *m, struct asked a, const struct channel *ch, uint32_t credit)
 {
 	char label[CHANNEL_LABEL_MAX];
 
 	channel_label(ch, label);
 	if (m->recv.lease_ns)
 		return answer_fail(a, CHAN_ENOTSUP,
-			"receive from %s: leases (lease_ns) are not supported by this broker", label);
+			"receive from %s: leases (lease_ns) are not supported by this broker",
+			label);
 	if (m->recv.stream && m->recv.try)
 		return answer_fail(a, CHAN_EINVAL,
 			"receive from %s: a stream waits; it cannot be a try", label);
@@ -25,7 +26,8 @@ static int check_recv(const struct message *m, struct asked a, const struct chan
 			CREDIT_MAX);
 	if (credit > 1 && !ch->capacity)
 		return answer_fail(a, CHAN_EINVAL,
-			"receive from %s: credit %u, but on an unbuffered channel a receive takes one value",
+			"receive from %s: credit %u, but on an unbuffered channel a receive takes "
+			"one value",
 			label, credit);
 	return 0;
 }
@@ -37,8 +39,8 @@ int op_recv(struct call *c)
 	uint32_t credit = m->recv.credit ? m->recv.credit : 1;
 	char label[CHANNEL_LABEL_MAX];
 	struct operation *op;
-	struct channel *ch = call_channel(
-		c, a, "receive from", m->recv.channel, CHAN_RECV, m->recv.epoch);
+	struct channel *ch =
+		call_channel(c, a, "receive from", m->recv.channel, CHAN_RECV, m->recv.epoch);
 	struct operation_request r = {
 		.kind = OP_RECV,
 		.seq = a.seq,
@@ -75,7 +77,8 @@ int op_grant(struct call *c)
 	max = w->channel->capacity ? CREDIT_MAX : 1;
 	if (credit > max || op->recv.credit + op->recv.out > max - credit) {
 		answer_fail(call_asked(c), CHAN_ELIMIT,
-			"receive from %s: %u more would raise its credit and what is out above the limit, %u",
+			"receive from %s: %u more would raise its credit and what is out above the "
+			"limit, %u",
 			channel_label(w->channel, label), credit, max);
 		operation_end(c->engine, op);
 		return 0;

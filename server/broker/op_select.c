@@ -29,8 +29,7 @@ static struct channel *check_case(struct call *c, uint32_t i, const struct value
 	}
 	ch = call_channel(c, a, v ? "select, send to" : "select, receive from", k->channel,
 		(uint8_t)k->direction, k->epoch);
-	if (ch && v &&
-		(call_check_type(a, ch, k->type) < 0 || call_check_value(c, a, ch, v) < 0))
+	if (ch && v && (call_check_type(a, ch, k->type) < 0 || call_check_value(c, a, ch, v) < 0))
 		return NULL;
 	return ch;
 }

@@ -49,8 +49,8 @@ static void refuse_values(struct call *c, struct asked a, struct channel *ch, ui
 
 /* The values from..to stand as one operation. False: it was answered that they do not, and they
  * are the caller's still. */
-static bool stand_to_send(struct call *c, struct asked a, struct channel *ch, uint32_t from,
-	uint32_t to)
+static bool stand_to_send(
+	struct call *c, struct asked a, struct channel *ch, uint32_t from, uint32_t to)
 {
 	char label[CHANNEL_LABEL_MAX];
 	struct operation *op;
@@ -79,8 +79,8 @@ static bool stand_to_send(struct call *c, struct asked a, struct channel *ch, ui
  * while one is out the next may go to another receiver, and a later SEND of the same session does
  * not overtake it.
  */
-static void wait_to_send(struct call *c, struct asked a, struct channel *ch, uint32_t from,
-	uint32_t to)
+static void wait_to_send(
+	struct call *c, struct asked a, struct channel *ch, uint32_t from, uint32_t to)
 {
 	uint32_t step = ch->capacity ? to - from : 1;
 

@@ -56,8 +56,8 @@ struct channel *call_channel(struct call *c, struct asked a, const char *verb, u
 	return NULL;
 }
 
-static int check_reference(
-	const struct call *c, struct asked a, const struct channel *ch, const struct type_chan_ref *ref)
+static int check_reference(const struct call *c, struct asked a, const struct channel *ch,
+	const struct type_chan_ref *ref)
 {
 	char label[CHANNEL_LABEL_MAX];
 	const struct end *end = party_end_of(c->party, ref->channel);
@@ -82,7 +82,8 @@ int call_check_type(struct asked a, const struct channel *ch, uint32_t type)
 
 	if (type == 0 || type == ch->type)
 		return 0;
-	return answer_fail(a, CHAN_ETYPE, "send to %s: the channel has type %s, the value has type %s",
+	return answer_fail(a, CHAN_ETYPE,
+		"send to %s: the channel has type %s, the value has type %s",
 		channel_label(ch, label), type_name(ch->type), type_name(type));
 }
 
@@ -100,7 +101,8 @@ static int refuse_value(struct call *c, struct asked a, struct channel *ch, cons
 			l->value_bytes_max);
 	if (type_check(ch->type, v->bytes, v->len) < 0)
 		return answer_fail(a, CHAN_ETYPE,
-			"send to %s: the channel has type %s (%s); the value has %u bytes and does not fit",
+			"send to %s: the channel has type %s (%s); the value has %u bytes and does "
+			"not fit",
 			label, type_name(ch->type), type_rule(ch->type), v->len);
 	if (c->engine->bytes + value_cost(v) > l->buffered_bytes_max && c->engine->suspects > 0)
 		engine_collect(c->engine);
@@ -134,8 +136,7 @@ int call_operation(struct call *c, struct asked a, const char *verb, const char 
 
 	if (rc == CHAN_ELIMIT)
 		answer_fail(a, rc,
-			"%s%s%s: the session has %" PRIu64
-			" %s, the limit; wait for answers first",
+			"%s%s%s: the session has %" PRIu64 " %s, the limit; wait for answers first",
 			verb, *label ? " " : "", label, max, limit);
 	else if (rc < 0)
 		answer_fail(a, rc, "%s%s%s: the broker is out of memory; try again later", verb,

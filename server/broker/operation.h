@@ -48,12 +48,12 @@ struct waiter {
 		struct channel *channel; /* a counted reference */
 		struct awaited *awaited; /* of an OPEN */
 	};
-	struct value *value;     /* of a select's send case, owned */
-	uint64_t ticket;         /* its turn: the lower, the earlier */
-	uint32_t index;          /* in op->waiters */
-	uint8_t direction;       /* CHAN_SEND or CHAN_RECV */
-	uint8_t place;           /* enum waiter_place */
-	uint16_t returned;       /* how often its value was out and came back */
+	struct value *value; /* of a select's send case, owned */
+	uint64_t ticket;     /* its turn: the lower, the earlier */
+	uint32_t index;      /* in op->waiters */
+	uint8_t direction;   /* CHAN_SEND or CHAN_RECV */
+	uint8_t place;       /* enum waiter_place */
+	uint16_t returned;   /* how often its value was out and came back */
 };
 
 /*
@@ -69,7 +69,8 @@ struct waitq {
 void waitq_init(struct waitq *q);
 struct waiter *waitq_first(const struct waitq *q);
 
-/* The first that is of another operation: an unbuffered channel does not match a select with itself. */
+/* The first that is of another operation: an unbuffered channel does not match a select with
+ * itself. */
 struct waiter *waitq_first_other(struct waitq *q, const struct operation *op);
 
 void waitq_put(struct waitq *q, struct waiter *w); /* to the place of its ticket */
@@ -81,8 +82,8 @@ struct operation {
 	struct party *party;
 	int64_t since_ns, deadline_ns; /* DEADLINE_NEVER: none; DEADLINE_TRY: ends with this step */
 	struct heap_node deadline_node;
-	struct waiter *out;        /* see the states above */
-	struct delivery *delivery; /* of out */
+	struct waiter *out;             /* see the states above */
+	struct delivery *delivery;      /* of out */
 	struct pending_cancel *cancels; /* to be answered when out is settled */
 	union {
 		struct {
@@ -95,10 +96,12 @@ struct operation {
 	};
 	uint32_t participant;
 	uint32_t waiter_count;
-	int8_t doom;            /* what to end with when out comes back (CHAN_E...), or 0 */
-	uint8_t kind;           /* enum operation_kind */
-	bool stream : 1, try : 1;
-	bool timed : 1;         /* deadline_node is in the engine's heap */
+	int8_t doom;  /* what to end with when out comes back (CHAN_E...), or 0 */
+	uint8_t kind; /* enum operation_kind */
+	bool stream : 1,
+	try:
+		1;
+	bool timed : 1; /* deadline_node is in the engine's heap */
 	bool ended : 1;
 	struct waiter waiters[]; /* a SEND's values stand behind its one waiter */
 };
@@ -116,10 +119,10 @@ struct operation_request {
 	uint64_t seq;
 	uint32_t participant;
 	bool try;
-	uint64_t timeout_ns;   /* 0: none */
+	uint64_t timeout_ns; /* 0: none */
 	uint32_t waiter_count;
-	uint32_t value_count;  /* of a SEND */
-	uint64_t value_bytes;  /* of what it holds while it waits, without overhead */
+	uint32_t value_count; /* of a SEND */
+	uint64_t value_bytes; /* of what it holds while it waits, without overhead */
 };
 
 /*

@@ -24,8 +24,7 @@ static const char *keep(char **at, const char *s)
 
 struct party *engine_party_new(struct engine *e, void *owner, const struct wire_speaker *speaker)
 {
-	const char *strings[] = {
-		speaker->host, speaker->program, speaker->group, speaker->library};
+	const char *strings[] = {speaker->host, speaker->program, speaker->group, speaker->library};
 	size_t bytes = sizeof(struct party);
 	struct party *p;
 	char *at;
@@ -164,7 +163,8 @@ void party_release(struct engine *e, struct party *p, struct end *end)
 	end_free(e, p, end);
 }
 
-/* ---- chan values ------------------------------------------------------------------------------ */
+/* ---- chan values ------------------------------------------------------------------------------
+ */
 
 bool reference_get(uint32_t type, const struct value *v, struct type_chan_ref *ret_ref)
 {
@@ -213,7 +213,8 @@ void reference_release(struct engine *e, struct party *p, uint32_t type, const s
 		party_release(e, p, end);
 }
 
-/* ---- its deliveries and its end ------------------------------------------------------------------ */
+/* ---- its deliveries and its end
+ * ------------------------------------------------------------------ */
 
 void party_return_all(struct engine *e, struct party *p, bool tell)
 {

@@ -25,7 +25,7 @@ struct end {
 struct party {
 	struct engine *engine;
 	void *owner;
-	struct list link;        /* engine->parties */
+	struct list link;         /* engine->parties */
 	struct seqmap operations; /* by their (first) sequence number */
 	struct seqmap deliveries; /* by id */
 	struct seqmap ends;       /* by channel id */

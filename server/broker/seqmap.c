@@ -21,7 +21,8 @@ static uint32_t position(const struct seqmap *m, uint64_t key)
 		return low;
 	if (key > m->list[high - 1].key)
 		return high;
-	if (key - m->list[low].key < high - low && m->list[low + (key - m->list[low].key)].key == key)
+	if (key - m->list[low].key < high - low &&
+		m->list[low + (key - m->list[low].key)].key == key)
 		return low + (uint32_t)(key - m->list[low].key); /* no hole was closed before it */
 	while (low < high) {
 		uint32_t middle = low + (high - low) / 2;

@@ -16,20 +16,21 @@
 struct engine {
 	struct engine_options options;
 	struct random random;
-	int64_t now_ns;             /* of the call that is under way */
-	struct name_node *names;    /* struct channel: those with a name */
-	struct name_node *awaited;  /* struct awaited: names that an OPEN waits for */
-	struct seqmap channels;     /* by id; removed ones are not in it */
-	struct seqmap operations;   /* by id: all that are not answered and have a party */
+	int64_t now_ns;              /* of the call that is under way */
+	struct name_node *names;     /* struct channel: those with a name */
+	struct name_node *awaited;   /* struct awaited: names that an OPEN waits for */
+	struct seqmap channels;      /* by id; removed ones are not in it */
+	struct seqmap operations;    /* by id: all that are not answered and have a party */
 	struct heap_node *deadlines; /* struct operation, the earliest first */
-	struct channel *dirty, **dirty_end; /* to be pumped, in the order in which they were touched */
+	struct channel *dirty,
+		**dirty_end; /* to be pumped, in the order in which they were touched */
 	struct list parties;
 	struct delivery_pool deliveries;
 	uint64_t next_channel, next_operation, next_ticket;
-	uint64_t bytes;          /* that all values cost, waiting, buffered and out */
+	uint64_t bytes; /* that all values cost, waiting, buffered and out */
 	uint64_t values_buffered;
 	uint64_t deliveries_out;
-	uint64_t suspects;       /* channels that lost their last end since engine_collect ran */
+	uint64_t suspects;        /* channels that lost their last end since engine_collect ran */
 	uint64_t steps_unchecked; /* since engine_check ran, in debug builds */
 	bool shutting_down;
 };
@@ -73,7 +74,8 @@ struct call {
 	const struct message *message;
 	struct value *const *values;
 	uint32_t value_count;
-	uint32_t consumed; /* the first of the values are taken over; the rest is dropped after it */
+	uint32_t
+		consumed; /* the first of the values are taken over; the rest is dropped after it */
 };
 
 int op_make(struct call *c);
@@ -99,8 +101,8 @@ struct asked call_asked(const struct call *c);
  * The channel that an operation names, if the party holds an end of it with that direction (0: any
  * end). Otherwise NULL, and it was answered; verb is "send to", "close" ...
  */
-struct channel *call_channel(struct call *c, struct asked a, const char *verb,
-	uint64_t channel, uint8_t direction, uint64_t epoch);
+struct channel *call_channel(struct call *c, struct asked a, const char *verb, uint64_t channel,
+	uint8_t direction, uint64_t epoch);
 
 /* The party's end of a channel, whatever has become of it. NULL: it was answered. */
 struct end *call_end(struct call *c, struct asked a, const char *verb, uint64_t channel);
@@ -118,12 +120,11 @@ int call_check_type(struct asked a, const struct channel *ch, uint32_t type);
 
 /* Whether a value may enter the channel: 0, or it was answered by FAIL; where a.party is NULL
  * nobody is told. */
-int call_check_value(struct call *c, struct asked a, struct channel *ch,
-	const struct value *v);
+int call_check_value(struct call *c, struct asked a, struct channel *ch, const struct value *v);
 
 /* Adds an id to ranges, telling the party of them by GONE when they are GONE_RANGES_MAX. */
-void gather_gone(struct party *p, struct wire_range *ranges, size_t *count, uint64_t first,
-	uint64_t n);
+void gather_gone(
+	struct party *p, struct wire_range *ranges, size_t *count, uint64_t first, uint64_t n);
 
 /* Takes all that is out to the party back; with tell, it is told by GONE. */
 void party_return_all(struct engine *e, struct party *p, bool tell);

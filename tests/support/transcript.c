@@ -10,8 +10,8 @@
 #include <cmocka.h>
 
 struct stage stage;
-struct actor *const a = &stage.actors[0], *const b = &stage.actors[1],
-		    *const c = &stage.actors[2], *const d = &stage.actors[3];
+struct actor *const a = &stage.actors[0], *const b = &stage.actors[1], *const c = &stage.actors[2],
+		    *const d = &stage.actors[3];
 
 const struct engine_limits stage_limits = {
 	.channels_max = 1000,
@@ -33,8 +33,8 @@ __attribute__((format(printf, 1, 2))) static void note(const char *format, ...)
 	va_list args;
 
 	va_start(args, format);
-	stage.log_bytes += (size_t)vsnprintf(stage.log + stage.log_bytes,
-		sizeof(stage.log) - stage.log_bytes, format, args);
+	stage.log_bytes += (size_t)vsnprintf(
+		stage.log + stage.log_bytes, sizeof(stage.log) - stage.log_bytes, format, args);
 	va_end(args);
 	assert_true(stage.log_bytes < sizeof(stage.log));
 }
@@ -174,7 +174,8 @@ void expect_text_at(const char *file, int line, const char *part)
 	_fail(file, line);
 }
 
-/* ---- the stage -------------------------------------------------------------------------------- */
+/* ---- the stage --------------------------------------------------------------------------------
+ */
 
 void stage_open_with(const struct engine_limits *limits, uint64_t seed)
 {
@@ -268,10 +269,11 @@ void pass_ns(int64_t ns)
 	engine_check(stage.engine);
 }
 
-/* ---- operations --------------------------------------------------------------------------------- */
+/* ---- operations ---------------------------------------------------------------------------------
+ */
 
-uint64_t make_how(struct actor *p, const char *name, uint32_t type, int64_t capacity, bool temporary,
-	uint8_t direction)
+uint64_t make_how(struct actor *p, const char *name, uint32_t type, int64_t capacity,
+	bool temporary, uint8_t direction)
 {
 	return ask(p, &(struct message){
 			      .kind = MESSAGE_MAKE,
@@ -332,9 +334,9 @@ uint64_t make_channel(const char *name, int64_t capacity)
 
 uint64_t release(struct actor *p, uint64_t channel)
 {
-	return ask(p, &(struct message){.kind = MESSAGE_RELEASE,
-			      .seq = ++p->seq,
-			      .release = {.channel = channel}});
+	return ask(p,
+		&(struct message){
+			.kind = MESSAGE_RELEASE, .seq = ++p->seq, .release = {.channel = channel}});
 }
 
 static uint64_t send_values(
@@ -407,8 +409,7 @@ uint64_t recv(struct actor *p, uint64_t channel)
 
 void grant(struct actor *p, uint64_t seq, uint32_t credit)
 {
-	ask(p, &(struct message){
-		       .kind = MESSAGE_GRANT, .seq = seq, .grant = {.credit = credit}});
+	ask(p, &(struct message){.kind = MESSAGE_GRANT, .seq = seq, .grant = {.credit = credit}});
 }
 
 static void settle(
@@ -416,8 +417,7 @@ static void settle(
 {
 	struct wire_range range = {first, count};
 
-	ask(p, &(struct message){
-		       .kind = kind, .seq = seq, .settle = {.deliveries = {&range, 1}}});
+	ask(p, &(struct message){.kind = kind, .seq = seq, .settle = {.deliveries = {&range, 1}}});
 }
 
 void taken_range(struct actor *p, uint64_t first, uint64_t count)
@@ -443,8 +443,8 @@ void give_back(struct actor *p, uint64_t delivery)
 
 uint64_t cancel(struct actor *p, uint64_t target)
 {
-	return ask(p, &(struct message){
-			      .kind = MESSAGE_CANCEL, .seq = ++p->seq, .cancel = {target}});
+	return ask(
+		p, &(struct message){.kind = MESSAGE_CANCEL, .seq = ++p->seq, .cancel = {target}});
 }
 
 uint64_t close_channel(struct actor *p, uint64_t channel)
@@ -456,9 +456,9 @@ uint64_t close_channel(struct actor *p, uint64_t channel)
 
 uint64_t remove_channel(struct actor *p, const char *name)
 {
-	return ask(p, &(struct message){.kind = MESSAGE_REMOVE,
-			      .seq = ++p->seq,
-			      .channel_ref = {.name = name}});
+	return ask(
+		p, &(struct message){
+			   .kind = MESSAGE_REMOVE, .seq = ++p->seq, .channel_ref = {.name = name}});
 }
 
 const struct wire_channel_stat *stat_channel(struct actor *p, uint64_t channel)

@@ -40,10 +40,10 @@ struct stage {
 	int64_t now_ns;
 	char log[1 << 16];
 	size_t log_bytes;
-	char text[2048];              /* the sentence of the last FAIL */
+	char text[2048];               /* the sentence of the last FAIL */
 	struct wire_channel_stat stat; /* the first row of the last STATS; strings not kept */
-	char names[4096];             /* of the last STATS, or operations of the last WAITERS */
-	uint64_t opened;              /* channel of the last OPENED */
+	char names[4096];              /* of the last STATS, or operations of the last WAITERS */
+	uint64_t opened;               /* channel of the last OPENED */
 	bool more;
 };
 

@@ -243,7 +243,8 @@ static void what_is_out_counts_against_the_capacity(void **state)
 	expect("a done 2");
 }
 
-/* ---- closing ------------------------------------------------------------------------------------ */
+/* ---- closing ------------------------------------------------------------------------------------
+ */
 
 static void close_wakes_waiting_receivers_and_streams(void **state)
 {
@@ -362,7 +363,8 @@ static void an_unbuffered_value_that_is_out_at_the_close_is_settled_first(void *
 	expect("c fail 1 ECLOSED; d fail 2 ECLOSED");
 }
 
-/* ---- try, deadline, cancel ------------------------------------------------------------------------ */
+/* ---- try, deadline, cancel
+ * ------------------------------------------------------------------------ */
 
 static void try_succeeds_only_when_the_other_side_is_there_now(void **state)
 {
@@ -526,7 +528,8 @@ static void a_cancelled_value_that_comes_back_leaves_the_rest_of_its_batch(void 
 	expect("a done 2");
 }
 
-/* ---- settling -------------------------------------------------------------------------------------- */
+/* ---- settling
+ * -------------------------------------------------------------------------------------- */
 
 static void a_returned_value_goes_back_before_everything_younger(void **state)
 {
@@ -589,7 +592,7 @@ static void a_lost_sender_whose_value_is_out(void **state)
 	expect("c got 1 #1 1; c got 2 #2 2");
 	end(a);
 	end(b);
-	taken(c, 1); /* stands */
+	taken(c, 1);     /* stands */
 	give_back(c, 2); /* is dropped */
 	recv(c, ch);
 	expect_nothing();
@@ -630,10 +633,11 @@ static void a_settle_that_comes_too_late_is_gone(void **state)
 	recv(b, jobs);
 	taken_asked(b, 6, 1);
 	expect("a done 6; b got 3 #6 6; b done 4");
-	assert_int_equal(apply(b,
-				 &(struct message){.kind = MESSAGE_TAKEN,
-					 .settle = {.deliveries = {&(struct wire_range){5, UINT64_MAX}, 1}}},
-				 NULL, 0),
+	assert_int_equal(
+		apply(b,
+			&(struct message){.kind = MESSAGE_TAKEN,
+				.settle = {.deliveries = {&(struct wire_range){5, UINT64_MAX}, 1}}},
+			NULL, 0),
 		CHAN_EPROTOCOL);
 }
 
@@ -655,7 +659,8 @@ static void a_silent_session_is_revoked(void **state)
 	expect("b got 2 #3 1 again 2");
 }
 
-/* ---- removal and shutdown ------------------------------------------------------------------------------ */
+/* ---- removal and shutdown
+ * ------------------------------------------------------------------------------ */
 
 static void remove_answers_whatever_waits_and_drops_what_is_buffered(void **state)
 {
@@ -706,7 +711,8 @@ static void shutdown_settles_what_is_out_and_refuses_the_rest(void **state)
 	assert_int_equal(engine_values_buffered(stage.engine), 3);
 }
 
-/* ---- values that are refused ------------------------------------------------------------------------------ */
+/* ---- values that are refused
+ * ------------------------------------------------------------------------------ */
 
 static void a_value_that_does_not_fit_fails_alone_and_stops_its_batch(void **state)
 {
@@ -797,7 +803,8 @@ static void all_buffered_bytes_are_bounded(void **state)
 	expect_text("200 bytes");
 }
 
-/* ---- breaches of the protocol ------------------------------------------------------------------------------ */
+/* ---- breaches of the protocol
+ * ------------------------------------------------------------------------------ */
 
 static void what_no_client_would_send_ends_the_connection(void **state)
 {

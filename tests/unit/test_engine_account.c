@@ -37,8 +37,8 @@ enum kind { NONE, SEND, RECV, SELECT, OTHER };
 /* By session and sequence number. */
 struct account {
 	enum kind kind;
-	uint32_t answers;      /* DONE, FAIL, and the DELIVER of a select */
-	bool lost;             /* its session has ended before it was answered */
+	uint32_t answers; /* DONE, FAIL, and the DELIVER of a select */
+	bool lost;        /* its session has ended before it was answered */
 	bool done;
 	uint32_t done_case;
 	uint32_t value[CASES_MAX]; /* of each send case; VALUES_MAX: none */
@@ -77,7 +77,7 @@ static struct {
 	struct out out[OUT_MAX];
 	size_t out_count;
 	uint64_t last_seq[CHANNELS][PARTIES]; /* of the value that came last */
-	bool failing; /* allocations fail now and then */
+	bool failing;                         /* allocations fail now and then */
 } run;
 
 static uint32_t below(uint32_t n)
@@ -91,7 +91,8 @@ static uint32_t below(uint32_t n)
 			fail_msg("seed %" PRIu64 ": %s", run.seed, #condition);                    \
 	} while (0)
 
-/* ---- answers --------------------------------------------------------------------------------------- */
+/* ---- answers
+ * --------------------------------------------------------------------------------------- */
 
 static struct account *account_of(const struct session *s, uint64_t seq)
 {
@@ -140,7 +141,8 @@ static void answered(struct party *to, const struct message *m, struct value *co
 	}
 }
 
-/* ---- steps ------------------------------------------------------------------------------------------- */
+/* ---- steps
+ * ------------------------------------------------------------------------------------------- */
 
 static void apply(struct session *s, const struct message *m, struct value **values, size_t n)
 {
@@ -322,13 +324,15 @@ static void step_end(struct session *s)
 	start_session(s);
 }
 
-static void (*const steps[])(struct session *) = {
-	step_send, step_send, step_recv, step_recv, step_recv, step_select, step_select, step_settle,
-	step_settle, step_settle, step_settle, step_settle, step_cancel, step_time, step_end};
+static void (*const steps[])(struct session *) = {step_send, step_send, step_recv, step_recv,
+	step_recv, step_select, step_select, step_settle, step_settle, step_settle, step_settle,
+	step_settle, step_cancel, step_time, step_end};
 
-/* ---- the end --------------------------------------------------------------------------------------------- */
+/* ---- the end
+ * --------------------------------------------------------------------------------------------- */
 
-/* Whoever waits gets an answer: everything that is out is taken, channels are closed and emptied. */
+/* Whoever waits gets an answer: everything that is out is taken, channels are closed and emptied.
+ */
 static void wind_up(void)
 {
 	struct session *s = &run.sessions[0];
@@ -336,9 +340,10 @@ static void wind_up(void)
 	run.failing = false;
 	for (int ch = 0; ch < CHANNELS; ch++) {
 		next_operation(s, OTHER);
-		apply(s, &(struct message){.kind = MESSAGE_CLOSE,
-				 .seq = s->seq,
-				 .close = {.channel = run.channels[ch], .reason = ""}},
+		apply(s,
+			&(struct message){.kind = MESSAGE_CLOSE,
+				.seq = s->seq,
+				.close = {.channel = run.channels[ch], .reason = ""}},
 			NULL, 0);
 	}
 	for (bool busy = true; busy;) {
@@ -346,21 +351,24 @@ static void wind_up(void)
 			settle(run.out_count - 1, true);
 		for (int ch = 0; ch < CHANNELS; ch++) {
 			next_operation(s, RECV);
-			apply(s, &(struct message){.kind = MESSAGE_RECV,
-					 .seq = s->seq,
-					 .recv = {.channel = run.channels[ch], .try = true}},
+			apply(s,
+				&(struct message){.kind = MESSAGE_RECV,
+					.seq = s->seq,
+					.recv = {.channel = run.channels[ch], .try = true}},
 				NULL, 0);
 		}
 		busy = run.out_count > 0;
 	}
 	for (int p = 0; p < PARTIES; p++)
 		for (uint64_t seq = 1, last = run.sessions[p].seq; seq <= last; seq++)
-			if (run.operations[p][seq].kind == SELECT && !run.operations[p][seq].answers) {
+			if (run.operations[p][seq].kind == SELECT &&
+				!run.operations[p][seq].answers) {
 				s = &run.sessions[p];
 				next_operation(s, OTHER);
-				apply(s, &(struct message){.kind = MESSAGE_CANCEL,
-						 .seq = s->seq,
-						 .cancel = {seq}},
+				apply(s,
+					&(struct message){.kind = MESSAGE_CANCEL,
+						.seq = s->seq,
+						.cancel = {seq}},
 					NULL, 0);
 			}
 }

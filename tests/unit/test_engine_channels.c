@@ -21,7 +21,8 @@ static uint64_t make_string(struct actor *p, const char *name, int64_t capacity,
 	return stage.opened;
 }
 
-/* ---- make and open ------------------------------------------------------------------------------ */
+/* ---- make and open ------------------------------------------------------------------------------
+ */
 
 static void make_creates_and_make_again_opens(void **state)
 {
@@ -38,7 +39,8 @@ static void make_again_with_other_attributes_shows_the_difference(void **state)
 	make_string(a, "jobs", 10, false);
 	make_how(b, "jobs", CHAN_TYPE_INT, 10, false, CHAN_BOTH);
 	expect("a opened 1 created; b fail 1 EEXIST");
-	expect_text("it exists with type string, capacity 10, permanent; asked: int, 10, permanent");
+	expect_text(
+		"it exists with type string, capacity 10, permanent; asked: int, 10, permanent");
 	(void)state;
 }
 
@@ -203,7 +205,8 @@ static void an_old_id_never_means_the_new_channel(void **state)
 	expect("a fail 7 ENOCHANNEL");
 }
 
-/* ---- lifetimes ----------------------------------------------------------------------------------- */
+/* ---- lifetimes
+ * ----------------------------------------------------------------------------------- */
 
 static void a_temporary_channel_goes_with_its_last_end(void **state)
 {
@@ -307,7 +310,8 @@ static void one_who_waits_alone_from_the_start_is_not_told(void **state)
 	expect("a fail 2 EABORTED");
 }
 
-/* ---- channels as values ------------------------------------------------------------------------------ */
+/* ---- channels as values
+ * ------------------------------------------------------------------------------ */
 
 static uint64_t send_reference(struct actor *p, uint64_t to, uint64_t channel, uint8_t direction)
 {
@@ -508,9 +512,8 @@ static void what_later_versions_do_is_refused_by_name(void **state)
 	expect_text("abort");
 	expect("a fail 1 ENOTSUP; a fail 2 ENOTSUP; a fail 3 ENOTSUP");
 	apply(a,
-		&(struct message){.kind = MESSAGE_CLOSE,
-			.seq = 4,
-			.close = {.channel = x, .reason = reason}},
+		&(struct message){
+			.kind = MESSAGE_CLOSE, .seq = 4, .close = {.channel = x, .reason = reason}},
 		NULL, 0);
 	expect("a fail 4 EINVAL");
 	expect_text("1099 bytes, the limit is 1024");
@@ -552,7 +555,8 @@ static void what_a_receive_refuses(void **state)
 		CHAN_EPROTOCOL);
 }
 
-/* ---- what people look at --------------------------------------------------------------------------------- */
+/* ---- what people look at
+ * --------------------------------------------------------------------------------- */
 
 static void list(struct actor *p, const char *prefix, const char *after, uint32_t count)
 {

@@ -32,7 +32,8 @@
 
 static const int64_t capacities[CHANNELS] = {0, 0, 1, 3, 20};
 
-/* ---- lines: what was answered, what should have been ------------------------------------------- */
+/* ---- lines: what was answered, what should have been -------------------------------------------
+ */
 
 struct lines {
 	char line[LINES_MAX][LINE_BYTES];
@@ -61,7 +62,8 @@ static void sort(struct lines *l)
 	qsort(l->line, l->count, LINE_BYTES, compare_lines);
 }
 
-/* ---- the run ------------------------------------------------------------------------------------ */
+/* ---- the run ------------------------------------------------------------------------------------
+ */
 
 struct session {
 	int index;
@@ -171,7 +173,8 @@ static void answered(struct party *to, const struct message *m, struct value *co
 	}
 }
 
-/* ---- the model ------------------------------------------------------------------------------------- */
+/* ---- the model
+ * ------------------------------------------------------------------------------------- */
 
 static void name_item(const struct item *i, char name[32])
 {
@@ -312,7 +315,8 @@ static void model_settle(struct item *i, bool taken)
 	}
 }
 
-/* ---- steps of the run: each tells the model and the engine ----------------------------------------------- */
+/* ---- steps of the run: each tells the model and the engine
+ * ----------------------------------------------- */
 
 static struct session *any_session(void)
 {
@@ -321,8 +325,7 @@ static struct session *any_session(void)
 
 static void apply(struct session *s, const struct message *m, struct value **values, size_t n)
 {
-	assert_int_equal(
-		engine_apply(run.engine, s->party, m, values, n, run.now_ns), 0);
+	assert_int_equal(engine_apply(run.engine, s->party, m, values, n, run.now_ns), 0);
 }
 
 static int64_t random_timeout(bool try)
@@ -404,13 +407,14 @@ static void step_recv(void)
 		.turn = run.turn++,
 		.credit = credit,
 		.deadline_ns = timeout_ns ? run.now_ns + timeout_ns : INT64_MAX};
-	apply(s, &(struct message){.kind = MESSAGE_RECV,
-			 .seq = s->seq,
-			 .recv = {.channel = run.channels[ch],
-				 .credit = credit,
-				 .stream = stream,
-				 .try = try,
-				 .timeout_ns = (uint64_t)timeout_ns}},
+	apply(s,
+		&(struct message){.kind = MESSAGE_RECV,
+			.seq = s->seq,
+			.recv = {.channel = run.channels[ch],
+				.credit = credit,
+				.stream = stream,
+				.try = try,
+				.timeout_ns = (uint64_t)timeout_ns}},
 		NULL, 0);
 }
 
@@ -428,8 +432,8 @@ static void step_grant(void)
 			r->turn = run.turn++;
 		r->credit += 2;
 		apply(&run.sessions[r->party],
-			&(struct message){.kind = MESSAGE_GRANT, .seq = r->seq, .grant = {2}},
-			NULL, 0);
+			&(struct message){.kind = MESSAGE_GRANT, .seq = r->seq, .grant = {2}}, NULL,
+			0);
 		return;
 	}
 }
@@ -510,13 +514,14 @@ static void open_channel(struct session *s, int ch)
 {
 	char name[] = {(char)('A' + ch), '\0'};
 
-	apply(s, &(struct message){.kind = MESSAGE_MAKE,
-			 .seq = ++s->seq,
-			 .make = {.name = name,
-				 .type = CHAN_TYPE_BYTES,
-				 .type_name = "",
-				 .capacity = capacities[ch],
-				 .direction = CHAN_BOTH}},
+	apply(s,
+		&(struct message){.kind = MESSAGE_MAKE,
+			.seq = ++s->seq,
+			.make = {.name = name,
+				.type = CHAN_TYPE_BYTES,
+				.type_name = "",
+				.capacity = capacities[ch],
+				.direction = CHAN_BOTH}},
 		NULL, 0);
 }
 
@@ -572,9 +577,10 @@ static void step_close(void)
 	for (struct item *i = run.items; i < run.items + ITEMS_MAX; i++)
 		if (i->state == OUT && i->channel == ch && !capacities[ch] && !i->doom)
 			i->doom = CHAN_ECLOSED;
-	apply(s, &(struct message){.kind = MESSAGE_CLOSE,
-			 .seq = s->seq,
-			 .close = {.channel = run.channels[ch], .reason = ""}},
+	apply(s,
+		&(struct message){.kind = MESSAGE_CLOSE,
+			.seq = s->seq,
+			.close = {.channel = run.channels[ch], .reason = ""}},
 		NULL, 0);
 }
 
@@ -599,9 +605,9 @@ static void step_remove(void)
 	for (struct receiver *r = run.receivers; r < run.receivers + RECEIVERS_MAX; r++)
 		if (r->used && r->channel == ch)
 			receiver_fail(r, CHAN_EREMOVED);
-	apply(s, &(struct message){.kind = MESSAGE_REMOVE,
-			 .seq = s->seq,
-			 .channel_ref = {.name = name}},
+	apply(s,
+		&(struct message){
+			.kind = MESSAGE_REMOVE, .seq = s->seq, .channel_ref = {.name = name}},
 		NULL, 0);
 	run.closed[ch] = false;
 	run.channels[ch] = 0;
@@ -638,7 +644,8 @@ static void any_step(void)
 	steps[at].step();
 }
 
-/* ---- holding both against each other ------------------------------------------------------------------------ */
+/* ---- holding both against each other
+ * ------------------------------------------------------------------------ */
 
 /* Channel ids come with OPENED. */
 static void note_opened(struct party *to, const struct message *m, struct value *const *values,

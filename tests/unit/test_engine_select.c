@@ -266,7 +266,8 @@ static void a_bad_case_fails_the_select_and_changes_nothing(void **state)
 	assert_int_equal(apply(a,
 				 &(struct message){.kind = MESSAGE_SELECT,
 					 .seq = 3,
-					 .select = {.cases = &(struct wire_case){.channel = x, .direction = CHAN_BOTH},
+					 .select = {.cases = &(struct wire_case){.channel = x,
+							    .direction = CHAN_BOTH},
 						 .case_count = 1}},
 				 NULL, 0),
 		0);

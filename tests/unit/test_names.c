@@ -43,11 +43,10 @@ static void it_holds_what_an_array_holds(void **state)
 		if (all[i].in)
 			names_remove(&root, &all[i].node);
 		else
-			names_insert(&root, &all[i].node, all[i].name,
-				random_below(&random, 1u << 30));
+			names_insert(
+				&root, &all[i].node, all[i].name, random_below(&random, 1u << 30));
 		all[i].in = !all[i].in;
-		assert_ptr_equal(
-			names_find(root, all[k].name), all[k].in ? &all[k].node : NULL);
+		assert_ptr_equal(names_find(root, all[k].name), all[k].in ? &all[k].node : NULL);
 		assert_ptr_equal(names_after(root, all[k].name, false), expected_after(k, false));
 		assert_ptr_equal(names_after(root, all[k].name, true), expected_after(k, true));
 	}
