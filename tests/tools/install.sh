@@ -28,7 +28,8 @@ installed() {
 	ls "$prefix/bin/chanctl" "$prefix/bin/chand" "$prefix/include/chan/chan.h" \
 		"$prefix/include/chan/value.h" "$prefix/include/chan/status.h" \
 		"$prefix/lib/pkgconfig/libchan.pc" "$prefix/share/man/man1/chanctl.1" \
-		"$prefix/share/man/man8/chand.8" "$prefix/share/man/man5/chand.conf.5"
+		"$prefix/share/man/man8/chand.8" "$prefix/share/man/man5/chand.conf.5" \
+		"$prefix/share/man/man3/libchan.3"
 }
 
 # The library has what chan.h declares, and nothing else is visible.
