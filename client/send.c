@@ -2,7 +2,22 @@
  * send.c - sending.
  */
 #include "client/client.h"
+#include "proto/limits.h"
 #include <string.h>
+
+/* Room for the payload of all, so that it need not be copied as it grows. */
+static int reserve_payload(struct buf *payload, const struct chan_value *values, size_t n)
+{
+	size_t bytes = 0, i;
+
+	for (i = 0; i < n; i++) {
+		bytes += VALUE_PREFIX_BYTES + sizeof(int64_t) + 1;
+		if (values[i].type == CHAN_TYPE_STRING || values[i].type == CHAN_TYPE_BYTES ||
+			values[i].type == CHAN_TYPE_RAW)
+			bytes += values[i].len;
+	}
+	return buf_reserve(payload, bytes);
+}
 
 int send_build(struct chan *ch, const struct chan_value *values, size_t n, int64_t timeout_ns,
 	struct chan_op **ret_op)
@@ -22,6 +37,8 @@ int send_build(struct chan *ch, const struct chan_value *values, size_t n, int64
 	op->m.kind = MESSAGE_SEND;
 	op->m.send.channel = ch->id;
 	op->m.send.type = ch->type;
+	if (reserve_payload(&op->payload, values, n) < 0)
+		rc = error_say(CHAN_ENOMEM, "send to '%s': out of memory", ch->name);
 	for (i = 0; i < n && rc == 0; i++)
 		rc = value_pack(&op->payload, ch, &values[i], "send to");
 	if (rc < 0) {
