@@ -58,9 +58,10 @@ stop_daemon() {
 pair() {
 	second=$1 first=$2
 	shift 2
+	: >"$room/second"
 	tests/bench/peer "$second" "$@" >"$room/second" &
 	peer=$!
-	until grep -q ready "$room/second" || ! kill -0 $peer 2>/dev/null; do :; done
+	until grep -q ready "$room/second" || ! kill -0 $peer 2>/dev/null; do sleep 0.02; done
 	tests/bench/peer "$first" "$@" >"$room/first"
 	wait $peer
 	cat "$room/first" "$room/second"
@@ -85,7 +86,8 @@ through_daemon() {
 		for conns in 1 50 -50; do
 			tests/bench/peer setup >/dev/null
 			tests/bench/peer sync $conns 20000 16 |
-				awk -v c=$conns '$1 == "rate" { print "acknowledged_sends_" c, $2, "sends/s" }'
+				awk -v c=$conns '$1 == "rate" {
+					print "sends_" (c < 0 ? -c "_on_one" : c "_apart"), $2, "sends/s" }'
 		done >>"$room/rows"
 	done
 	stop_daemon
