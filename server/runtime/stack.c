@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #ifndef MADV_GUARD_INSTALL
@@ -122,10 +124,15 @@ static void slab_free(struct slab *slab)
 	free(slab);
 }
 
-/* Is MADV_GUARD_INSTALL there? Tried where it will be used. */
+/* Is MADV_GUARD_INSTALL there? Tried where it will be used; and since emulators call any advice well
+ * taken, the kernel is asked to write there, which it has to refuse. */
 static bool madvise_guards_work(void)
 {
-	return madvise(stacks.slabs[0]->base, stacks.page_bytes, MADV_GUARD_INSTALL) == 0;
+	void *page = stacks.slabs[0]->base;
+
+	if (madvise(page, stacks.page_bytes, MADV_GUARD_INSTALL) < 0)
+		return false;
+	return syscall(SYS_getrandom, page, 1, GRND_NONBLOCK) < 0 && errno == EFAULT;
 }
 
 static int choose_guards(const struct go_options *options)

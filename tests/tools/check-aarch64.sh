@@ -4,7 +4,7 @@
 #   check-aarch64.sh SOURCE-TREE WORK-FOLDER
 #
 # Needs aarch64-linux-gnu-gcc and qemu-aarch64. The libraries for arm64 are fetched as Debian packages
-# and unpacked below the work folder; nothing is installed. qemu-user does not know
+# and unpacked below the work folder; nothing is installed. qemu-user ignores
 # MADV_GUARD_INSTALL, so that this also tests the guards of older kernels.
 set -eu
 source=$(cd "$1" && pwd)
