@@ -29,4 +29,5 @@ if CONTEXT_AARCH64
 server_runtime_libruntime_a_SOURCES += server/runtime/context_aarch64.S
 endif
 server_runtime_libruntime_a_CFLAGS = $(AM_CFLAGS) $(LIBEVENT_CFLAGS)
-EXTRA_DIST += server/runtime/context_x86_64.S server/runtime/context_aarch64.S
+EXTRA_DIST += server/runtime/context_x86_64.S server/runtime/context_aarch64.S \
+	server/runtime/chand-gdb.py

@@ -19,3 +19,8 @@ tests_unit_test_stack_LDADD = $(runtime_test_libs)
 tests_unit_test_sysmon_LDADD = $(runtime_test_libs)
 tests_unit_test_timer_LDADD = $(runtime_test_libs)
 EXTRA_DIST += tests/support/run.h
+
+check_PROGRAMS += tests/unit/gdb_target
+tests_unit_gdb_target_LDADD = server/runtime/libruntime.a server/base/libbase.a $(LIBEVENT_LIBS) -lpthread
+TESTS += tests/unit/test_gdb.sh
+EXTRA_DIST += tests/unit/test_gdb.sh

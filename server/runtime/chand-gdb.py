@@ -1,0 +1,111 @@
+"""Goroutines in gdb.
+
+    (gdb) source server/runtime/chand-gdb.py
+    (gdb) info goroutines           number, state, what it waits for, where it was created
+    (gdb) goroutine 12 bt           any command, on the stack of a goroutine that does not run
+
+Needs a live process (registers are set for the time of the command) and debugging symbols. On a
+goroutine that runs, use `info threads` and `thread N`: the list names its thread's machine.
+"""
+
+import gdb
+
+STATES = ("idle", "runnable", "running", "waiting", "syscall", "dead")
+
+# Of a saved stack (context_<arch>.S): which word is which register, and how many bytes it has.
+SAVED = {
+    "i386:x86-64": (("r15", "r14", "r13", "r12", "rbx", "rbp", "rip"), "rsp", 56),
+    "aarch64": (
+        ("x19", "x20", "x21", "x22", "x23", "x24", "x25", "x26", "x27", "x28", "x29", "pc"),
+        "sp",
+        160,
+    ),
+}
+
+
+def goroutines():
+    """Every goroutine that is alive, as a gdb.Value of type struct goroutine *; as stack_walk()."""
+    stacks = gdb.lookup_static_symbol("stacks").value()
+    pointer = gdb.lookup_type("struct goroutine").pointer()
+    line, colours = (int(gdb.parse_and_eval(n)) for n in ("CACHE_LINE_BYTES", "COLOURS"))
+    room = -(-pointer.target().sizeof // line) * line
+    count = int(stacks["slab_count"])
+    for s in range(count):
+        slab = stacks["slabs"][s].dereference()
+        for i in range(int(stacks["stacks_a_slab"])):
+            if int(slab["cold"][i // 64]) >> (i % 64) & 1:
+                continue
+            high = int(slab["base"]) + (i + 1) * int(stacks["stack_bytes"])
+            g = gdb.Value(high - i % colours * line - room).cast(pointer)
+            if state(g) not in ("idle", "dead"):
+                yield g
+
+
+def state(g):
+    return STATES[int(g["state"])]
+
+
+def reason(g):
+    if state(g) != "waiting":
+        return ""
+    text = gdb.parse_and_eval("wait_reason_words(%d)" % int(g["wait_reason"]))
+    return text.string()
+
+
+def site(g):
+    if not int(g["site"]):
+        return ""
+    s = g["site"].dereference()
+    return "%s at %s:%d" % (s["callee"].string(), s["file"].string(), int(s["line"]))
+
+
+class InfoGoroutines(gdb.Command):
+    """List every goroutine with its state, what it waits for and where it was created."""
+
+    def __init__(self):
+        super().__init__("info goroutines", gdb.COMMAND_STACK)
+
+    def invoke(self, arg, from_tty):
+        for g in goroutines():
+            print("%6d %-9s %-24s %s" % (int(g["id"]), state(g), reason(g), site(g)))
+
+
+class Goroutine(gdb.Command):
+    """goroutine N COMMAND: run COMMAND, for example bt, on the stack of a goroutine that waits."""
+
+    def __init__(self):
+        super().__init__("goroutine", gdb.COMMAND_STACK)
+
+    def invoke(self, arg, from_tty):
+        number, _, command = arg.partition(" ")
+        if not number.isdigit() or not command:
+            raise gdb.GdbError("goroutine N COMMAND")
+        g = next((g for g in goroutines() if int(g["id"]) == int(number)), None)
+        if g is None:
+            raise gdb.GdbError("no goroutine %s" % number)
+        if state(g) in ("running", "syscall"):
+            raise gdb.GdbError("goroutine %s runs: see `info threads`" % number)
+        self.run_on(g, command)
+
+    def run_on(self, g, command):
+        frame = gdb.selected_frame()
+        frame_of_registers = gdb.newest_frame()
+        frame_of_registers.select()
+        names, sp_name, size = SAVED[frame.architecture().name()]
+        sp = int(g["context"]["sp"])
+        words = gdb.Value(sp).cast(gdb.lookup_type("unsigned long").pointer())
+        target = {name: int(words[i]) for i, name in enumerate(names)}
+        target[sp_name] = sp + size
+        saved = {name: int(frame_of_registers.read_register(name)) for name in target}
+        try:
+            for name, value in target.items():
+                gdb.execute("set $%s = %d" % (name, value))
+            gdb.execute(command)
+        finally:
+            gdb.newest_frame().select()
+            for name, value in saved.items():
+                gdb.execute("set $%s = %d" % (name, value))
+
+
+InfoGoroutines()
+Goroutine()
