@@ -51,6 +51,7 @@ coverage: variant-coverage
 	-$(MAKE) $(AM_MAKEFLAGS) -C build-$@ check
 	$(SHELL) $(top_srcdir)/tests/tools/coverage.sh build-$@
 
+EXTRA_DIST += tests/tools/check-aarch64.sh
 .PHONY: check-aarch64
 check-aarch64:
 	$(MAKE) $(AM_MAKEFLAGS) distdir distdir=build-aarch64/src >/dev/null
