@@ -65,9 +65,16 @@ static int ask(struct chan_client *c, enum op_kind kind, const struct message *m
 	return reply_decode(r, kind == OP_PS ? MESSAGE_WAITERS : MESSAGE_STATS, word);
 }
 
+/* What is too long is cut between characters, so that it stays UTF-8. */
 static void copy_text(char *to, size_t size, const char *from)
 {
-	snprintf(to, size, "%s", from);
+	size_t n = strnlen(from, size);
+
+	if (n == size)
+		for (n--; n > 0 && (from[n] & 0xc0) == 0x80; n--)
+			;
+	memcpy(to, from, n);
+	to[n] = '\0';
 }
 
 static void copy_stat(struct chan_stat *to, const struct wire_channel_stat *from)

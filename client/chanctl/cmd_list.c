@@ -8,6 +8,7 @@
 
 #include "client/chanctl/chanctl.h"
 #include "client/chanctl/exit_codes.h"
+#include "client/chanctl/printable.h"
 #include "client/chanctl/table.h"
 
 static json_t *stat_json(const struct chan_stat *s)
@@ -115,7 +116,7 @@ static void print_time(const char *title, int64_t unix_ns)
 		printf("%-18s %s\n", title, text);
 }
 
-static void print_stat(const struct chan_stat *s)
+static void print_stat(struct chan_stat *s)
 {
 	printf("%-18s %s\n", "name", s->name);
 	printf("%-18s %s\n", "type", chan_type_name(s->type));
@@ -133,6 +134,8 @@ static void print_stat(const struct chan_stat *s)
 	print_time("made", s->made_unix_ns);
 	printf("%-18s %s\n", "closed", s->closed ? "yes" : "no");
 	print_time("closed at", s->closed_unix_ns);
+	printable(s->closed_by);
+	printable(s->reason);
 	if (s->closed_by[0] != '\0')
 		printf("%-18s %s\n", "closed by", s->closed_by);
 	if (s->reason[0] != '\0')

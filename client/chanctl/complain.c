@@ -1,14 +1,23 @@
+#include "config.h"
+
 #include "client/chanctl/complain.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+
+#include "client/chanctl/printable.h"
 
 void complain_v(const char *format, va_list arguments)
 {
-	flockfile(stderr);
-	fputs("chanctl: ", stderr);
-	vfprintf(stderr, format, arguments);
-	fputc('\n', stderr);
-	funlockfile(stderr);
+	char *text;
+
+	if (vasprintf(&text, format, arguments) < 0) {
+		fputs("chanctl: out of memory\n", stderr);
+		return;
+	}
+	printable(text);
+	fprintf(stderr, "chanctl: %s\n", text);
+	free(text);
 }
 
 void complain(const char *format, ...)

@@ -23,6 +23,7 @@ client_chanctl_libchanctl_a_SOURCES = \
 	client/chanctl/interrupt.c client/chanctl/interrupt.h \
 	client/chanctl/options.c client/chanctl/options.h \
 	client/chanctl/output.c client/chanctl/output.h \
+	client/chanctl/printable.c client/chanctl/printable.h \
 	client/chanctl/progress.c client/chanctl/progress.h \
 	client/chanctl/reader.c client/chanctl/reader.h \
 	client/chanctl/source.c client/chanctl/source.h \

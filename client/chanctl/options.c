@@ -309,6 +309,8 @@ void options_parse_command(struct options *o, const struct usage *usage, int arg
 		options_refuse("--try and --timeout exclude each other");
 	if (o->wait_create && o->create)
 		options_refuse("--create and --wait-create exclude each other");
+	if (o->wait_create && o->try)
+		options_refuse("--try and --wait-create exclude each other");
 }
 
 void options_refuse(const char *format, ...)

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "client/chanctl/printable.h"
+
 void table_init(struct table *t, const struct table_column *columns)
 {
 	*t = (struct table){.columns = columns};
@@ -48,6 +50,7 @@ int table_add(struct table *t, const char *format, ...)
 	va_end(arguments);
 	if (rc < 0)
 		return rc;
+	printable(cell);
 	t->cells[t->cell_count++] = cell;
 	length = strlen(cell);
 	if (t->width[column] < length)

@@ -479,11 +479,11 @@ int chan_ps(struct chan_client *client, int (*each)(const struct chan_waiter *wa
  *	after it, and after starting operations: while (chan_next_completion(client, &c) > 0) ...;
  *
  * A chan_start_... fails at once, and then there is no operation, where the library can tell
- *without the broker: a value that does not fit, the wrong end, CHAN_ENOMEM. Everything else comes
- *with the completion. They copy what they are given; ret_op may be NULL. Operations on one channel
- *take effect in the order in which they were started; sends that are started one after another
- *share frames. What exceeds the broker's bounds on what may be in flight waits in the library, so
- *how much is started is bounded by the program only.
+ * without the broker: a value that does not fit, the wrong end, CHAN_ENOMEM. Everything else comes
+ * with the completion. They copy what they are given; ret_op may be NULL. Operations on one channel
+ * take effect in the order in which they were started; sends that are started one after another
+ * share frames. What exceeds the broker's bounds on what may be in flight waits in the library, so
+ * how much is started is bounded by the program only.
  */
 
 struct chan_completion {

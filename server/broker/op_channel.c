@@ -377,10 +377,15 @@ struct channel *call_named(struct call *c, const char *verb)
 	if (!name[0])
 		return find_id(c, verb, c->message->channel_ref.channel);
 	ch = find_named(c->engine, name);
-	if (!ch)
-		answer_fail(call_asked(c), CHAN_ENOCHANNEL, "%s '%.300s': there is no such channel",
-			verb, name);
-	return ch;
+	if (ch)
+		return ch;
+	if (name_check(name, strlen(name)) < 0)
+		answer_fail(call_asked(c), CHAN_EINVAL, "%s: '%.300s' is not a name; " NAME_RULE, verb,
+			name);
+	else
+		answer_fail(call_asked(c), CHAN_ENOCHANNEL, "%s '%s': there is no such channel", verb,
+			name);
+	return NULL;
 }
 
 int op_remove(struct call *c)

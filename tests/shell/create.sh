@@ -27,6 +27,7 @@ check "make" chanctl make later --type int
 check "send" chanctl send later 11
 exits 0 "the receiver went on" wait $receiver
 same "and got it" 11 "$(cat "$tap_dir/recv")"
+exits 64 "--try and --wait-create exclude each other" chanctl recv nowhere --try --wait-create
 exits 64 "--create and --wait-create exclude each other" chanctl recv x --create --wait-create
 
 chanctl send a 3

@@ -57,6 +57,9 @@ exits 64 "send without a value" chanctl send c
 exits 64 "a duration without a unit" chanctl recv c --timeout 5
 exits 64 "a name that is not allowed" chanctl make 'no spaces' --type int
 exits 64 "an empty name" chanctl make '' --type int
+for command in recv range close stat rm; do
+	exits 64 "$command of what is no name" chanctl $command 'no spaces'
+done
 exits 64 "a name too long" chanctl make "$(printf '%0256d' 0)" --type int
 exits 0 "the longest name" chanctl make "$(printf '%0255d' 0)" --type int
 exits 64 "a negative capacity" chanctl make d --type int --cap -1

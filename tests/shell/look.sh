@@ -41,6 +41,14 @@ for duration in 5 s -1s 1x 1m30s '1 s' 1e3s; do
 done
 says "it says what it wants" --timeout
 
+# What others are called does not steer the terminal.
+chanctl make odd
+chanctl close odd --reason "$(printf 'a\033[1mb\302\233c\nd')"
+exits 3 "a reason with control characters" chanctl send odd x
+says "is shown without them, in one line" 'reason: a?\[1mb??c?d'
+check "stat of it" chanctl stat odd
+prints "the same" 'a?\[1mb??c?d'
+
 # Where the broker is
 check "--url before the command" env -u CHAN_URL chanctl --url "$CHAN_URL" ping
 check "and after it" env -u CHAN_URL chanctl ping --url "$CHAN_URL"

@@ -26,12 +26,12 @@ static void test_columns_are_aligned(void **state)
 	table_add(&t, "open");
 	table_add(&t, "a.longer.name");
 	table_add(&t, "%d", 12345);
-	table_add(&t, "closed");
+	table_add(&t, "closed\n\033[1m");
 	table_print(&t, stream);
 	fclose(stream);
 	assert_string_equal(text, "NAME             CAP  STATE\n"
 				  "jobs              10  open\n"
-				  "a.longer.name  12345  closed\n");
+				  "a.longer.name  12345  closed??[1m\n");
 	free(text);
 	table_fini(&t);
 }
