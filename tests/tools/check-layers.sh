@@ -3,7 +3,7 @@
 # of the check is the linker's: a unit test links its layer and those below, see tests/unit.
 cd "${top_srcdir:-.}" || exit 1
 
-find include proto server client -name '*.[chS]' | sort | xargs awk '
+find include proto server client -name '*.[chS]' ! -name '*.pb-c.*' | sort | xargs awk '
 function folder(path,    d)
 {
 	for (d = path; sub("/[^/]*$", "", d); )
