@@ -54,6 +54,7 @@ coverage: variant-coverage
 EXTRA_DIST += tests/tools/check-aarch64.sh
 .PHONY: check-aarch64
 check-aarch64:
+	$(AM_V_at)$(MKDIR_P) build-aarch64
 	$(MAKE) $(AM_MAKEFLAGS) distdir distdir=build-aarch64/src >/dev/null
 	$(SHELL) $(top_srcdir)/tests/tools/check-aarch64.sh build-aarch64/src build-aarch64
 
