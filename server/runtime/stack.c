@@ -257,7 +257,6 @@ int stack_alloc(struct goroutine **ret_g)
 		return -ENOMEM;
 	}
 	g = stack_goroutine(slab, i);
-	memset(g, 0, sizeof(*g));
 	g->slot = (uint32_t)slot;
 	low = stack_low(g);
 	sanitizer_stack_new(&g->context.sanitizer, low, (size_t)((char *)g - low));
@@ -281,7 +280,9 @@ void stack_free(struct goroutine *g)
 		guard_forget(g);
 	sanitizer_stack_gone(&g->context.sanitizer);
 	/* Where guards are for good they survive this, and their range is not touched anyway. */
-	madvise(base + stacks.page_bytes, stacks.stack_bytes - stacks.page_bytes, MADV_DONTNEED);
+	if (madvise(base + stacks.page_bytes, stacks.stack_bytes - stacks.page_bytes,
+		    MADV_DONTNEED) < 0)
+		memset(g, 0, sizeof(*g)); /* locked into memory: zero all the same */
 	give_cold(slot);
 }
 

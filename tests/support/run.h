@@ -12,6 +12,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -77,6 +78,12 @@ static inline void countdown_wait(struct countdown *c)
 	}
 	c->waiter = go_self();
 	go_park_unlock(&c->lock, WAIT_TEST);
+}
+
+/* Is the memory of this process what we take? Not with what a checker or an emulator adds. */
+static inline bool memory_is_ours(void)
+{
+	return SANITIZER_STACK_FACTOR == 1 && !getenv("TEST_EMULATED") && !getenv("TEST_WRAPPER");
 }
 
 /* How many goroutines a test may hold at once, and how often it may do a thing: ThreadSanitizer takes

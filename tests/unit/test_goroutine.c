@@ -73,10 +73,7 @@ static int crowd(void *arg)
 	each = (resident_bytes() - before) / n;
 	printf("# %d parked goroutines in %lld ms, %ld bytes each\n", n,
 		(long long)((clock_now_ns() - begin_ns) / NS_PER_MS), each);
-#if SANITIZER_STACK_FACTOR == 1
-	/* One page, and the kernel's book-keeping; an emulator has its own. */
-	expect(n < 10000 || each < 4096 + 256 || getenv("TEST_EMULATED"));
-#endif
+	expect(n < 10000 || each < 4096 + 256 || !memory_is_ours());
 	expect(go_count() >= (uint32_t)n);
 	empty_room();
 	return 0;
@@ -118,7 +115,7 @@ static int churn(void *arg)
 		empty_room();
 	}
 	/* Stacks are used again: nothing grows. */
-	expect(SANITIZER_STACK_FACTOR > 1 || resident_bytes() < after_first + (2 << 20));
+	expect(!memory_is_ours() || resident_bytes() < after_first + (2 << 20));
 	return 0;
 }
 
@@ -162,7 +159,7 @@ static int deep_and_back(void *arg)
 		countdown_wait(&left);
 	}
 	goroutine_trim();
-	expect(SANITIZER_STACK_FACTOR > 1 || resident_bytes() - before < n * 4096L + (8 << 20));
+	expect(!memory_is_ours() || resident_bytes() - before < n * 4096L + (8 << 20));
 	return 0;
 }
 
