@@ -6,6 +6,7 @@
 #include "config.h"
 
 #include "server/base/panic.h"
+#include "server/runtime/sanitizer.h"
 #include "server/runtime/sched.h"
 #include "server/runtime/stack.h"
 
@@ -63,7 +64,7 @@ static void dump_for_panic(void)
 int fault_init(bool dump_on_sigquit)
 {
 	struct sigaction on_fault_action = {.sa_flags = SA_SIGINFO | SA_ONSTACK};
-	struct sigaction on_quit_action = {.sa_flags = SA_RESTART | SA_ONSTACK};
+	struct sigaction on_quit_action = {.sa_flags = SANITIZER_SA_RESTART | SA_ONSTACK};
 
 	on_fault_action.sa_sigaction = on_fault;
 	on_quit_action.sa_handler = on_quit;

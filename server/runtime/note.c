@@ -1,6 +1,7 @@
 #include "server/runtime/note.h"
 
 #include "server/base/clock.h"
+#include "server/runtime/sanitizer.h"
 
 #include <linux/futex.h>
 #include <sys/syscall.h>
@@ -21,7 +22,8 @@ void note_wake(struct note *n)
 void note_sleep(struct note *n)
 {
 	while (atomic_load_explicit(&n->woken, memory_order_acquire) == 0)
-		syscall(SYS_futex, &n->woken, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0);
+		if (syscall(SYS_futex, &n->woken, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0) < 0)
+			sanitizer_signals();
 }
 
 bool note_sleep_for(struct note *n, int64_t span_ns)
@@ -34,7 +36,8 @@ bool note_sleep_for(struct note *n, int64_t span_ns)
 
 		if (left_ns <= 0)
 			return false;
-		syscall(SYS_futex, &n->woken, FUTEX_WAIT_PRIVATE, 0, &ts, NULL, 0);
+		if (syscall(SYS_futex, &n->woken, FUTEX_WAIT_PRIVATE, 0, &ts, NULL, 0) < 0)
+			sanitizer_signals();
 	}
 	return true;
 }

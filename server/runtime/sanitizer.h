@@ -33,6 +33,7 @@
 #endif
 #ifdef SANITIZER_THREAD
 #include <sanitizer/tsan_interface.h>
+#include <unistd.h>
 #endif
 #ifdef CHAND_VALGRIND
 #include <valgrind/valgrind.h>
@@ -60,6 +61,22 @@ struct sanitizer_stack {
 #endif
 	char nothing[0];
 };
+
+/* ThreadSanitizer keeps a signal back until its thread calls something that it intercepts: a thread
+ * that was interrupted while it slept in a system call of ours calls sanitizer_signals(), and for
+ * that the system call must not be restarted. */
+#ifdef SANITIZER_THREAD
+#define SANITIZER_SA_RESTART 0
+#else
+#define SANITIZER_SA_RESTART SA_RESTART
+#endif
+
+static inline void sanitizer_signals(void)
+{
+#ifdef SANITIZER_THREAD
+	usleep(0);
+#endif
+}
 
 /* A thread's own stack: called on it. */
 static inline void sanitizer_thread_stack(struct sanitizer_stack *s, const void *low, size_t bytes)
