@@ -49,8 +49,8 @@ compile() {
 	for file in $(layer_sources); do
 		echo "$cc $(echo $flags) -c $source/$file -o $work/objects/$(basename "$file").o"
 	done | xargs -P "$jobs" -I {} sh -c '{}'
-	tests=$(cd "$source" && grep -hoE 'tests/unit/test_[a-z_0-9]+' tests/unit/base.mk \
-		tests/unit/runtime.mk | sort -u)
+	tests=$(cd "$source" && sed 's/tests.unit.[a-z_0-9]*\.sh//g' tests/unit/base.mk \
+		tests/unit/runtime.mk | grep -hoE 'tests/unit/test_[a-z_0-9]+' | sort -u)
 	for test in $tests; do
 		echo "$cc $(echo $flags) $source/$test.c $work/objects/*.o $(echo $libs)" \
 			"-o $work/$(basename "$test")"
