@@ -23,12 +23,20 @@
 
 /* ---- the table ---------------------------------------------------------------------------- */
 
-enum setting_kind { SETTING_COUNT, SETTING_SIZE, SETTING_SPAN, SETTING_MODE, SETTING_LEVEL, SETTING_TEXT, SETTING_LISTEN };
+enum setting_kind {
+	SETTING_COUNT,
+	SETTING_SIZE,
+	SETTING_SPAN,
+	SETTING_MODE,
+	SETTING_LEVEL,
+	SETTING_TEXT,
+	SETTING_LISTEN
+};
 
 struct setting {
 	const char *name; /* in the file; on the command line with dashes */
 	enum setting_kind kind;
-	bool reloads; /* SIGHUP takes a change over; others want a restart */
+	bool reloads;  /* SIGHUP takes a change over; others want a restart */
 	size_t offset; /* of its field in struct config */
 	const char *by_default;
 	int64_t min, max;
@@ -54,24 +62,25 @@ static const struct setting settings[] = {
 		"Channels at once"},
 	{"capacity_max", SETTING_COUNT, false, FIELD(capacity_max), "1048576", 0, 1 << 30, "N",
 		"Largest capacity of a channel"},
-	{"value_bytes_max", SETTING_SIZE, false, FIELD(value_bytes_max), "1M", KIB, VALUE_BYTES_MAX_LIMIT,
-		"SIZE", "Largest value"},
-	{"buffered_bytes_max", SETTING_SIZE, false, FIELD(buffered_bytes_max), "1G", MIB, 1024 * GIB, "SIZE",
-		"Bytes of values in all channels and waiting sends together"},
-	{"ops_in_flight_max", SETTING_COUNT, false, FIELD(ops_in_flight_max), "65536", 1, 1 << 24, "N",
-		"Operations of one session that are not answered yet"},
-	{"bytes_in_flight_max", SETTING_SIZE, false, FIELD(bytes_in_flight_max), "16M", KIB, 64 * GIB, "SIZE",
-		"Bytes of values in one session's waiting sends"},
+	{"value_bytes_max", SETTING_SIZE, false, FIELD(value_bytes_max), "1M", KIB,
+		VALUE_BYTES_MAX_LIMIT, "SIZE", "Largest value"},
+	{"buffered_bytes_max", SETTING_SIZE, false, FIELD(buffered_bytes_max), "1G", MIB,
+		1024 * GIB, "SIZE", "Bytes of values in all channels and waiting sends together"},
+	{"ops_in_flight_max", SETTING_COUNT, false, FIELD(ops_in_flight_max), "65536", 1, 1 << 24,
+		"N", "Operations of one session that are not answered yet"},
+	{"bytes_in_flight_max", SETTING_SIZE, false, FIELD(bytes_in_flight_max), "16M", KIB,
+		64 * GIB, "SIZE", "Bytes of values in one session's waiting sends"},
 	{"ends_max", SETTING_COUNT, false, FIELD(ends_max), "65536", 1, 1 << 24, "N",
 		"Channels that one session holds open"},
-	{"hello_timeout", SETTING_SPAN, false, FIELD(hello_timeout_ns), "10s", 1, 3600 * NS_PER_S, "TIME",
-		"A connection that has not said HELLO for so long is closed"},
-	{"silence_timeout", SETTING_SPAN, false, FIELD(silence_timeout_ns), "10s", NS_PER_S, 3600 * NS_PER_S,
-		"TIME", "A receiver that was silent for so long loses what it has not confirmed"},
-	{"stall_timeout", SETTING_SPAN, false, FIELD(stall_timeout_ns), "1m", 1, 3600 * NS_PER_S, "TIME",
-		"A client that reads nothing of what it is sent for so long is cut off"},
-	{"settle_timeout", SETTING_SPAN, false, FIELD(settle_timeout_ns), "5s", 0, 3600 * NS_PER_S, "TIME",
-		"How long a shutdown waits for confirmations"},
+	{"hello_timeout", SETTING_SPAN, false, FIELD(hello_timeout_ns), "10s", 1, 3600 * NS_PER_S,
+		"TIME", "A connection that has not said HELLO for so long is closed"},
+	{"silence_timeout", SETTING_SPAN, false, FIELD(silence_timeout_ns), "10s", NS_PER_S,
+		3600 * NS_PER_S, "TIME",
+		"A receiver that was silent for so long loses what it has not confirmed"},
+	{"stall_timeout", SETTING_SPAN, false, FIELD(stall_timeout_ns), "1m", 1, 3600 * NS_PER_S,
+		"TIME", "A client that reads nothing of what it is sent for so long is cut off"},
+	{"settle_timeout", SETTING_SPAN, false, FIELD(settle_timeout_ns), "5s", 0, 3600 * NS_PER_S,
+		"TIME", "How long a shutdown waits for confirmations"},
 };
 
 enum { SETTINGS = sizeof(settings) / sizeof(settings[0]), WORD_BYTES_MAX = 32 };
@@ -89,7 +98,8 @@ struct unit {
 };
 
 static const struct unit size_units[] = {{"", 1}, {"K", KIB}, {"M", MIB}, {"G", GIB}, {NULL, 0}};
-static const struct unit span_units[] = {{"ms", NS_PER_MS}, {"s", NS_PER_S}, {"m", 60 * NS_PER_S}, {NULL, 0}};
+static const struct unit span_units[] = {
+	{"ms", NS_PER_MS}, {"s", NS_PER_S}, {"m", 60 * NS_PER_S}, {NULL, 0}};
 static const struct unit no_units[] = {{"", 1}, {NULL, 0}};
 
 /* Digits and a unit. -1: not that. */
@@ -119,7 +129,8 @@ static int64_t parse_mode(const char *text)
 static int parse_text(char out[static CONFIG_TEXT_BYTES_MAX], const char *text, char *why)
 {
 	if (strlen(text) >= CONFIG_TEXT_BYTES_MAX) {
-		snprintf(why, CONFIG_WHY_BYTES_MAX, "has more than %d bytes", CONFIG_TEXT_BYTES_MAX - 1);
+		snprintf(why, CONFIG_WHY_BYTES_MAX, "has more than %d bytes",
+			CONFIG_TEXT_BYTES_MAX - 1);
 		return -EINVAL;
 	}
 	memcpy(out, text, strlen(text) + 1);
@@ -130,7 +141,8 @@ static int parse_text(char out[static CONFIG_TEXT_BYTES_MAX], const char *text, 
 static int add_listen(struct config *c, const char *text, char *why)
 {
 	if (c->listen_count == CONFIG_LISTEN_MAX) {
-		snprintf(why, CONFIG_WHY_BYTES_MAX, "at most %d listeners are possible", CONFIG_LISTEN_MAX);
+		snprintf(why, CONFIG_WHY_BYTES_MAX, "at most %d listeners are possible",
+			CONFIG_LISTEN_MAX);
 		return -EINVAL;
 	}
 	if (address_check(text, why, CONFIG_WHY_BYTES_MAX) < 0)
@@ -197,13 +209,15 @@ static int set_value(struct config *c, const struct setting *o, const char *text
 		break;
 	}
 	if (n < 0) {
-		snprintf(why, CONFIG_WHY_BYTES_MAX, "'%.200s' is not %s", text, kind_words(o->kind));
+		snprintf(
+			why, CONFIG_WHY_BYTES_MAX, "'%.200s' is not %s", text, kind_words(o->kind));
 		return -EINVAL;
 	}
 	if (o->max && (n < o->min || n > o->max)) {
 		format_bound(o, o->min, min);
 		format_bound(o, o->max, max);
-		snprintf(why, CONFIG_WHY_BYTES_MAX, "%.200s is out of range: %s to %s", text, min, max);
+		snprintf(why, CONFIG_WHY_BYTES_MAX, "%.200s is out of range: %s to %s", text, min,
+			max);
 		return -EINVAL;
 	}
 	*(int64_t *)field_of(c, o) = n;
@@ -308,7 +322,8 @@ static int load_file(struct config *c, const char *path, char *why)
 
 	content = read_without_comments(path);
 	if (!content) {
-		snprintf(why, CONFIG_WHY_BYTES_MAX, "%s: cannot be read: %s", path, strerror(errno));
+		snprintf(
+			why, CONFIG_WHY_BYTES_MAX, "%s: cannot be read: %s", path, strerror(errno));
 		return -EINVAL;
 	}
 	for (int i = 0; i < SETTINGS; i++) {
@@ -354,7 +369,8 @@ static void dashed_name(const struct setting *o, char name[static WORD_BYTES_MAX
 		*p = '-';
 }
 
-/* Once to learn what is asked and to refuse what is wrong (config NULL), and at each load to set. */
+/* Once to learn what is asked and to refuse what is wrong (config NULL), and at each load to set.
+ */
 struct command_line {
 	struct config_arguments *arguments;
 	struct config *config;
@@ -415,20 +431,25 @@ static void parse(int argc, char **argv, struct command_line *line, unsigned int
 	static char names[SETTINGS][WORD_BYTES_MAX], docs[SETTINGS][192];
 	struct argp_option table[SETTINGS + 3] = {
 		{"config", KEY_CONFIG, "FILE", 0, "Read the configuration from FILE", 1},
-		{"check-config", KEY_CHECK, NULL, 0, "Check the configuration, and exit (78: it is wrong)", 1},
+		{"check-config", KEY_CHECK, NULL, 0,
+			"Check the configuration, and exit (78: it is wrong)", 1},
 	};
-	const struct argp argp = {.options = table, .parser = take_argument,
+	const struct argp argp = {.options = table,
+		.parser = take_argument,
 		.doc = "Go's channels between processes: the daemon.\v"
-		       "SIGTERM ends it in order, SIGHUP reads the configuration again, SIGQUIT prints every "
+		       "SIGTERM ends it in order, SIGHUP reads the configuration again, SIGQUIT "
+		       "prints every "
 		       "goroutine. See chand(8) and chand.conf(5)."};
 
 	for (int i = 0; i < SETTINGS; i++) {
 		const struct setting *o = &settings[i];
 
 		dashed_name(o, names[i]);
-		snprintf(docs[i], sizeof(docs[i]), *o->by_default ? "%s (%s)" : "%s", o->help, o->by_default);
+		snprintf(docs[i], sizeof(docs[i]), *o->by_default ? "%s (%s)" : "%s", o->help,
+			o->by_default);
 		table[i + 2] = (struct argp_option){names[i],
-			o->kind == SETTING_LISTEN ? KEY_LISTEN : KEY_OPTION + i, o->argument, 0, docs[i], 2};
+			o->kind == SETTING_LISTEN ? KEY_LISTEN : KEY_OPTION + i, o->argument, 0,
+			docs[i], 2};
 	}
 	argp_parse(&argp, argc, argv, flags, NULL, line);
 }
@@ -447,13 +468,15 @@ static int check_together(const struct config *c, char *why)
 {
 	if (c->bytes_in_flight_max < c->value_bytes_max) {
 		snprintf(why, CONFIG_WHY_BYTES_MAX,
-			"bytes_in_flight_max (%" PRId64 ") must hold a value of value_bytes_max (%" PRId64 ")",
+			"bytes_in_flight_max (%" PRId64
+			") must hold a value of value_bytes_max (%" PRId64 ")",
 			c->bytes_in_flight_max, c->value_bytes_max);
 		return -EINVAL;
 	}
 	if (c->buffered_bytes_max < c->value_bytes_max) {
 		snprintf(why, CONFIG_WHY_BYTES_MAX,
-			"buffered_bytes_max (%" PRId64 ") must hold a value of value_bytes_max (%" PRId64 ")",
+			"buffered_bytes_max (%" PRId64
+			") must hold a value of value_bytes_max (%" PRId64 ")",
 			c->buffered_bytes_max, c->value_bytes_max);
 		return -EINVAL;
 	}
@@ -501,30 +524,32 @@ static bool differs(const struct setting *o, const struct config *a, const struc
 	return *(const int64_t *)x != *(const int64_t *)y;
 }
 
-bool config_needs_restart(const struct config *then, const struct config *now, char *names,
-	size_t names_bytes)
+bool config_needs_restart(
+	const struct config *then, const struct config *now, char *names, size_t names_bytes)
 {
 	size_t n = 0;
 
 	*names = '\0';
 	for (int i = 0; i < SETTINGS; i++)
 		if (!settings[i].reloads && differs(&settings[i], then, now) && n < names_bytes)
-			n += (size_t)snprintf(names + n, names_bytes - n, n ? " %s" : "%s", settings[i].name);
+			n += (size_t)snprintf(
+				names + n, names_bytes - n, n ? " %s" : "%s", settings[i].name);
 	return n > 0;
 }
 
 struct broker_options config_broker_options(const struct config *c)
 {
 	return (struct broker_options){
-		.limits = {
-			.channels_max = (uint32_t)c->channels_max,
-			.capacity_max = c->capacity_max,
-			.value_bytes_max = (uint32_t)c->value_bytes_max,
-			.buffered_bytes_max = (uint64_t)c->buffered_bytes_max,
-			.ops_in_flight_max = (uint32_t)c->ops_in_flight_max,
-			.bytes_in_flight_max = (uint64_t)c->bytes_in_flight_max,
-			.ends_max = (uint32_t)c->ends_max,
-		},
+		.limits =
+			{
+				.channels_max = (uint32_t)c->channels_max,
+				.capacity_max = c->capacity_max,
+				.value_bytes_max = (uint32_t)c->value_bytes_max,
+				.buffered_bytes_max = (uint64_t)c->buffered_bytes_max,
+				.ops_in_flight_max = (uint32_t)c->ops_in_flight_max,
+				.bytes_in_flight_max = (uint64_t)c->bytes_in_flight_max,
+				.ends_max = (uint32_t)c->ends_max,
+			},
 		.connections_max = (uint32_t)c->connections_max,
 		.hello_timeout_ns = c->hello_timeout_ns,
 		.silence_ns = c->silence_timeout_ns,

@@ -49,8 +49,8 @@ struct config_arguments {
 };
 
 /*
- * Reads the command line; --help, --usage and --version print and exit here, and what is wrong exits
- * with status 64.
+ * Reads the command line; --help, --usage and --version print and exit here, and what is wrong
+ * exits with status 64.
  */
 void config_parse_arguments(int argc, char **argv, struct config_arguments *ret_arguments);
 
@@ -62,10 +62,11 @@ void config_parse_arguments(int argc, char **argv, struct config_arguments *ret_
 int config_load(const struct config_arguments *arguments, struct config *ret_config,
 	char why[static CONFIG_WHY_BYTES_MAX]);
 
-/* The options of `now` that a running daemon takes over from `then` differ in: fills names with those
- * of all others that differ, separated by blanks; false when there are none. For the reload's log. */
-bool config_needs_restart(const struct config *then, const struct config *now, char *names,
-	size_t names_bytes);
+/* The options of `now` that a running daemon takes over from `then` differ in: fills names with
+ * those of all others that differ, separated by blanks; false when there are none. For the reload's
+ * log. */
+bool config_needs_restart(
+	const struct config *then, const struct config *now, char *names, size_t names_bytes);
 
 /* The limits of a broker. */
 struct broker_options config_broker_options(const struct config *c);

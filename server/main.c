@@ -66,8 +66,8 @@ static void raise_descriptors(struct config *c)
 	if (c->connections_max <= room)
 		return;
 	log_info("connections_max is %" PRId64 ", but only %" PRId64
-		" descriptors may be open: %" PRId64 " connections it is", c->connections_max,
-		(int64_t)r.rlim_cur, room > 0 ? room : 1);
+		 " descriptors may be open: %" PRId64 " connections it is",
+		c->connections_max, (int64_t)r.rlim_cur, room > 0 ? room : 1);
 	c->connections_max = room > 0 ? room : 1;
 }
 

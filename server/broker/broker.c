@@ -116,7 +116,7 @@ void broker_free(struct broker *b)
 
 	if (b->connection_count)
 		return; /* somebody did not go in time, and still refers to all this */
-	LIST_FOREACH_SAFE(s, next, &b->sessions, link)
+	LIST_FOREACH_SAFE (s, next, &b->sessions, link)
 		session_free(s);
 	engine_free(b->engine);
 	hchan_unref(b->batches);
@@ -163,7 +163,8 @@ void broker_accept(void *arg, struct stream *stream)
 		connection_start(c, b->options.hello_timeout_ns);
 		break;
 	case 0:
-		snprintf(text, sizeof(text), "the broker has %" PRIu32
+		snprintf(text, sizeof(text),
+			"the broker has %" PRIu32
 			" connections, its limit (connections_max); try again later",
 			b->connections_max);
 		connection_refuse(c, CHAN_ELIMIT, text);
@@ -202,7 +203,7 @@ static void close_connections(struct broker *b)
 	lock_acquire(&b->lock);
 	b->leaving = true;
 	list = malloc((b->connection_count + 1) * sizeof(struct connection *));
-	LIST_FOREACH(c, &b->connections, link)
+	LIST_FOREACH (c, &b->connections, link)
 		if (list && connection_try_ref(c))
 			list[n++] = c;
 	lock_release(&b->lock);
@@ -216,12 +217,15 @@ static void close_connections(struct broker *b)
 
 /* ---- greeting ----------------------------------------------------------------------------- */
 
-int broker_check_hello(const struct broker *b, const struct message *hello, char *why, size_t why_bytes)
+int broker_check_hello(
+	const struct broker *b, const struct message *hello, char *why, size_t why_bytes)
 {
-	if (hello->hello.version_min > PROTOCOL_VERSION || hello->hello.version_max < PROTOCOL_VERSION) {
-		snprintf(why, why_bytes, "this broker speaks version %u of the protocol, the client %"
-			PRIu32 " to %" PRIu32, PROTOCOL_VERSION, hello->hello.version_min,
-			hello->hello.version_max);
+	if (hello->hello.version_min > PROTOCOL_VERSION ||
+		hello->hello.version_max < PROTOCOL_VERSION) {
+		snprintf(why, why_bytes,
+			"this broker speaks version %u of the protocol, the client %" PRIu32
+			" to %" PRIu32,
+			PROTOCOL_VERSION, hello->hello.version_min, hello->hello.version_max);
 		return CHAN_ENOTSUP;
 	}
 	if (*hello->hello.mechanism) {
@@ -230,7 +234,8 @@ int broker_check_hello(const struct broker *b, const struct message *hello, char
 		return CHAN_ENOTSUP;
 	}
 	if (hello->hello.session_id.len && hello->hello.incarnation != b->incarnation) {
-		snprintf(why, why_bytes, "the broker has restarted; it knows nothing of the session");
+		snprintf(why, why_bytes,
+			"the broker has restarted; it knows nothing of the session");
 		return CHAN_ERESTARTED;
 	}
 	if (hello->hello.session_id.len) {
@@ -240,7 +245,8 @@ int broker_check_hello(const struct broker *b, const struct message *hello, char
 	return 0;
 }
 
-void broker_fill_welcome(const struct broker *b, const struct session *s, struct message *ret_message)
+void broker_fill_welcome(
+	const struct broker *b, const struct session *s, struct message *ret_message)
 {
 	const struct engine_limits *limits = &b->options.limits;
 	int64_t heartbeat_ns = b->options.silence_ns / 2;
@@ -361,7 +367,8 @@ static bool apply(struct broker *b, struct session *s, struct batch *batch, stru
 	for (size_t i = 0; i < op->value_count; i++)
 		values[i] = NULL; /* their references were the engine's to take */
 	if (rc < 0)
-		end_party(b, s, rc, "the operation cannot come from a client that follows the protocol");
+		end_party(b, s, rc,
+			"the operation cannot come from a client that follows the protocol");
 	return true;
 }
 
@@ -394,7 +401,8 @@ static void check_silence(struct broker *b, struct session *s, int64_t now_ns)
 	}
 	if (!s->out_since_ns)
 		s->out_since_ns = now_ns;
-	if (now_ns - s->out_since_ns < b->options.silence_ns || now_ns - heard_ns < b->options.silence_ns)
+	if (now_ns - s->out_since_ns < b->options.silence_ns ||
+		now_ns - heard_ns < b->options.silence_ns)
 		return;
 	log_info("a receiver was silent for %d s; what it had not confirmed goes back",
 		(int)(b->options.silence_ns / NS_PER_S));
@@ -410,7 +418,7 @@ static void look_for_silence(struct broker *b, int64_t now_ns)
 	struct session *s;
 
 	if (now_ns >= b->silence_tick_ns)
-		LIST_FOREACH(s, &b->sessions, link)
+		LIST_FOREACH (s, &b->sessions, link)
 			check_silence(b, s, now_ns);
 	if (!engine_deliveries_out(b->engine))
 		b->silence_tick_ns = DEADLINE_NEVER;
@@ -437,7 +445,9 @@ static void advance(struct broker *b, int64_t now_ns)
 		if (out && !late)
 			return;
 		if (out)
-			log_warning("%" PRIu64 " values were out for delivery and not confirmed in time", out);
+			log_warning("%" PRIu64
+				    " values were out for delivery and not confirmed in time",
+				out);
 		b->dropped = engine_values_buffered(b->engine);
 		enter_state(b, BROKER_LEAVING, 2 * CONNECTION_LINGER_NS);
 		flush_touched(b);

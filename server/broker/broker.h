@@ -24,9 +24,11 @@ struct session;
 struct broker_options {
 	struct engine_limits limits;
 	uint32_t connections_max;
-	int64_t hello_timeout_ns;  /* from the connection to its HELLO */
-	int64_t silence_ns;        /* a receiver with deliveries out that says nothing for so long is lost */
-	int64_t stall_ns;          /* a client that reads not one byte of what it is sent for so long is cut off */
+	int64_t hello_timeout_ns; /* from the connection to its HELLO */
+	int64_t silence_ns; /* a receiver with deliveries out that says nothing for so long is lost
+			     */
+	int64_t stall_ns; /* a client that reads not one byte of what it is sent for so long is cut
+			     off */
 	int64_t settle_timeout_ns; /* at shutdown, for what is out for delivery */
 };
 
@@ -41,8 +43,9 @@ void broker_accept(void *arg, struct stream *stream);
 
 /*
  * Stops: refuses operations, answers those that wait with ESHUTDOWN, waits settle_timeout_ns at
- * most until what is out for delivery is settled, says GOAWAY to all and waits until they have gone.
- * Listeners are to be stopped before. Parks. Returns the number of values that were in buffers.
+ * most until what is out for delivery is settled, says GOAWAY to all and waits until they have
+ * gone. Listeners are to be stopped before. Parks. Returns the number of values that were in
+ * buffers.
  */
 uint64_t broker_stop(struct broker *b);
 
@@ -61,10 +64,12 @@ const struct broker_options *broker_options(const struct broker *b);
 void broker_submit(struct broker *b, struct batch *batch);
 
 /* Whether a HELLO can be taken: 0, or the status and sentence to refuse it with. */
-int broker_check_hello(const struct broker *b, const struct message *hello, char *why, size_t why_bytes);
+int broker_check_hello(
+	const struct broker *b, const struct message *hello, char *why, size_t why_bytes);
 
 /* The WELCOME for a session; it points into the session and to constants. */
-void broker_fill_welcome(const struct broker *b, const struct session *s, struct message *ret_message);
+void broker_fill_welcome(
+	const struct broker *b, const struct session *s, struct message *ret_message);
 
 /* The broker's goroutine only: the session has answers, or failed, in this turn. */
 void broker_touch(struct broker *b, struct session *s);

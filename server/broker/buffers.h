@@ -1,9 +1,9 @@
 /*
  * buffers.h - large buffers for reading and writing, kept between the turns that need one.
  *
- * Connections hold no buffer while idle, so each turn would ask malloc for a large piece and give it
- * back, which for pieces of this size costs more than all else in a turn of one small value. A few
- * are kept, for about as many turns as run at once. Any goroutine.
+ * Connections hold no buffer while idle, so each turn would ask malloc for a large piece and give
+ * it back, which for pieces of this size costs more than all else in a turn of one small value. A
+ * few are kept, for about as many turns as run at once. Any goroutine.
  */
 #ifndef BROKER_BUFFERS_H
 #define BROKER_BUFFERS_H
@@ -17,7 +17,8 @@
 /* An empty buf that has room for BUFFER_BYTES; without memory one that has none. */
 struct buf buffer_take(void);
 
-/* Gives back what buffer_take returned, whatever became of it; *b is empty and without room then. */
+/* Gives back what buffer_take returned, whatever became of it; *b is empty and without room then.
+ */
 void buffer_give(struct buf *b);
 
 /* Frees those that are kept. */

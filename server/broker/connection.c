@@ -283,7 +283,7 @@ static bool take_queue(struct connection *c, struct writer *w, struct buf *contr
 		go_on = false;
 	}
 	*ret_start_reader = c->reader_resting &&
-		(c->broken || c->queued_bytes < CONNECTION_QUEUED_BYTES_MAX / 2);
+			    (c->broken || c->queued_bytes < CONNECTION_QUEUED_BYTES_MAX / 2);
 	if (*ret_start_reader)
 		c->reader_resting = false;
 	lock_release(&c->lock);
@@ -291,7 +291,8 @@ static bool take_queue(struct connection *c, struct writer *w, struct buf *contr
 }
 
 /* Writes one round. *ret_written: bytes of the queue that have left. 0, or why c is broken. */
-static int write_round(struct connection *c, struct writer *w, struct buf *control, size_t *ret_written)
+static int write_round(
+	struct connection *c, struct writer *w, struct buf *control, size_t *ret_written)
 {
 	size_t control_bytes = buf_len(control);
 	int n, rc;
@@ -355,7 +356,7 @@ static void connection_write(struct connection *c)
 /* One turn of the reader: the frames of one read, and the batch that they make. */
 struct turn {
 	struct connection *c;
-	struct batch *batch; /* NULL until there is an operation */
+	struct batch *batch;      /* NULL until there is an operation */
 	char why[TEXT_BYTES_MAX]; /* of a breach; not set for want of memory */
 };
 
@@ -500,8 +501,8 @@ static int handle_frame(struct turn *t, const struct frame *f)
 	};
 
 	if (!message_kind_allowed(f->kind, true)) {
-		snprintf(t->why, sizeof(t->why), "a client may not send frames of kind %u (%s)", f->kind,
-			message_kind_name(f->kind));
+		snprintf(t->why, sizeof(t->why), "a client may not send frames of kind %u (%s)",
+			f->kind, message_kind_name(f->kind));
 		return CHAN_EPROTOCOL;
 	}
 	if (t->c->state == CONNECTION_GREETING && f->kind != MESSAGE_HELLO) {
@@ -511,7 +512,8 @@ static int handle_frame(struct turn *t, const struct frame *f)
 	return (handlers[f->kind] ? handlers[f->kind] : on_operation)(t, f);
 }
 
-/* Whether the reader has to rest until what is queued has been written; the writer then starts it. */
+/* Whether the reader has to rest until what is queued has been written; the writer then starts it.
+ */
 static bool must_rest(struct connection *c)
 {
 	bool rest;

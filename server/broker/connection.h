@@ -32,9 +32,9 @@ struct session;
 
 /*
  * While more than this is queued to be written, nothing more is read: whoever asks faster than it
- * reads answers is slowed down, and its outbox stays within this, the answers of one batch, those of
- * the operations in flight, and the values that its own credit let come. Who reads nothing at all for
- * stall_ns is cut off.
+ * reads answers is slowed down, and its outbox stays within this, the answers of one batch, those
+ * of the operations in flight, and the values that its own credit let come. Who reads nothing at
+ * all for stall_ns is cut off.
  */
 #define CONNECTION_QUEUED_BYTES_MAX (4u * 1024u * 1024u)
 
@@ -59,7 +59,7 @@ struct connection {
 
 	/* The reader's. */
 	struct session *session; /* in CONNECTION_TALKING */
-	struct buf in;           /* what was read and not handled; empty while idle but for half a frame */
+	struct buf in; /* what was read and not handled; empty while idle but for half a frame */
 	enum connection_state state;
 	bool patient;            /* read_timer runs */
 	struct timer read_timer; /* for the HELLO, and for the rest of a frame */
@@ -70,7 +70,8 @@ struct connection {
 	bool writing;        /* a writer runs */
 	bool broken;         /* writing failed, or was cut: nothing is queued any more */
 	bool closing;        /* the farewell follows what is queued */
-	bool reader_resting; /* the reader ended because too much was queued; the writer starts it */
+	bool reader_resting; /* the reader ended because too much was queued; the writer starts it
+			      */
 	struct outbox *queue_head, *queue_tail;
 	struct buf control;  /* frames that go ahead of the queue */
 	struct buf farewell; /* GOAWAY, or nothing */

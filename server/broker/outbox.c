@@ -57,7 +57,9 @@ static int add_done(struct outbox *o, const struct message *m)
 	e = add_entry(o);
 	if (!e)
 		return CHAN_ENOMEM;
-	*e = (struct outbox_entry){.kind = OUTBOX_DONE, .seq = m->seq, .count = m->done.count,
+	*e = (struct outbox_entry){.kind = OUTBOX_DONE,
+		.seq = m->seq,
+		.count = m->done.count,
 		.case_index = m->done.case_index};
 	return 0;
 }
@@ -88,8 +90,10 @@ static int add_deliver(struct outbox *o, const struct message *m, struct value *
 		e = add_entry(o);
 		if (!e)
 			return CHAN_ENOMEM;
-		*e = (struct outbox_entry){.kind = OUTBOX_DELIVER, .seq = m->seq,
-			.delivery = m->deliver.delivery, .channel = m->deliver.channel,
+		*e = (struct outbox_entry){.kind = OUTBOX_DELIVER,
+			.seq = m->seq,
+			.delivery = m->deliver.delivery,
+			.channel = m->deliver.channel,
 			.case_index = m->deliver.case_index};
 	}
 	for (size_t i = 0; i < value_count; i++) {
@@ -112,7 +116,8 @@ static int add_encoded(struct outbox *o, const struct message *m)
 	e = add_entry(o);
 	if (!e)
 		return CHAN_ENOMEM;
-	*e = (struct outbox_entry){.kind = OUTBOX_ENCODED, .seq = m->seq,
+	*e = (struct outbox_entry){.kind = OUTBOX_ENCODED,
+		.seq = m->seq,
 		.count = (uint32_t)(buf_len(&o->encoded) - before)};
 	o->bytes += e->count;
 	return 0;

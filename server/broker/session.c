@@ -3,9 +3,9 @@
 #include "chan/status.h"
 #include "chan/value.h"
 #include "proto/limits.h"
+#include "server/base/clock.h"
 #include "server/broker/broker.h"
 #include "server/broker/connection.h"
-#include "server/base/clock.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,12 +18,12 @@
 /* A SEND or SELECT whose payload arrives in pieces. */
 struct assembly {
 	struct list link;
-	struct message m;        /* its cases are the assembly's own copy */
+	struct message m; /* its cases are the assembly's own copy */
 	struct wire_case *cases;
-	uint64_t total;          /* bytes announced */
+	uint64_t total; /* bytes announced */
 	uint64_t received;
-	struct buf payload;      /* empty when refused */
-	bool refused;            /* answered already: what still comes, to the last piece, is ignored */
+	struct buf payload; /* empty when refused */
+	bool refused;       /* answered already: what still comes, to the last piece, is ignored */
 	int64_t began_ns;
 };
 
@@ -61,7 +61,7 @@ void session_free(struct session *s)
 {
 	struct assembly *a, *next;
 
-	LIST_FOREACH_SAFE(a, next, &s->assemblies, link)
+	LIST_FOREACH_SAFE (a, next, &s->assemblies, link)
 		assembly_free(s, a);
 	list_remove(&s->link);
 	list_remove(&s->touched);
@@ -101,8 +101,9 @@ static int check_seq(struct session *s, const struct message *m, char *why, size
 		return CHAN_EPROTOCOL;
 	}
 	if (m->seq <= s->last_seq || m->seq > UINT64_MAX - n) {
-		snprintf(why, why_bytes, "%s has number %" PRIu64 " after %" PRIu64
-			": sequence numbers must rise", message_kind_name(m->kind), m->seq, s->last_seq);
+		snprintf(why, why_bytes,
+			"%s has number %" PRIu64 " after %" PRIu64 ": sequence numbers must rise",
+			message_kind_name(m->kind), m->seq, s->last_seq);
 		return CHAN_EPROTOCOL;
 	}
 	s->last_seq = m->seq + n - 1;
@@ -163,13 +164,16 @@ static int add_values(struct batch *b, const uint8_t *at, size_t left, char *why
 			return rc;
 	}
 	if (rc < 0 || n != expected) {
-		snprintf(why, why_bytes, "the payload of %s %" PRIu64 " is not the %" PRIu32
-			" values that it announces", message_kind_name(m->kind), m->seq, expected);
+		snprintf(why, why_bytes,
+			"the payload of %s %" PRIu64 " is not the %" PRIu32
+			" values that it announces",
+			message_kind_name(m->kind), m->seq, expected);
 		return CHAN_EPROTOCOL;
 	}
 	if (enveloped)
 		refuse(b, m->seq, (uint32_t)numbers_used(m), CHAN_ENOTSUP,
-			"an envelope (headers, trace id, time) on a value that is sent is not supported yet");
+			"an envelope (headers, trace id, time) on a value that is sent is not "
+			"supported yet");
 	return 0;
 }
 
@@ -182,16 +186,21 @@ static int check_bounds(struct session *s, struct batch *b, const struct message
 	const struct engine_limits *limits = &broker_options(s->broker)->limits;
 	uint64_t values = values_expected(m);
 
-	if (total > values * ((uint64_t)limits->value_bytes_max + VALUE_PREFIX_BYTES + ENVELOPE_BYTES_MAX)) {
-		*ret_text = batch_printf(b, "the payload of %" PRIu64 " bytes holds a value over the limit of %"
-			PRIu32 " bytes (value_bytes_max); send it in parts", total, limits->value_bytes_max);
+	if (total > values * ((uint64_t)limits->value_bytes_max + VALUE_PREFIX_BYTES +
+				     ENVELOPE_BYTES_MAX)) {
+		*ret_text = batch_printf(b,
+			"the payload of %" PRIu64 " bytes holds a value over the limit of %" PRIu32
+			" bytes (value_bytes_max); send it in parts",
+			total, limits->value_bytes_max);
 		return CHAN_ETOOLARGE;
 	}
-	if (s->assembly_bytes + total > limits->bytes_in_flight_max + VALUE_PREFIX_BYTES + ENVELOPE_BYTES_MAX) {
-		*ret_text = batch_printf(b, "%" PRIu64 " bytes are arriving in pieces and %" PRIu64
+	if (s->assembly_bytes + total >
+		limits->bytes_in_flight_max + VALUE_PREFIX_BYTES + ENVELOPE_BYTES_MAX) {
+		*ret_text = batch_printf(b,
+			"%" PRIu64 " bytes are arriving in pieces and %" PRIu64
 			" more would exceed the session's limit of %" PRIu64
-			" (bytes_in_flight_max); wait for answers", s->assembly_bytes, total,
-			limits->bytes_in_flight_max);
+			" (bytes_in_flight_max); wait for answers",
+			s->assembly_bytes, total, limits->bytes_in_flight_max);
 		return CHAN_ELIMIT;
 	}
 	return 0;
@@ -213,8 +222,8 @@ static int copy_cases(struct assembly *a)
 
 /* The batch's last operation begins a payload that is to go on: takes it out of the batch, or
  * makes it its refusal. */
-static int begin_assembly(struct session *s, struct batch *b, const struct frame *f, char *why,
-	size_t why_bytes)
+static int begin_assembly(
+	struct session *s, struct batch *b, const struct frame *f, char *why, size_t why_bytes)
 {
 	struct message *m = &b->ops[b->count - 1].m;
 	uint64_t total = payload_announced(m);
@@ -224,7 +233,8 @@ static int begin_assembly(struct session *s, struct batch *b, const struct frame
 
 	if ((m->kind != MESSAGE_SEND && m->kind != MESSAGE_SELECT) || f->payload_bytes > total ||
 		(m->kind == MESSAGE_SEND && m->send.count != 1)) {
-		snprintf(why, why_bytes, "%s %" PRIu64 " cannot go on in pieces: only one value's SEND or "
+		snprintf(why, why_bytes,
+			"%s %" PRIu64 " cannot go on in pieces: only one value's SEND or "
 			"a SELECT can, with no more bytes than it announces",
 			message_kind_name(m->kind), m->seq);
 		return CHAN_EPROTOCOL;
@@ -237,8 +247,11 @@ static int begin_assembly(struct session *s, struct batch *b, const struct frame
 	a = calloc(1, sizeof(*a));
 	if (!a)
 		return CHAN_ENOMEM;
-	*a = (struct assembly){.m = *m, .total = total, .received = f->payload_bytes,
-		.refused = true, .began_ns = clock_now_ns()};
+	*a = (struct assembly){.m = *m,
+		.total = total,
+		.received = f->payload_bytes,
+		.refused = true,
+		.began_ns = clock_now_ns()};
 	list_push_back(&s->assemblies, &a->link);
 	s->assembly_count++;
 	rc = copy_cases(a);
@@ -260,8 +273,8 @@ static int begin_assembly(struct session *s, struct batch *b, const struct frame
 }
 
 /* All pieces are here: the operation has arrived. Its deadline runs since its first frame. */
-static int end_assembly(struct session *s, struct batch *b, struct assembly *a, char *why,
-	size_t why_bytes)
+static int end_assembly(
+	struct session *s, struct batch *b, struct assembly *a, char *why, size_t why_bytes)
 {
 	uint64_t *timeout_ns, waited_ns = (uint64_t)(clock_now_ns() - a->began_ns);
 	struct batch_op *op;
@@ -275,11 +288,13 @@ static int end_assembly(struct session *s, struct batch *b, struct assembly *a, 
 	if (*timeout_ns)
 		*timeout_ns = *timeout_ns > waited_ns ? *timeout_ns - waited_ns : 1;
 	if (a->cases) {
-		op->m.select.cases = batch_keep(b, a->cases, a->m.select.case_count * sizeof(*a->cases));
+		op->m.select.cases =
+			batch_keep(b, a->cases, a->m.select.case_count * sizeof(*a->cases));
 		if (!op->m.select.cases)
 			goto out_drop;
 	}
-	rc = add_values(b, a->payload.bytes + a->payload.start, buf_len(&a->payload), why, why_bytes);
+	rc = add_values(
+		b, a->payload.bytes + a->payload.start, buf_len(&a->payload), why, why_bytes);
 out_drop:
 	if (rc < 0)
 		batch_drop_last(b);
@@ -292,14 +307,14 @@ static struct assembly *find_assembly(struct session *s, uint64_t id)
 {
 	struct assembly *a;
 
-	LIST_FOREACH(a, &s->assemblies, link)
+	LIST_FOREACH (a, &s->assemblies, link)
 		if (a->m.seq == id)
 			return a;
 	return NULL;
 }
 
-static int take_piece(struct session *s, struct batch *b, const struct frame *f, uint64_t id, char *why,
-	size_t why_bytes)
+static int take_piece(struct session *s, struct batch *b, const struct frame *f, uint64_t id,
+	char *why, size_t why_bytes)
 {
 	struct assembly *a = find_assembly(s, id);
 	bool more = f->flags & FRAME_MORE;
@@ -316,8 +331,9 @@ static int take_piece(struct session *s, struct batch *b, const struct frame *f,
 	}
 	a->received += f->payload_bytes;
 	if (a->received > a->total || (!more && a->received != a->total)) {
-		snprintf(why, why_bytes, "the pieces of %" PRIu64 " have %" PRIu64 " bytes, announced were %"
-			PRIu64, id, a->received, a->total);
+		snprintf(why, why_bytes,
+			"the pieces of %" PRIu64 " have %" PRIu64 " bytes, announced were %" PRIu64,
+			id, a->received, a->total);
 		return CHAN_EPROTOCOL;
 	}
 	rc = buf_append(&a->payload, f->payload, f->payload_bytes);
@@ -350,8 +366,8 @@ static int cancel_assembly(struct session *s, struct batch *b, uint64_t target)
 
 /* ---- frames ------------------------------------------------------------------------------- */
 
-static int take_operation(struct session *s, struct batch *b, const struct frame *f, char *why,
-	size_t why_bytes)
+static int take_operation(
+	struct session *s, struct batch *b, const struct frame *f, char *why, size_t why_bytes)
 {
 	const struct message *m = &b->ops[b->count - 1].m;
 	int rc;
@@ -364,16 +380,16 @@ static int take_operation(struct session *s, struct batch *b, const struct frame
 	if (m->kind == MESSAGE_CANCEL)
 		return cancel_assembly(s, b, m->cancel.target);
 	if (payload_announced(m) != f->payload_bytes) {
-		snprintf(why, why_bytes, "%s %" PRIu64 " announces %" PRIu64 " bytes of payload and has %"
-			PRIu32, message_kind_name(m->kind), m->seq, payload_announced(m),
-			f->payload_bytes);
+		snprintf(why, why_bytes,
+			"%s %" PRIu64 " announces %" PRIu64 " bytes of payload and has %" PRIu32,
+			message_kind_name(m->kind), m->seq, payload_announced(m), f->payload_bytes);
 		return CHAN_EPROTOCOL;
 	}
 	return add_values(b, f->payload, f->payload_bytes, why, why_bytes);
 }
 
-int session_frame(struct session *s, struct batch *b, const struct frame *f, char *why,
-	size_t why_bytes)
+int session_frame(
+	struct session *s, struct batch *b, const struct frame *f, char *why, size_t why_bytes)
 {
 	struct batch_op *op = batch_add(b);
 	int rc;

@@ -37,12 +37,13 @@ struct session {
 	uint64_t assembly_bytes; /* announced by those that were not refused */
 
 	/* The broker's half. */
-	struct list link;    /* in broker.sessions */
-	struct list touched; /* in broker.touched while it has answers or failed */
-	struct party *party; /* NULL before the HELLO was applied, and after the end */
+	struct list link;       /* in broker.sessions */
+	struct list touched;    /* in broker.touched while it has answers or failed */
+	struct party *party;    /* NULL before the HELLO was applied, and after the end */
 	struct outbox *answers; /* of this turn; NULL: none */
 	bool failed;            /* an answer could not be kept: the connection must go */
-	int64_t out_since_ns;   /* since when it always had deliveries out, to a second; 0: has none */
+	int64_t out_since_ns;   /* since when it always had deliveries out, to a second; 0: has none
+				 */
 
 	/* Constant. */
 	struct broker *broker;
@@ -61,8 +62,8 @@ void session_free(struct session *s);
  * the operation, a FAIL for one that is refused here, or nothing yet. 0; or, and the session must
  * end then, CHAN_ENOMEM, or CHAN_EPROTOCOL or CHAN_ELIMIT with a sentence in why.
  */
-int session_frame(struct session *s, struct batch *b, const struct frame *f, char *why,
-	size_t why_bytes);
+int session_frame(
+	struct session *s, struct batch *b, const struct frame *f, char *why, size_t why_bytes);
 
 /* ---- the broker's half -------------------------------------------------------------------- */
 

@@ -157,7 +157,8 @@ static struct message deliver_message(const struct outbox_entry *e, uint32_t cou
 }
 
 /* Writes the frame that announces a value, with the value's prefix; its bytes become bulk. */
-static int put_bulk_head(struct writer *w, const struct outbox_entry *e, const struct outbox_value *v)
+static int put_bulk_head(
+	struct writer *w, const struct outbox_entry *e, const struct outbox_value *v)
 {
 	size_t total = payload_bytes_of(v);
 	struct message m = deliver_message(e, 1, total);
@@ -166,7 +167,8 @@ static int put_bulk_head(struct writer *w, const struct outbox_entry *e, const s
 
 	if (!b)
 		return CHAN_ENOMEM;
-	*b = (struct writer_bulk){.value = value_ref(v->value), .seq = e->seq, .delivery = e->delivery};
+	*b = (struct writer_bulk){
+		.value = value_ref(v->value), .seq = e->seq, .delivery = e->delivery};
 	if (w->bulk_tail)
 		w->bulk_tail->next = b;
 	else

@@ -38,9 +38,9 @@ struct writer_segment {
 };
 
 struct writer {
-	struct outbox *head, *tail; /* not encoded wholly yet; head is at work */
-	struct outbox *spent;       /* encoded; kept until the round is written */
-	size_t entry, value, encoded; /* in head: what comes next */
+	struct outbox *head, *tail;                /* not encoded wholly yet; head is at work */
+	struct outbox *spent;                      /* encoded; kept until the round is written */
+	size_t entry, value, encoded;              /* in head: what comes next */
 	struct writer_bulk *bulk_head, *bulk_tail; /* large values that have begun, in order */
 	struct writer_bulk *bulk_spent;
 
@@ -59,7 +59,8 @@ void writer_fini(struct writer *w);
 /* Takes over a list of outboxes (linked by next), behind what it has. */
 void writer_add(struct writer *w, struct outbox *list);
 
-/* Puts bytes of whole frames at the head of the round that is about to be filled. 0 or CHAN_ENOMEM. */
+/* Puts bytes of whole frames at the head of the round that is about to be filled. 0 or CHAN_ENOMEM.
+ */
 int writer_put_control(struct writer *w, const struct buf *frames);
 
 /* Fills a round: w->iov with the number of elements returned. 0: nothing to write. CHAN_ENOMEM. */

@@ -57,23 +57,26 @@ static int split_host(const char *text, char host[static HOST_BYTES_MAX], const 
 	else
 		return -EINVAL;
 	n = strlen(*ret_port);
-	return n <= 5 && strspn(*ret_port, "0123456789") == n && atoi(*ret_port) <= 65535 ? 0 : -EINVAL;
+	return n <= 5 && strspn(*ret_port, "0123456789") == n && atoi(*ret_port) <= 65535 ? 0
+											  : -EINVAL;
 }
 
-static int parse_tcp(const char *text, char host[static HOST_BYTES_MAX], const char **ret_port, char *why,
-	size_t why_bytes)
+static int parse_tcp(const char *text, char host[static HOST_BYTES_MAX], const char **ret_port,
+	char *why, size_t why_bytes)
 {
 	if (split_host(text, host, ret_port) == 0)
 		return 0;
 	snprintf(why, why_bytes,
-		"'%.200s' is not HOST:PORT with a port up to 65535 (IPv6 addresses in brackets: [::1]:%s)",
+		"'%.200s' is not HOST:PORT with a port up to 65535 (IPv6 addresses in brackets: "
+		"[::1]:%s)",
 		text, ADDRESS_PORT_DEFAULT);
 	return -EINVAL;
 }
 
 static int look_up(const char *text, struct address *a, char *why, size_t why_bytes)
 {
-	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
+	struct addrinfo hints = {
+		.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
 	struct addrinfo *list, *ai;
 	char host[HOST_BYTES_MAX];
 	const char *port;
@@ -84,7 +87,8 @@ static int look_up(const char *text, struct address *a, char *why, size_t why_by
 		return rc;
 	rc = getaddrinfo(*host ? host : NULL, port, &hints, &list);
 	if (rc != 0) {
-		snprintf(why, why_bytes, "cannot look up '%s' port %s: %s", host, port, gai_strerror(rc));
+		snprintf(why, why_bytes, "cannot look up '%s' port %s: %s", host, port,
+			gai_strerror(rc));
 		return -ENOENT;
 	}
 	for (ai = list; ai && a->count < ADDRESS_SOCKETS_MAX; ai = ai->ai_next) {
@@ -107,7 +111,8 @@ int address_check(const char *url, char *why, size_t why_bytes)
 		return parse_tcp(url + 6, host, &port, why, why_bytes);
 	if (strncmp(url, "tls://", 6) == 0) {
 		snprintf(why, why_bytes,
-			"'%.200s': tls:// is not supported yet; use unix:PATH or tcp://HOST:PORT", url);
+			"'%.200s': tls:// is not supported yet; use unix:PATH or tcp://HOST:PORT",
+			url);
 		return -ENOTSUP;
 	}
 	snprintf(why, why_bytes, "'%.200s' is not unix:PATH or tcp://HOST:PORT", url);
@@ -126,7 +131,8 @@ int address_parse(const char *url, struct address *ret_address, char *why, size_
 	return look_up(url + strlen("tcp://"), ret_address, why, why_bytes);
 }
 
-void address_format(const struct sockaddr *sa, socklen_t len, char text[static ADDRESS_TEXT_BYTES_MAX])
+void address_format(
+	const struct sockaddr *sa, socklen_t len, char text[static ADDRESS_TEXT_BYTES_MAX])
 {
 	char host[INET6_ADDRSTRLEN + 16], port[8];
 
@@ -142,8 +148,8 @@ void address_format(const struct sockaddr *sa, socklen_t len, char text[static A
 		snprintf(text, ADDRESS_TEXT_BYTES_MAX, "tcp://?");
 		return;
 	}
-	snprintf(text, ADDRESS_TEXT_BYTES_MAX, sa->sa_family == AF_INET6 ? "tcp://[%s]:%s" : "tcp://%s:%s",
-		host, port);
+	snprintf(text, ADDRESS_TEXT_BYTES_MAX,
+		sa->sa_family == AF_INET6 ? "tcp://[%s]:%s" : "tcp://%s:%s", host, port);
 }
 
 void address_default(char *url, size_t url_bytes)

@@ -37,7 +37,8 @@ int address_check(const char *url, char *why, size_t why_bytes);
 int address_parse(const char *url, struct address *ret_address, char *why, size_t why_bytes);
 
 /* The URL of one socket address. */
-void address_format(const struct sockaddr *sa, socklen_t len, char text[static ADDRESS_TEXT_BYTES_MAX]);
+void address_format(
+	const struct sockaddr *sa, socklen_t len, char text[static ADDRESS_TEXT_BYTES_MAX]);
 
 /*
  * The listener of a daemon that was told none, written to url: unix:$XDG_RUNTIME_DIR/chand.sock, or

@@ -21,7 +21,8 @@
 
 struct listener {
 	int fd;
-	int reserve_fd; /* given up for a moment to accept, and so refuse, when there are no others */
+	int reserve_fd; /* given up for a moment to accept, and so refuse, when there are no others
+			 */
 	struct netpoll_desc *poll; /* NULL until started */
 	listener_accept_fn *accept_fn;
 	void *arg;

@@ -25,7 +25,8 @@ typedef void listener_accept_fn(void *arg, struct stream *stream);
 int listener_bind(const struct sockaddr *sa, socklen_t len, uint32_t unix_mode,
 	struct listener **ret_listener, char *why, size_t why_bytes);
 
-/* The URL that it really listens on (a port that the kernel chose included). Lives as long as it. */
+/* The URL that it really listens on (a port that the kernel chose included). Lives as long as it.
+ */
 const char *listener_url(const struct listener *l);
 
 /*
@@ -36,7 +37,8 @@ const char *listener_url(const struct listener *l);
 int listener_start(struct listener *l, listener_accept_fn *accept_fn, void *arg);
 
 /* Stops accepting (once it returns, accept_fn is not called any more), removes a Unix socket's
- * file, frees. From a goroutine if it was started; parks until the accepting goroutine has ended. */
+ * file, frees. From a goroutine if it was started; parks until the accepting goroutine has ended.
+ */
 void listener_stop(struct listener *l);
 
 #endif

@@ -17,9 +17,11 @@
 
 struct stream;
 
-/* What a kind of stream must define. All of them are called with the stream alive and never park. */
+/* What a kind of stream must define. All of them are called with the stream alive and never park.
+ */
 struct stream_ops {
-	/* Bytes read, 0 at the end of the stream, -EAGAIN, or another -errno: the stream is dead. */
+	/* Bytes read, 0 at the end of the stream, -EAGAIN, or another -errno: the stream is dead.
+	 */
 	ssize_t (*read)(struct stream *s, void *bytes, size_t size);
 	/* Bytes written (perhaps fewer than given), -EAGAIN, or another -errno. */
 	ssize_t (*writev)(struct stream *s, const struct iovec *iov, int count);

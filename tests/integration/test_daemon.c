@@ -180,8 +180,8 @@ static void test_exit_statuses(void **state)
 	daemon_stop(&d);
 }
 
-/* A socket that a dead daemon left is replaced; its permissions are as configured; a file that is no
- * socket is left alone. */
+/* A socket that a dead daemon left is replaced; its permissions are as configured; a file that is
+ * no socket is left alone. */
 static void test_stale_socket(void **state)
 {
 	static const char *const arguments[] = {"--socket-mode=0604", NULL};
@@ -246,8 +246,8 @@ static void test_privileges(void **state)
 	if (geteuid() != 0 || !nobody)
 		skip();
 	daemon_start(&d, arguments);
-	snprintf(expected, sizeof(expected), "Uid:\t%u\t%u\t%u\t%u\n", nobody->pw_uid, nobody->pw_uid,
-		nobody->pw_uid, nobody->pw_uid);
+	snprintf(expected, sizeof(expected), "Uid:\t%u\t%u\t%u\t%u\n", nobody->pw_uid,
+		nobody->pw_uid, nobody->pw_uid, nobody->pw_uid);
 	process_status(&d, "Uid:", line);
 	assert_string_equal(line, expected);
 	process_status(&d, "CapEff:", line);

@@ -1,4 +1,5 @@
-/* test_handoff.c - values between clients of a real daemon: handoff, settling, losing a receiver. */
+/* test_handoff.c - values between clients of a real daemon: handoff, settling, losing a receiver.
+ */
 #include "tests/support/daemon.h"
 #include "tests/support/peer.h"
 
@@ -251,8 +252,8 @@ static void test_close_waits_for_what_is_out(void **state)
 	pair_end(&p);
 }
 
-/* A close that races with a send from another connection: the send succeeds before it or fails after
- * it, and what succeeded is received. */
+/* A close that races with a send from another connection: the send succeeds before it or fails
+ * after it, and what succeeded is received. */
 static void test_close_race(void **state)
 {
 	struct peer closer;

@@ -23,7 +23,8 @@ static uint64_t incarnation; /* of this run of the daemon */
 static int setup(void **state)
 {
 	static const char *const arguments[] = {"--ops-in-flight-max=8", "--connections-max=6",
-		"--hello-timeout=300ms", "--channels-max=40", "--ends-max=20", "--stall-timeout=500ms", NULL};
+		"--hello-timeout=300ms", "--channels-max=40", "--ends-max=20",
+		"--stall-timeout=500ms", NULL};
 
 	(void)state;
 	daemon_start(&d, arguments);
@@ -77,12 +78,12 @@ static void test_malformed_frames(void **state)
 		size_t len;
 		const char *words;
 	} cases[] = {
-		{"\xff\xff\xff\xff\x0a\x00\x00\x00", 8, ""},            /* longer than any frame */
-		{"\x00\x00\x00\x01\x0a", 5, ""},                        /* shorter than its prefix */
-		{"\x00\x00\x00\x04\x0a\x80\x00\x00", 8, ""},            /* an unknown flag */
-		{"\x00\x00\x00\x05\x0a\x00\x00\x01\xff", 9, ""},        /* not protobuf */
-		{"\x00\x00\x00\x04\x63\x00\x00\x00", 8, "kind 99"},     /* an unknown kind */
-		{"\x00\x00\x00\x04\x2a\x00\x00\x00", 8, "DONE"},        /* the broker's kind */
+		{"\xff\xff\xff\xff\x0a\x00\x00\x00", 8, ""},        /* longer than any frame */
+		{"\x00\x00\x00\x01\x0a", 5, ""},                    /* shorter than its prefix */
+		{"\x00\x00\x00\x04\x0a\x80\x00\x00", 8, ""},        /* an unknown flag */
+		{"\x00\x00\x00\x05\x0a\x00\x00\x01\xff", 9, ""},    /* not protobuf */
+		{"\x00\x00\x00\x04\x63\x00\x00\x00", 8, "kind 99"}, /* an unknown kind */
+		{"\x00\x00\x00\x04\x2a\x00\x00\x00", 8, "DONE"},    /* the broker's kind */
 		{"GET / HTTP/1.1\r\n\r\n", 18, ""},
 	};
 	struct peer p;
@@ -217,14 +218,16 @@ static void test_refusals(void **state)
 	expect_refusal(&p, peer_make(&p, name, CHAN_TYPE_INT, 0), CHAN_EINVAL, "255");
 	expect_refusal(&p, peer_make(&p, "n", 77, 0), CHAN_EINVAL, "77");
 	expect_refusal(&p, peer_make(&p, "n", CHAN_TYPE_INT, -1), CHAN_EINVAL, "capacity");
-	expect_refusal(&p, peer_make(&p, "n", CHAN_TYPE_INT, CAPACITY_MAX_DEFAULT + 1), CHAN_EINVAL, "1048576");
+	expect_refusal(&p, peer_make(&p, "n", CHAN_TYPE_INT, CAPACITY_MAX_DEFAULT + 1), CHAN_EINVAL,
+		"1048576");
 	expect_refusal(&p, peer_open(&p, "n", CHAN_RECV), CHAN_ENOCHANNEL, "'n'");
 	channel = peer_channel(&p, "n", CHAN_TYPE_INT, 3);
 	expect_refusal(&p, peer_make(&p, "n", CHAN_TYPE_STRING, 5), CHAN_EEXIST, "int");
 	expect_refusal(&p, peer_send(&p, channel, "12345678x"), CHAN_ETYPE, "int");
 	expect_refusal(&p, peer_send(&p, 424242, "x"), CHAN_EINVAL, "424242");
 	peer_opened(&bystander, "n", CHAN_RECV);
-	expect_refusal(&bystander, peer_send(&bystander, channel, "12345678"), CHAN_EWRONGEND, "recei");
+	expect_refusal(
+		&bystander, peer_send(&bystander, channel, "12345678"), CHAN_EWRONGEND, "recei");
 
 	m = (struct message){.kind = MESSAGE_RECV, .seq = ++p.seq};
 	m.recv.channel = channel;
@@ -254,7 +257,8 @@ static void test_select_cases(void **state)
 	(void)state;
 	peer_dial(&p, d.url);
 	for (size_t i = 0; i <= SELECT_CASES_MAX; i++)
-		cases[i] = (struct wire_case){.channel = bystanders_channel, .direction = CHAN_RECV};
+		cases[i] =
+			(struct wire_case){.channel = bystanders_channel, .direction = CHAN_RECV};
 	m.seq = ++p.seq;
 	m.select.cases = cases;
 	m.select.case_count = SELECT_CASES_MAX + 1;
@@ -333,8 +337,8 @@ static void test_connections_max(void **state)
 	peer_drop(&extra);
 }
 
-/* A client that asks without end and reads nothing: soon nothing is read from it, and then it is cut
- * off; the daemon's memory stays bounded, and others do not notice. */
+/* A client that asks without end and reads nothing: soon nothing is read from it, and then it is
+ * cut off; the daemon's memory stays bounded, and others do not notice. */
 static void test_never_reads(void **state)
 {
 	struct message m = {.kind = MESSAGE_STAT};
@@ -381,7 +385,8 @@ static void test_slow_bytes(void **state)
 	for (size_t i = 0; i < buf_len(&out); i++) {
 		peer_say_bytes(&p, buf_data(&out) + i, 1);
 		if (i % 7 == 0)
-			assert_bystander_unaffected(); /* the daemon has surely read what was sent */
+			assert_bystander_unaffected(); /* the daemon has surely read what was sent
+							*/
 	}
 	peer_expect(&p, MESSAGE_OPENED);
 	buf_fini(&out);

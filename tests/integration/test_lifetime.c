@@ -46,8 +46,10 @@ static uint64_t make_temporary(struct peer *p, const char *name)
 static uint64_t send_end(struct peer *p, uint64_t channel, uint64_t incarnation, uint64_t passed,
 	enum chan_direction direction)
 {
-	struct type_chan_ref ref = {.incarnation = incarnation, .channel = passed,
-		.direction = (uint8_t)direction, .name = ""};
+	struct type_chan_ref ref = {.incarnation = incarnation,
+		.channel = passed,
+		.direction = (uint8_t)direction,
+		.name = ""};
 	struct message m = {.kind = MESSAGE_SEND, .seq = ++p->seq};
 	struct buf payload = {0};
 	uint8_t bytes[TYPE_CHAN_BYTES_MAX];

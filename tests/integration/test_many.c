@@ -1,4 +1,5 @@
-/* test_many.c - ten thousand connections that wait: one send wakes one, and idleness costs nothing. */
+/* test_many.c - ten thousand connections that wait: one send wakes one, and idleness costs nothing.
+ */
 #include "tests/support/daemon.h"
 #include "tests/support/peer.h"
 
@@ -34,7 +35,9 @@ static int setup(void **state)
 	 * under Valgrind all takes its time. */
 	if (strcmp(sanitizer ? sanitizer : "", "thread") == 0 || (wrapper && *wrapper))
 		wanted = MANY / 10;
-	count = r.rlim_max < (rlim_t)wanted + DESCRIPTORS_BESIDE ? (int)r.rlim_max - DESCRIPTORS_BESIDE : wanted;
+	count = r.rlim_max < (rlim_t)wanted + DESCRIPTORS_BESIDE
+			? (int)r.rlim_max - DESCRIPTORS_BESIDE
+			: wanted;
 	peers = calloc(MANY, sizeof(*peers));
 	assert_non_null(peers);
 	daemon_start(&d, NULL);
@@ -98,8 +101,8 @@ static void test_many_waiting(void **state)
 	before = daemon_cpu_ticks(&d);
 	nanosleep(&(struct timespec){.tv_sec = IDLE_SECONDS}, NULL); /* the time that is measured */
 	used = daemon_cpu_ticks(&d) - before;
-	print_message("# idle for %d s: %lu ticks of %ld a second\n", IDLE_SECONDS, (unsigned long)used,
-		sysconf(_SC_CLK_TCK));
+	print_message("# idle for %d s: %lu ticks of %ld a second\n", IDLE_SECONDS,
+		(unsigned long)used, sysconf(_SC_CLK_TCK));
 	assert_true(used * 100 <= (uint64_t)(sysconf(_SC_CLK_TCK) * IDLE_SECONDS));
 
 	for (int i = 0; i < 3; i++) {

@@ -111,7 +111,9 @@ static void test_large_value(void **state)
 	for (size_t n = 66000; n <= VALUE_BYTES_MAX_DEFAULT; n = n < 70000 ? n + 500 : n * 4 + 1) {
 		peer_dial(&p, d.url);
 		channel = peer_channel(&p, "pieces", CHAN_TYPE_BYTES, 1);
-		send = n + VALUE_PREFIX_BYTES > FRAME_PAYLOAD_BYTES_MAX ? send_large(&p, channel, n, 1) : 0;
+		send = n + VALUE_PREFIX_BYTES > FRAME_PAYLOAD_BYTES_MAX
+			       ? send_large(&p, channel, n, 1)
+			       : 0;
 		if (send) {
 			peer_expect_done(&p, send);
 			peer_recv(&p, channel);
@@ -244,7 +246,8 @@ static void test_slightly_too_large(void **state)
 	(void)state;
 	peer_dial(&p, d.url);
 	channel = peer_channel(&p, "slightly", CHAN_TYPE_BYTES, 1);
-	peer_expect_fail(&p, send_large(&p, channel, VALUE_BYTES_MAX_DEFAULT + 1, 5), CHAN_ETOOLARGE);
+	peer_expect_fail(
+		&p, send_large(&p, channel, VALUE_BYTES_MAX_DEFAULT + 1, 5), CHAN_ETOOLARGE);
 	peer_expect_done(&p, send_large(&p, channel, VALUE_BYTES_MAX_DEFAULT, 5));
 	peer_drop(&p);
 }

@@ -79,7 +79,8 @@ static char *read_file(const char *path)
 	ssize_t got;
 
 	assert_non_null(text);
-	while (fd >= 0 && n + 1 < LOG_BYTES_MAX && (got = read(fd, text + n, LOG_BYTES_MAX - 1 - n)) > 0)
+	while (fd >= 0 && n + 1 < LOG_BYTES_MAX &&
+		(got = read(fd, text + n, LOG_BYTES_MAX - 1 - n)) > 0)
 		n += (size_t)got;
 	if (fd >= 0)
 		close(fd);
@@ -92,7 +93,8 @@ void daemon_expect_log(const struct test_daemon *d, const char *wanted)
 		char *text = read_file(d->log_path);
 		bool found = strstr(text, wanted) != NULL;
 
-		if (!found && (i == LOOKS_MAX - 1 || (d->pid && waitpid(d->pid, NULL, WNOHANG | WNOWAIT) > 0)))
+		if (!found && (i == LOOKS_MAX - 1 ||
+				      (d->pid && waitpid(d->pid, NULL, WNOHANG | WNOWAIT) > 0)))
 			print_error("the daemon said:\n%s", text);
 		free(text);
 		if (found)
@@ -198,7 +200,9 @@ uint64_t daemon_cpu_ticks(const struct test_daemon *d)
 	text = read_file(path);
 	at = strrchr(text, ')');
 	assert_non_null(at);
-	assert_int_equal(sscanf(at + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system), 2);
+	assert_int_equal(sscanf(at + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu",
+				 &user, &system),
+		2);
 	free(text);
 	return user + system;
 }

@@ -27,13 +27,15 @@ enum { TEST_PATIENCE_MS = 60000 };
 /* Ends the test program when its time ($TEST_TIMEOUT s, or 120) is over. First thing in main. */
 void test_time_limit(void);
 
-/* Starts one with further arguments (NULL at the end; NULL for none), and returns when it listens. */
+/* Starts one with further arguments (NULL at the end; NULL for none), and returns when it listens.
+ */
 void daemon_start(struct test_daemon *d, const char *const *arguments);
 
 /* Sends a signal. */
 void daemon_signal(const struct test_daemon *d, int sig);
 
-/* Waits until it ends by itself or by a signal; its exit status (128 + signal), -1 if it does not. */
+/* Waits until it ends by itself or by a signal; its exit status (128 + signal), -1 if it does not.
+ */
 int daemon_wait(struct test_daemon *d);
 
 /* Ends it by SIGTERM, asserts that it exits with 0, and removes its directory. */
@@ -42,11 +44,13 @@ void daemon_stop(struct test_daemon *d);
 /* Waits until its stderr contains the text; asserts that it came. */
 void daemon_expect_log(const struct test_daemon *d, const char *text);
 
-/* CPU time that it has used, in clock ticks (sysconf(_SC_CLK_TCK)); its resident memory in bytes. */
+/* CPU time that it has used, in clock ticks (sysconf(_SC_CLK_TCK)); its resident memory in bytes.
+ */
 uint64_t daemon_cpu_ticks(const struct test_daemon *d);
 uint64_t daemon_resident_bytes(const struct test_daemon *d);
 
-/* Runs chand with arguments until it ends: exit status; what it wrote to stderr and stdout in text. */
+/* Runs chand with arguments until it ends: exit status; what it wrote to stderr and stdout in text.
+ */
 int daemon_run(const char *const *arguments, char *text, size_t text_bytes);
 
 #endif

@@ -16,7 +16,6 @@
 
 #include <cmocka.h>
 
-
 static int connect_unix(const char *path)
 {
 	struct sockaddr_un un = {.sun_family = AF_UNIX};
@@ -58,8 +57,11 @@ void peer_hello(struct peer *p)
 	struct message m = {.kind = MESSAGE_HELLO};
 
 	m.hello.version_min = m.hello.version_max = 1;
-	m.hello.speaker = (struct wire_speaker){.host = "here", .program = "test", .group = "",
-		.library = "peer", .pid = (uint64_t)getpid()};
+	m.hello.speaker = (struct wire_speaker){.host = "here",
+		.program = "test",
+		.group = "",
+		.library = "peer",
+		.pid = (uint64_t)getpid()};
 	m.hello.mechanism = "";
 	peer_say(p, &m);
 	peer_expect(p, MESSAGE_WELCOME);
@@ -101,7 +103,8 @@ void peer_say_bytes(struct peer *p, const void *bytes, size_t n)
 	}
 }
 
-void peer_say_payload(struct peer *p, const struct message *m, uint8_t flags, const void *payload, size_t n)
+void peer_say_payload(
+	struct peer *p, const struct message *m, uint8_t flags, const void *payload, size_t n)
 {
 	struct buf out = {0};
 
@@ -159,7 +162,8 @@ void peer_expect(struct peer *p, enum message_kind kind)
 {
 	peer_hear(p);
 	if (p->m.kind == MESSAGE_FAIL && kind != MESSAGE_FAIL)
-		fail_msg("FAIL %lu (%d): %s", (unsigned long)p->m.seq, p->m.fail.status, p->m.fail.message);
+		fail_msg("FAIL %lu (%d): %s", (unsigned long)p->m.seq, p->m.fail.status,
+			p->m.fail.message);
 	if (p->m.kind == MESSAGE_GOAWAY && kind != MESSAGE_GOAWAY)
 		fail_msg("GOAWAY (%d): %s", p->m.goaway.status, p->m.goaway.message);
 	assert_string_equal(message_kind_name((int)p->m.kind), message_kind_name((int)kind));

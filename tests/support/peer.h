@@ -14,12 +14,12 @@
 #include <stdint.h>
 
 struct peer {
-	int fd; /* -1: closed */
+	int fd;       /* -1: closed */
 	uint64_t seq; /* last used */
 	struct buf in;
 	size_t parsed; /* bytes at the head of in that hold the last frame heard */
 	struct wire_scratch *scratch;
-	struct message m; /* the last message heard; lives until the next */
+	struct message m;       /* the last message heard; lives until the next */
 	const uint8_t *payload; /* of its frame */
 	size_t payload_bytes;
 	uint8_t flags;
@@ -38,7 +38,8 @@ void peer_shut_sending(struct peer *p);
 
 /* Sends a message, with a payload and flags. */
 void peer_say(struct peer *p, const struct message *m);
-void peer_say_payload(struct peer *p, const struct message *m, uint8_t flags, const void *payload, size_t n);
+void peer_say_payload(
+	struct peer *p, const struct message *m, uint8_t flags, const void *payload, size_t n);
 void peer_say_bytes(struct peer *p, const void *bytes, size_t n);
 
 /* Hears the next message and asserts its kind; p->m has it. */

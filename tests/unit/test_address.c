@@ -17,8 +17,8 @@ static char why[512];
 /* What is parsed is formatted as it was written, ports and brackets included. */
 static void test_round_trip(void **state)
 {
-	static const char *const urls[] = {"unix:/run/chand/chand.sock", "unix:relative", "tcp://127.0.0.1:2426",
-		"tcp://[::1]:0", "tcp://0.0.0.0:65535"};
+	static const char *const urls[] = {"unix:/run/chand/chand.sock", "unix:relative",
+		"tcp://127.0.0.1:2426", "tcp://[::1]:0", "tcp://0.0.0.0:65535"};
 	char text[ADDRESS_TEXT_BYTES_MAX];
 	struct address a;
 
@@ -45,7 +45,8 @@ static void test_defaults(void **state)
 	assert_true(a.count >= 1);
 	for (int i = 0; i < a.count; i++) {
 		address_format((struct sockaddr *)&a.sockets[i], a.lengths[i], text);
-		assert_true(strcmp(text, "tcp://0.0.0.0:7") == 0 || strcmp(text, "tcp://[::]:7") == 0);
+		assert_true(
+			strcmp(text, "tcp://0.0.0.0:7") == 0 || strcmp(text, "tcp://[::]:7") == 0);
 	}
 }
 

@@ -185,7 +185,8 @@ static void test_example_is_complete(void **state)
 	assert_true(options >= 16);
 }
 
-/* Values are read with their units, strings with and without quotes, lists with all their members. */
+/* Values are read with their units, strings with and without quotes, lists with all their members.
+ */
 static void test_file(void **state)
 {
 	char why[CONFIG_WHY_BYTES_MAX];
@@ -195,7 +196,8 @@ static void test_file(void **state)
 	assert_int_equal(load("value_bytes_max = 2M\nhello_timeout = \"500ms\"\nuser = nobody\n"
 			      "# a comment\nlisten = {\"unix:/tmp/a\", \"tcp://[::1]:0\"}\n"
 			      "socket_mode = 0600\nlog_level = debug\n",
-				 &c, why, NULL, NULL), 0);
+				 &c, why, NULL, NULL),
+		0);
 	assert_int_equal(c.value_bytes_max, 2 * 1024 * 1024);
 	assert_int_equal(c.hello_timeout_ns, 500 * NS_PER_MS);
 	assert_string_equal(c.user, "nobody");
@@ -212,8 +214,9 @@ static void test_command_line_wins(void **state)
 	struct config c;
 
 	(void)state;
-	assert_int_equal(load("procs = 3\nlisten = {\"unix:/a\", \"unix:/b\"}\n", &c, why, "--procs=5",
-				 "--listen=tcp://:0"), 0);
+	assert_int_equal(load("procs = 3\nlisten = {\"unix:/a\", \"unix:/b\"}\n", &c, why,
+				 "--procs=5", "--listen=tcp://:0"),
+		0);
 	assert_int_equal(c.procs, 5);
 	assert_int_equal(c.listen_count, 1);
 	assert_string_equal(c.listen[0], "tcp://:0");
@@ -233,16 +236,19 @@ static void test_file_errors(void **state)
 	assert_refused("listen = {\"unix:/a\", # first\n\"tcp://h:65536\"}\n",
 		"PATH:2: listen: 'h:65536' is not HOST:PORT with a port up to 65535 "
 		"(IPv6 addresses in brackets: [::1]:2426)");
-	assert_refused("hello_timeout = 10\n", "PATH:1: hello_timeout: '10' is not a time (500ms, 10s, 1m)");
+	assert_refused("hello_timeout = 10\n",
+		"PATH:1: hello_timeout: '10' is not a time (500ms, 10s, 1m)");
 	assert_refused("connections_max = 0\n",
 		"PATH:1: connections_max: 0 is out of range: 1 to 1000000");
 	assert_refused("value_bytes_max = 1G\n",
 		"PATH:1: value_bytes_max: 1G is out of range: 1024 to 256M");
 	assert_refused("log_level = loud\n",
 		"PATH:1: log_level: 'loud' is not one of error, warning, notice, info, debug");
-	assert_refused("socket_mode = 999\n", "PATH:1: socket_mode: '999' is not a file mode in octal (0660)");
-	assert_refused("listen = {\"tls://h:1\"}\n",
-		"PATH:1: listen: 'tls://h:1': tls:// is not supported yet; use unix:PATH or tcp://HOST:PORT");
+	assert_refused("socket_mode = 999\n",
+		"PATH:1: socket_mode: '999' is not a file mode in octal (0660)");
+	assert_refused(
+		"listen = {\"tls://h:1\"}\n", "PATH:1: listen: 'tls://h:1': tls:// is not "
+					      "supported yet; use unix:PATH or tcp://HOST:PORT");
 	assert_refused("bytes_in_flight_max = 2K\n",
 		"bytes_in_flight_max (2048) must hold a value of value_bytes_max (1048576)");
 }
@@ -254,7 +260,8 @@ static void test_missing_file(void **state)
 
 	(void)state;
 	assert_true(load(NULL, &c, why, "--config=/nonexistent/chand.conf", NULL) < 0);
-	assert_string_equal(why, "/nonexistent/chand.conf: cannot be read: No such file or directory");
+	assert_string_equal(
+		why, "/nonexistent/chand.conf: cannot be read: No such file or directory");
 }
 
 /* A wrong command line exits with 64 and says what is wrong. */
@@ -280,7 +287,8 @@ static void test_needs_restart(void **state)
 
 	(void)state;
 	assert_int_equal(load("", &then, why, NULL, NULL), 0);
-	assert_int_equal(load("log_level = debug\nconnections_max = 5\n", &now, why, NULL, NULL), 0);
+	assert_int_equal(
+		load("log_level = debug\nconnections_max = 5\n", &now, why, NULL, NULL), 0);
 	assert_false(config_needs_restart(&then, &now, names, sizeof(names)));
 	assert_int_equal(load("procs = 1\nlisten = {\"unix:/x\"}\n", &now, why, NULL, NULL), 0);
 	assert_true(config_needs_restart(&then, &now, names, sizeof(names)));

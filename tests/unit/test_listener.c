@@ -38,7 +38,8 @@ static int bind_url(const char *text, uint32_t mode, struct listener **ret)
 	struct address a;
 
 	assert_int_equal(address_parse(text, &a, why, sizeof(why)), 0);
-	return listener_bind((struct sockaddr *)&a.sockets[0], a.lengths[0], mode, ret, why, sizeof(why));
+	return listener_bind(
+		(struct sockaddr *)&a.sockets[0], a.lengths[0], mode, ret, why, sizeof(why));
 }
 
 /* Connects to where the listener really listens. */
@@ -137,7 +138,8 @@ static void test_taken(void **state)
 	assert_int_equal(unlink(path), 0);
 }
 
-/* When no descriptor is left, who connects is refused instead of left waiting; later all is well. */
+/* When no descriptor is left, who connects is refused instead of left waiting; later all is well.
+ */
 static void run_out_of_descriptors(void)
 {
 	struct rlimit r, low;

@@ -98,7 +98,8 @@ static void test_others_are_encoded(void **state)
 	assert_int_equal(outbox_add(o, &m, NULL, NULL, 0), 0);
 	memset(text, 'x', sizeof(text));
 	assert_int_equal(o->entries[0].kind, OUTBOX_ENCODED);
-	assert_int_equal(frame_parse(buf_data(&o->encoded), buf_len(&o->encoded), &f), o->entries[0].count);
+	assert_int_equal(
+		frame_parse(buf_data(&o->encoded), buf_len(&o->encoded), &f), o->entries[0].count);
 	assert_int_equal(wire_decode(&f, scratch, &m), 0);
 	assert_string_equal(m.fail.message, "because");
 	wire_scratch_free(scratch);

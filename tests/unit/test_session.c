@@ -104,8 +104,8 @@ static struct buf payload_of(size_t n)
 	return p;
 }
 
-static int take_send(uint64_t seq, uint32_t count, uint64_t announced, uint8_t flags, const void *bytes,
-	size_t n)
+static int take_send(uint64_t seq, uint32_t count, uint64_t announced, uint8_t flags,
+	const void *bytes, size_t n)
 {
 	struct message m = {.kind = MESSAGE_SEND, .seq = seq};
 
@@ -249,7 +249,8 @@ static void test_cancel_of_pieces(void **state)
 /* A SELECT in pieces keeps its cases, though its header's memory is used again. */
 static void test_select_in_pieces(void **state)
 {
-	struct wire_case cases[] = {{.channel = 7, .direction = CHAN_SEND}, {.channel = 8, .direction = CHAN_RECV}};
+	struct wire_case cases[] = {
+		{.channel = 7, .direction = CHAN_SEND}, {.channel = 8, .direction = CHAN_RECV}};
 	struct message m = {.kind = MESSAGE_SELECT, .seq = 1};
 	struct buf p = payload_of(1000);
 
@@ -278,7 +279,8 @@ static void test_breaches(void **state)
 	assert_int_equal(take_send(1, 2, 15, 0, buf_data(&p), 15), CHAN_EPROTOCOL);
 	assert_int_equal(take_send(2, 1, 14, 0, buf_data(&p), 15), CHAN_EPROTOCOL);
 	assert_int_equal(take_send(3, 0, 0, 0, NULL, 0), CHAN_EPROTOCOL);
-	assert_int_equal(take_send(4, BATCH_VALUES_MAX + 1, 15, 0, buf_data(&p), 15), CHAN_EPROTOCOL);
+	assert_int_equal(
+		take_send(4, BATCH_VALUES_MAX + 1, 15, 0, buf_data(&p), 15), CHAN_EPROTOCOL);
 	assert_int_equal(take_send(5, 2, 99, FRAME_MORE, buf_data(&p), 15), CHAN_EPROTOCOL);
 	assert_int_equal(take_send(6, 1, 5, FRAME_MORE, buf_data(&p), 15), CHAN_EPROTOCOL);
 	recv.seq = 7;

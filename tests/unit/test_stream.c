@@ -52,8 +52,8 @@ static void read_all(void *arg)
 		ended = true;
 }
 
-/* More than the socket holds, in uneven runs: the writer parks, readers begin as bytes come, and all
- * arrives in order. */
+/* More than the socket holds, in uneven runs: the writer parks, readers begin as bytes come, and
+ * all arrives in order. */
 static void write_more_than_fits(void)
 {
 	uint8_t *bytes = malloc(PATTERN_BYTES);

@@ -110,7 +110,8 @@ static const char *next_frame(void)
 	if (n == 0)
 		return NULL;
 	assert_int_equal(wire_decode(&f, scratch, &m), 0);
-	snprintf(text, sizeof(text), "%s %lu", message_kind_name((int)m.kind), (unsigned long)m.seq);
+	snprintf(
+		text, sizeof(text), "%s %lu", message_kind_name((int)m.kind), (unsigned long)m.seq);
 	if (m.kind == MESSAGE_DELIVER)
 		snprintf(text + strlen(text), 32, " x%u", m.deliver.count);
 	if (f.flags & FRAME_MORE)
@@ -158,8 +159,8 @@ static void test_order(void **state)
  * arrives once, as it was. */
 static void test_values_arrive(void **state)
 {
-	static const size_t sizes[] = {0, 1, 16, 4095, 4096, 4097, 30000, 65530, 65535, 66000, 66556, 66560,
-		70000, 200000};
+	static const size_t sizes[] = {0, 1, 16, 4095, 4096, 4097, 30000, 65530, 65535, 66000,
+		66556, 66560, 70000, 200000};
 	const size_t kinds = sizeof(sizes) / sizeof(sizes[0]);
 	struct buf payload[64] = {0};
 	uint64_t last = 0;
@@ -189,14 +190,17 @@ static void test_values_arrive(void **state)
 
 				assert_int_equal(wire_value_next(&at, &left, &v), 1);
 				assert_int_equal(buf_append(&payload[m.deliver.delivery + i], from,
-							 (size_t)(at - from)), 0);
+							 (size_t)(at - from)),
+					0);
 			}
 			if (m.deliver.count == 1)
-				assert_int_equal(buf_append(&payload[last], f.payload, f.payload_bytes), 0);
+				assert_int_equal(
+					buf_append(&payload[last], f.payload, f.payload_bytes), 0);
 		} else {
 			assert_int_equal(m.kind, MESSAGE_PIECE);
 			assert_true(m.seq <= last);
-			assert_int_equal(buf_append(&payload[m.seq], f.payload, f.payload_bytes), 0);
+			assert_int_equal(
+				buf_append(&payload[m.seq], f.payload, f.payload_bytes), 0);
 		}
 		buf_consume(&out, (size_t)n);
 	}
