@@ -26,7 +26,8 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BATCH_MAX = 512, CAPACITY = 4096, SYNC_CAPACITY = 1024 * 1024, BATCHES = 8, ALARM_S = 90 };
+/* TRIP_CREDIT lets the confirmation of a value leave with the answer to it. */
+enum { BATCH_MAX = 512, CAPACITY = 4096, TRIP_CREDIT = 16, BATCHES = 8, ALARM_S = 90 };
 
 static int64_t now_ns(void)
 {
@@ -73,13 +74,20 @@ static struct chan_client *dial(void)
 	return client;
 }
 
-static struct chan *end_of(const char *name, enum chan_direction direction, uint32_t credit)
+static struct chan *open_end(struct chan_client *client, const char *name,
+	enum chan_direction direction, uint32_t credit)
 {
 	struct chan_open_options options = {.end = {.credit = credit}};
 	struct chan *ch;
 
-	must(chan_open(dial(), name, direction, &options, &ch));
+	must(chan_open(client, name, direction, &options, &ch));
 	return ch;
+}
+
+/* On a connection of its own. */
+static struct chan *end_of(const char *name, enum chan_direction direction, uint32_t credit)
+{
+	return open_end(dial(), name, direction, credit);
 }
 
 static void make_anew(struct chan_client *client, const char *name, int64_t capacity)
@@ -99,7 +107,6 @@ static void setup(long a, long b, long c)
 	make_anew(client, "bench-q", CAPACITY);
 	make_anew(client, "bench-x", CAPACITY);
 	make_anew(client, "bench-y", CAPACITY);
-	make_anew(client, "bench-sync", SYNC_CAPACITY);
 	chan_hangup(client);
 }
 
@@ -180,18 +187,11 @@ static void percentiles(int64_t *ns, long n)
 	say("p999_ns", ns[n * 999 / 1000]);
 }
 
-static void pass(struct chan *from, struct chan *to)
-{
-	struct chan_value v;
-
-	must(chan_recv(from, &v));
-	must(chan_send(to, &v));
-	chan_value_clear(&v);
-}
-
 static void ping(long n, long bytes, long unused)
 {
-	struct chan *to = end_of("bench-x", CHAN_SEND, 0), *from = end_of("bench-y", CHAN_RECV, 0);
+	struct chan_client *client = dial();
+	struct chan *to = open_end(client, "bench-x", CHAN_SEND, 0);
+	struct chan *from = open_end(client, "bench-y", CHAN_RECV, TRIP_CREDIT);
 	int64_t *ns = calloc(n, sizeof(*ns));
 	struct chan_value out = chan_value_bytes(calloc(1, bytes), bytes), in;
 
@@ -199,24 +199,35 @@ static void ping(long n, long bytes, long unused)
 	for (long i = -n / 10; i < n; i++) {
 		int64_t began_ns = now_ns();
 
+		memcpy((void *)out.bytes, &i, sizeof(i));
 		must(chan_send(to, &out));
 		must(chan_recv(from, &in));
+		if (memcmp(in.bytes, &i, sizeof(i)) != 0)
+			errx(1, "another value than %ld", i);
 		chan_value_clear(&in);
 		if (i >= 0)
 			ns[i] = now_ns() - began_ns;
 	}
 	percentiles(ns, n);
+	chan_hangup(client);
 }
 
 static void pong(long n, long bytes, long unused)
 {
-	struct chan *from = end_of("bench-x", CHAN_RECV, 0), *to = end_of("bench-y", CHAN_SEND, 0);
+	struct chan_client *client = dial();
+	struct chan *from = open_end(client, "bench-x", CHAN_RECV, TRIP_CREDIT);
+	struct chan *to = open_end(client, "bench-y", CHAN_SEND, 0);
+	struct chan_value v;
 
 	(void)bytes, (void)unused;
 	puts("ready");
 	fflush(stdout);
-	for (long i = -n / 10; i < n; i++)
-		pass(from, to);
+	for (long i = -n / 10; i < n; i++) {
+		must(chan_recv(from, &v));
+		must(chan_send(to, &v));
+		chan_value_clear(&v);
+	}
+	chan_hangup(client);
 }
 
 /* ---- many connections, many channels ---- */
@@ -263,62 +274,106 @@ static struct chan_completion next_completion(int epoll)
 	}
 }
 
-static void start_sync(struct chan *ch, const struct chan_value *v)
+/* Nobody receives what is sent in this role, so it goes to as many channels as hold it, made before
+ * the clock starts. They are temporary: the daemon is as before when the role ends. */
+static void make_sync_channels(struct chan_client *client, long n)
 {
-	must(chan_start_send(ch, v, 1, CHAN_FOREVER, NULL, NULL));
-	chan_events(chan_client_of(ch)); /* sends it off */
+	struct chan_make_options options = {.temporary = true};
+	struct chan *held;
+	char name[32];
+
+	for (long i = 0; i * CAPACITY < n; i++) {
+		snprintf(name, sizeof(name), "bench-s%ld", i);
+		must(chan_make(client, name, CHAN_TYPE_BYTES, CAPACITY, &options, &held));
+	}
 }
 
-static void sync_shared(long senders, long n, const struct chan_value *v)
+/* One connection's ends of those channels. */
+static struct chan **open_sync_channels(struct chan_client *client, long n)
 {
-	struct chan *ch = end_of("bench-sync", CHAN_SEND, 0);
-	struct chan_client *client = chan_client_of(ch);
+	struct chan **ends = calloc(n / CAPACITY + 1, sizeof(struct chan *));
+	char name[32];
+
+	for (long i = 0; i * CAPACITY < n; i++) {
+		snprintf(name, sizeof(name), "bench-s%ld", i);
+		ends[i] = open_end(client, name, CHAN_SEND, 0);
+	}
+	return ends;
+}
+
+/* One after another, each waiting for its answer. */
+static void sync_alone(struct chan **ends, long n, const struct chan_value *v)
+{
+	for (long i = 0; i < n; i++)
+		must(chan_send(ends[i / CAPACITY], v));
+}
+
+/* As many at once over one connection. */
+static void sync_shared(struct chan **ends, long senders, long n, const struct chan_value *v)
+{
+	struct chan_client *client = chan_client_of(ends[0]);
 	struct chan_completion done;
 	long sent = 0, answered = 0;
 
 	for (; sent < senders && sent < n; sent++)
-		must(chan_start_send(ch, v, 1, CHAN_FOREVER, NULL, NULL));
+		must(chan_start_send(ends[sent / CAPACITY], v, 1, CHAN_FOREVER, NULL, NULL));
 	for (; answered < n; answered++) {
 		must(chan_wait_completion(client, &done, CHAN_FOREVER));
 		must(done.status);
-		if (sent++ < n)
-			must(chan_start_send(ch, v, 1, CHAN_FOREVER, NULL, NULL));
+		if (sent >= n)
+			continue;
+		must(chan_start_send(ends[sent / CAPACITY], v, 1, CHAN_FOREVER, NULL, NULL));
+		sent++;
 	}
 }
 
-static void sync_apart(long conns, long n, const struct chan_value *v)
+static void start_sync(struct chan **ends, long i, const struct chan_value *v)
+{
+	struct chan *ch = ends[i / CAPACITY];
+
+	must(chan_start_send(ch, v, 1, CHAN_FOREVER, ends, NULL));
+	chan_events(chan_client_of(ch)); /* sends it off */
+}
+
+/* One at once over each of as many connections. */
+static void sync_apart(struct chan ***ends, long conns, long n, const struct chan_value *v)
 {
 	int epoll = epoll_create1(EPOLL_CLOEXEC);
-	struct chan **ends = calloc(conns, sizeof(struct chan *));
 	long sent = 0;
 
-	need_descriptors(conns);
-	for (long i = 0; i < conns; i++) {
-		ends[i] = end_of("bench-sync", CHAN_SEND, 0);
-		watch(epoll, ends[i]);
-	}
+	for (long i = 0; i < conns; i++)
+		watch(epoll, ends[i][0]);
 	for (; sent < conns && sent < n; sent++)
-		start_sync(ends[sent], v);
+		start_sync(ends[sent], sent, v);
 	for (long answered = 0; answered < n; answered++) {
 		struct chan_completion done = next_completion(epoll);
 
-		if (sent++ < n)
-			start_sync(done.chan, v);
+		if (sent < n)
+			start_sync(done.tag, sent++, v);
 	}
-	free(ends);
 }
 
 static void sync_sends(long conns, long n, long bytes)
 {
 	struct chan_value v = chan_value_bytes(calloc(1, bytes), bytes);
+	struct chan_client *maker = dial();
+	long apart = conns < 0 ? 1 : conns;
+	struct chan ***ends = calloc(apart, sizeof(*ends));
 	int64_t began_ns;
 
+	need_descriptors(apart);
+	make_sync_channels(maker, n);
+	for (long i = 0; i < apart; i++)
+		ends[i] = open_sync_channels(dial(), n);
 	began_ns = now_ns();
-	if (conns < 0)
-		sync_shared(-conns, n, &v);
+	if (conns == 1)
+		sync_alone(ends[0], n, &v);
+	else if (conns < 0)
+		sync_shared(ends[0], -conns, n, &v);
 	else
-		sync_apart(conns, n, &v);
+		sync_apart(ends, conns, n, &v);
 	say("rate", n * INT64_C(1000000000) / (now_ns() - began_ns));
+	chan_hangup(maker);
 }
 
 static void idle(long conns, long reps, long unused)
