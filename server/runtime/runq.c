@@ -21,68 +21,27 @@ static void slot_store(struct runq *q, uint32_t i, struct goroutine *g)
 	atomic_store_explicit(&q->ring[i % RUNQ_CAPACITY], g, memory_order_relaxed);
 }
 
-static inline bool put(struct runq *q, struct goroutine *g, memory_order order)
-{
-	uint32_t head = atomic_load_explicit(&q->head, memory_order_acquire);
-	uint32_t tail = atomic_load_explicit(&q->tail, memory_order_relaxed);
-
-	if (tail - head == RUNQ_CAPACITY)
-		return false;
-	slot_store(q, tail, g);
-	atomic_store_explicit(&q->tail, tail + 1, order);
-	return true;
-}
-
 bool runq_put(struct runq *q, struct goroutine *g)
 {
-	return put(q, g, memory_order_seq_cst);
-}
-
-bool runq_put_back(struct runq *q, struct goroutine *g)
-{
-	return put(q, g, memory_order_release);
+	return q->alone ? runq_put_back(q, g) : runq_put_ordered(q, g, memory_order_seq_cst);
 }
 
 struct goroutine *runq_put_next(struct runq *q, struct goroutine *g)
 {
-	return atomic_exchange(&q->next, g);
-}
+	struct goroutine *displaced;
 
-static struct goroutine *take_next(struct runq *q)
-{
-	if (!atomic_load_explicit(&q->next, memory_order_relaxed))
-		return NULL;
-	return atomic_exchange_explicit(&q->next, NULL, memory_order_acquire);
-}
-
-static struct goroutine *take_head(struct runq *q)
-{
-	uint32_t head = atomic_load_explicit(&q->head, memory_order_acquire), tail;
-	struct goroutine *g;
-
-	for (;;) {
-		tail = atomic_load_explicit(&q->tail, memory_order_relaxed);
-		if (head == tail)
-			return NULL;
-		g = slot_load(q, head);
-		if (atomic_compare_exchange_weak_explicit(
-			    &q->head, &head, head + 1, memory_order_release, memory_order_acquire))
-			return g;
-	}
-}
-
-struct goroutine *runq_get(struct runq *q)
-{
-	struct goroutine *g = take_next(q);
-
-	return g ? g : take_head(q);
+	if (!q->alone)
+		return atomic_exchange(&q->next, g);
+	displaced = atomic_load_explicit(&q->next, memory_order_relaxed);
+	atomic_store_explicit(&q->next, g, memory_order_relaxed);
+	return displaced;
 }
 
 struct goroutine *runq_get_fair(struct runq *q)
 {
-	struct goroutine *g = take_head(q);
+	struct goroutine *g = runq_take_head(q);
 
-	return g ? g : take_next(q);
+	return g ? g : runq_take_next(q);
 }
 
 uint32_t runq_shed(struct runq *q, struct go_queue *out)
@@ -128,7 +87,7 @@ struct goroutine *runq_steal(struct runq *thief, struct runq *victim, bool next_
 	uint32_t n = grab(thief, tail, victim);
 
 	if (n == 0)
-		return next_too ? take_next(victim) : NULL;
+		return next_too ? runq_take_next(victim) : NULL;
 	n--; /* the youngest of them is ours to run: it is the one not published */
 	if (n > 0)
 		atomic_store_explicit(&thief->tail, tail + n, memory_order_release);
@@ -141,9 +100,4 @@ uint32_t runq_length(struct runq *q)
 	uint32_t tail = atomic_load(&q->tail);
 
 	return tail - head > RUNQ_CAPACITY ? 0 : tail - head;
-}
-
-bool runq_has_next(struct runq *q)
-{
-	return atomic_load_explicit(&q->next, memory_order_relaxed) != NULL;
 }

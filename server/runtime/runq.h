@@ -10,13 +10,15 @@
 
 #include "server/runtime/goroutine.h"
 
-enum { RUNQ_CAPACITY = 256 };
+/* 8 KiB a processor; what does not fit goes through the global queue and its lock. */
+enum { RUNQ_CAPACITY = 1024 };
 
 struct runq {
 	/* Consumers (owner and thieves) advance head by compare-and-swap; the owner alone stores tail.
 	 * Both only grow, and wrap: tail - head is the length, slot i lies at i % RUNQ_CAPACITY. */
 	_Alignas(64) _Atomic uint32_t head;
 	_Atomic uint32_t tail;
+	bool alone; /* the only queue of its run: nobody steals, so nothing needs a locked instruction */
 	/* Readied by what ran last: runs before the ring, so that a wake-up is a handoff. */
 	_Atomic(struct goroutine *) next;
 	_Atomic(struct goroutine *) ring[RUNQ_CAPACITY];
@@ -27,13 +29,13 @@ struct runq {
 bool runq_put(struct runq *q, struct goroutine *g);
 
 /* The same, cheaper, for a goroutine that nobody else needs to come for: no such order. */
-bool runq_put_back(struct runq *q, struct goroutine *g);
+static inline bool runq_put_back(struct runq *q, struct goroutine *g);
 
 /* Owner: puts into the next slot; returns whom that displaced, who belongs at the tail, or NULL. */
 struct goroutine *runq_put_next(struct runq *q, struct goroutine *g);
 
 /* Owner: the next slot's, else the head's; NULL when both are empty. */
-struct goroutine *runq_get(struct runq *q);
+static inline struct goroutine *runq_get(struct runq *q);
 
 /* Owner: the head's, else the next slot's: goroutines that start or wake each other in the next slot
  * for ever must not starve the ring. */
@@ -51,6 +53,76 @@ struct goroutine *runq_steal(struct runq *thief, struct runq *victim, bool next_
 
 /* How many wait in the ring, and whether the next slot is occupied: a moment's truth. */
 uint32_t runq_length(struct runq *q);
-bool runq_has_next(struct runq *q);
+static inline bool runq_has_next(struct runq *q);
+
+/* ---- Inline: every switch goes through these. The ordering is told in runq.c. ---- */
+
+static inline bool runq_put_ordered(struct runq *q, struct goroutine *g, memory_order order)
+{
+	uint32_t head = atomic_load_explicit(&q->head, memory_order_acquire);
+	uint32_t tail = atomic_load_explicit(&q->tail, memory_order_relaxed);
+
+	if (tail - head == RUNQ_CAPACITY)
+		return false;
+	atomic_store_explicit(&q->ring[tail % RUNQ_CAPACITY], g, memory_order_relaxed);
+	atomic_store_explicit(&q->tail, tail + 1, order);
+	return true;
+}
+
+static inline bool runq_put_back(struct runq *q, struct goroutine *g)
+{
+	return runq_put_ordered(q, g, memory_order_release);
+}
+
+static inline bool runq_has_next(struct runq *q)
+{
+	return atomic_load_explicit(&q->next, memory_order_relaxed) != NULL;
+}
+
+/* Owner: does nothing wait? */
+static inline bool runq_own_empty(struct runq *q)
+{
+	return !runq_has_next(q) && atomic_load_explicit(&q->head, memory_order_relaxed) ==
+		atomic_load_explicit(&q->tail, memory_order_relaxed);
+}
+
+static inline struct goroutine *runq_take_next(struct runq *q)
+{
+	struct goroutine *g = atomic_load_explicit(&q->next, memory_order_relaxed);
+
+	if (!g)
+		return NULL;
+	if (!q->alone)
+		return atomic_exchange_explicit(&q->next, NULL, memory_order_acquire);
+	atomic_store_explicit(&q->next, NULL, memory_order_relaxed);
+	return g;
+}
+
+static inline struct goroutine *runq_take_head(struct runq *q)
+{
+	uint32_t head = atomic_load_explicit(&q->head, memory_order_acquire), tail;
+	struct goroutine *g;
+
+	for (;;) {
+		tail = atomic_load_explicit(&q->tail, memory_order_relaxed);
+		if (head == tail)
+			return NULL;
+		g = atomic_load_explicit(&q->ring[head % RUNQ_CAPACITY], memory_order_relaxed);
+		if (q->alone) {
+			atomic_store_explicit(&q->head, head + 1, memory_order_relaxed);
+			return g;
+		}
+		if (atomic_compare_exchange_weak_explicit(
+			    &q->head, &head, head + 1, memory_order_release, memory_order_acquire))
+			return g;
+	}
+}
+
+static inline struct goroutine *runq_get(struct runq *q)
+{
+	struct goroutine *g = runq_take_next(q);
+
+	return g ? g : runq_take_head(q);
+}
 
 #endif

@@ -53,13 +53,15 @@ enum { TICKS_OWN_QUEUE = 61 };
 
 struct sched sched;
 
-static _Thread_local struct machine *current_machine;
+_Thread_local struct machine *current_machine;
 
+#ifndef __x86_64__
 __attribute__((noinline)) struct machine *this_machine(void)
 {
 	__asm__ volatile("" ::: "memory");
 	return current_machine;
 }
+#endif
 
 __attribute__((noinline)) int *go_errno(void)
 {
@@ -576,7 +578,7 @@ struct goroutine *go_self(void)
 /* Nobody to yield to, and no time yet to look further? */
 static bool nobody_waits(struct processor *p)
 {
-	return !is_due(p) && runq_length(&p->runq) == 0 && !runq_has_next(&p->runq) &&
+	return runq_own_empty(&p->runq) && !is_due(p) &&
 		atomic_load_explicit(&sched.global_count, memory_order_relaxed) == 0 &&
 		!atomic_load_explicit(&sched.stopping, memory_order_relaxed);
 }
@@ -585,7 +587,7 @@ void go_yield(void)
 {
 	struct machine *m = this_machine();
 
-	if (nobody_waits(m->p))
+	if (__builtin_expect(nobody_waits(m->p), 0))
 		count_tick(m->p);
 	else
 		switch_away(m, AFTER_YIELD);

@@ -117,9 +117,23 @@ struct sched {
 
 extern struct sched sched;
 
-/* The machine of the calling thread, NULL on others'. Out of line on purpose: a goroutine may resume
- * on another thread, and a compiler that sees the thread-local would keep its address. */
+/*
+ * The machine of the calling thread, NULL on others'. A goroutine may resume on another thread, and a
+ * compiler that sees a thread-local reads its address once and keeps it: so it is asked for by an
+ * instruction that the compiler does not look into, or out of line.
+ */
+extern _Thread_local struct machine *current_machine;
+#ifdef __x86_64__
+static inline struct machine *this_machine(void)
+{
+	struct machine *m;
+
+	__asm__ volatile("movq %%fs:current_machine@tpoff, %0" : "=r"(m) : : "memory");
+	return m;
+}
+#else
 struct machine *this_machine(void);
+#endif
 void set_this_machine(struct machine *m);
 
 /* ---- sched.c ---- */
