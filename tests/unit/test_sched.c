@@ -57,7 +57,7 @@ static int thousands(void *arg)
 	all = (struct countdown)COUNTDOWN(n);
 	for (int i = 0; i < n; i++)
 		expect(go(yield_many, SCALE_ROUNDS(i % 50)) == 0);
-	expect(go_count() > 1);
+	expect(go_count() >= 1); /* this one, if all others are done */
 	countdown_wait(&all);
 	return 0;
 }
