@@ -24,6 +24,16 @@ void outbox_free(struct outbox *o)
 	free(o);
 }
 
+void outbox_free_list(struct outbox *list)
+{
+	while (list) {
+		struct outbox *o = list;
+
+		list = o->next;
+		outbox_free(o);
+	}
+}
+
 static struct outbox_entry *add_entry(struct outbox *o)
 {
 	if (o->entry_count == o->entry_size) {

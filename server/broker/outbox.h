@@ -51,6 +51,9 @@ struct outbox *outbox_new(void);
 /* Gives up what it holds. NULL is fine. */
 void outbox_free(struct outbox *o);
 
+/* The same for all of a list, linked by next. */
+void outbox_free_list(struct outbox *list);
+
 /*
  * Appends an answer as the engine gives it (engine.h); takes references to values. 0, or
  * CHAN_ENOMEM: the session then cannot go on, since an answer is missing.

@@ -23,16 +23,6 @@ void writer_init(struct writer *w)
 	*w = (struct writer){0};
 }
 
-static void free_outboxes(struct outbox *list)
-{
-	while (list) {
-		struct outbox *o = list;
-
-		list = o->next;
-		outbox_free(o);
-	}
-}
-
 static void free_bulk(struct writer_bulk *list)
 {
 	while (list) {
@@ -46,8 +36,8 @@ static void free_bulk(struct writer_bulk *list)
 
 void writer_fini(struct writer *w)
 {
-	free_outboxes(w->head);
-	free_outboxes(w->spent);
+	outbox_free_list(w->head);
+	outbox_free_list(w->spent);
 	free_bulk(w->bulk_head);
 	free_bulk(w->bulk_spent);
 	buf_fini(&w->round);
@@ -174,6 +164,7 @@ static int put_bulk_head(
 	else
 		w->bulk_head = b;
 	w->bulk_tail = b;
+	w->head->bytes -= v->value->len; /* it counts until its last piece is written */
 	rc = put_head(w, &m, FRAME_MORE, total - v->value->len);
 	return rc < 0 ? rc : put_value_prefix(w, v);
 }
@@ -340,7 +331,9 @@ size_t writer_written(struct writer *w)
 
 	for (struct outbox *o = w->spent; o; o = o->next)
 		bytes += o->bytes;
-	free_outboxes(w->spent);
+	for (struct writer_bulk *b = w->bulk_spent; b; b = b->next)
+		bytes += b->value->len;
+	outbox_free_list(w->spent);
 	free_bulk(w->bulk_spent);
 	w->spent = NULL;
 	w->bulk_spent = NULL;

@@ -66,8 +66,8 @@ int writer_put_control(struct writer *w, const struct buf *frames);
 /* Fills a round: w->iov with the number of elements returned. 0: nothing to write. CHAN_ENOMEM. */
 int writer_fill(struct writer *w);
 
-/* The round was written; frees what it held. Returns the bytes (outbox.bytes) of the outboxes that
- * are done with. */
+/* The round was written; frees what it held. Returns how much of what the outboxes counted
+ * (outbox.bytes) is done with. */
 size_t writer_written(struct writer *w);
 
 /* Whether nothing is left to fill a round with. */

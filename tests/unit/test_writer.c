@@ -18,6 +18,7 @@ static struct outbox *o;
 static struct wire_scratch *scratch;
 static struct buf out; /* what was written, and not looked at */
 static uint64_t next_delivery;
+static size_t reported; /* bytes that the writer said it was done with */
 
 static int setup(void **state)
 {
@@ -26,6 +27,7 @@ static int setup(void **state)
 	o = outbox_new();
 	scratch = wire_scratch_new();
 	next_delivery = 1;
+	reported = 0;
 	return o && scratch ? 0 : -1;
 }
 
@@ -94,7 +96,7 @@ static size_t write_round(void)
 		assert_int_equal(buf_append(&out, w.iov[i].iov_base, w.iov[i].iov_len), 0);
 		bytes += w.iov[i].iov_len;
 	}
-	writer_written(&w);
+	reported += writer_written(&w);
 	return bytes;
 }
 
@@ -297,6 +299,23 @@ static void test_rounds_are_bounded(void **state)
 	assert_true(writer_idle(&w));
 }
 
+/* A large value counts as waiting until its last piece is written, not only until it has begun: who
+ * reads slowly could else have any number of them begin. */
+static void test_large_values_count_until_written(void **state)
+{
+	size_t queued;
+
+	(void)state;
+	for (int i = 0; i < 10; i++)
+		deliver((uint64_t)i, 100000);
+	queued = o->bytes;
+	hand_over();
+	write_round();
+	assert_true(reported < 10000);
+	write_all();
+	assert_int_equal(reported, queued);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -306,6 +325,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_same_receive_keeps_order, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_control_goes_first, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_rounds_are_bounded, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_large_values_count_until_written, setup, teardown),
 	};
 
 	alarm(60);
