@@ -27,8 +27,8 @@ struct session;
 
 /*
  * What is to be done: an operation of a client; or HELLO, which begins the session; or FAIL, which
- * the session found for an operation that does not reach the engine, and is only to be answered;
- * or GOAWAY, which ends the session for a breach of the protocol; or BYE, which ends it.
+ * the session found for an operation that does not reach the engine, and PONG, which are only to
+ * be answered; or GOAWAY, which ends the session for a breach of the protocol; or BYE, which ends it.
  */
 struct batch_op {
 	struct message m;

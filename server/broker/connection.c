@@ -18,6 +18,9 @@
 /* How long to wait for memory where there is no other way out. */
 #define MEMORY_REST_NS (10 * NS_PER_MS)
 
+/* Reads of a client that sends without end, after which others get their turn. */
+#define READS_MAX 4
+
 static void connection_read(void *arg);
 static void connection_write(struct connection *c);
 
@@ -78,12 +81,7 @@ void connection_unref(struct connection *c)
 	timer_stop(&c->read_timer);
 	timer_stop(&c->close_timer);
 	stream_free(c->stream);
-	while (c->queue_head) {
-		struct outbox *o = c->queue_head;
-
-		c->queue_head = o->next;
-		outbox_free(o);
-	}
+	outbox_free_list(c->queue_head);
 	buffer_give(&c->in);
 	buf_fini(&c->control);
 	buf_fini(&c->farewell);
@@ -146,16 +144,6 @@ static struct outbox *break_queue(struct connection *c)
 	return list;
 }
 
-static void free_outboxes(struct outbox *list)
-{
-	while (list) {
-		struct outbox *o = list;
-
-		list = o->next;
-		outbox_free(o);
-	}
-}
-
 void connection_cut(struct connection *c)
 {
 	struct outbox *list;
@@ -163,18 +151,25 @@ void connection_cut(struct connection *c)
 	lock_acquire(&c->lock);
 	list = break_queue(c);
 	lock_release(&c->lock);
-	free_outboxes(list);
+	outbox_free_list(list);
 	stream_shutdown(c->stream, SHUT_RDWR);
 }
 
+/* Without memory for the goroutine the connection ends; a reader that rests sees that. */
 static void start_writer(struct connection *c)
 {
+	bool resting;
+
 	if (go(connection_write, c) == 0)
 		return;
+	connection_cut(c);
 	lock_acquire(&c->lock);
 	c->writing = false;
+	resting = c->reader_resting;
+	c->reader_resting = false;
 	lock_release(&c->lock);
-	connection_cut(c);
+	if (resting)
+		stream_on_readable(c->stream, connection_read, c);
 	connection_unref(c);
 }
 
@@ -183,7 +178,7 @@ void connection_queue(struct connection *c, struct outbox *answers)
 	bool start;
 
 	lock_acquire(&c->lock);
-	if (c->broken) {
+	if (c->broken || c->closing) {
 		lock_release(&c->lock);
 		outbox_free(answers);
 		return;
@@ -205,14 +200,15 @@ static int queue_control(struct connection *c, const struct message *m)
 {
 	bool start = false;
 	size_t before;
-	int rc;
+	int rc = 0;
 
 	lock_acquire(&c->lock);
-	before = buf_len(&c->control);
-	rc = c->broken ? 0 : wire_encode(&c->control, m, 0, 0);
-	c->queued_bytes += buf_len(&c->control) - before;
-	if (rc == 0)
-		start = claim_writer(c);
+	if (!c->broken && !c->closing) {
+		before = buf_len(&c->control);
+		rc = wire_encode(&c->control, m, 0, 0);
+		c->queued_bytes += buf_len(&c->control) - before;
+		start = rc == 0 && claim_writer(c);
+	}
 	lock_release(&c->lock);
 	if (start)
 		start_writer(c);
@@ -239,6 +235,7 @@ void connection_close(struct connection *c, int status, const char *text)
 	}
 	c->closing = true;
 	c->farewell = farewell;
+	c->queued_bytes += buf_len(&farewell);
 	start = claim_writer(c);
 	lock_release(&c->lock);
 
@@ -307,7 +304,6 @@ static int write_round(
 	rc = stream_write_all(c->stream, w->iov, n, broker_options(c->broker)->stall_ns);
 	if (rc < 0)
 		return rc;
-	atomic_store_explicit(&c->heard_ns, clock_now_ns(), memory_order_relaxed);
 	*ret_written = control_bytes + writer_written(w);
 	return 0;
 }
@@ -341,6 +337,7 @@ static void connection_write(struct connection *c)
 	if (read)
 		start_reader(c);
 	buf_fini(&control); /* empty, but a queue that was broken leaves its memory in it */
+	buffer_give(&w.round);
 	writer_fini(&w);
 
 	lock_acquire(&c->lock);
@@ -455,9 +452,12 @@ static int on_hello(struct turn *t, const struct frame *f)
 	return welcome(c);
 }
 
+/* A PONG goes ahead of all answers. But to a client that may have been taken for lost it has to
+ * follow the GONE that says so, and goes through the broker's goroutine. */
 static int on_ping(struct turn *t, const struct frame *f)
 {
 	struct batch *b = turn_batch(t);
+	struct batch_op *op;
 	struct message m;
 	int rc = b ? wire_decode(f, b->scratch, &m) : CHAN_ENOMEM;
 
@@ -467,7 +467,13 @@ static int on_ping(struct turn *t, const struct frame *f)
 		return rc;
 	m.kind = MESSAGE_PONG;
 	m.ping.frames_received = 0;
-	return queue_control(t->c, &m);
+	if (clock_now_ns() >= t->c->silent_until_ns)
+		return queue_control(t->c, &m);
+	op = batch_add(b);
+	if (!op)
+		return CHAN_ENOMEM;
+	op->m = m;
+	return 0;
 }
 
 static int on_pong(struct turn *t, const struct frame *f)
@@ -561,6 +567,17 @@ static bool handle_input(struct connection *c)
 	return !must_rest(c);
 }
 
+/* Notes a sign of life. One that comes so late that the broker may be taking deliveries back counts
+ * as silence for so much longer that the broker will have done so: see on_ping. */
+static void hear(struct connection *c)
+{
+	int64_t now_ns = clock_now_ns(), late_ns = broker_options(c->broker)->silence_ns / 2;
+	int64_t heard_ns = atomic_exchange_explicit(&c->heard_ns, now_ns, memory_order_relaxed);
+
+	if (now_ns - heard_ns >= late_ns)
+		c->silent_until_ns = now_ns + late_ns;
+}
+
 /* Reads once. Bytes, 0 at the end, -EAGAIN, or another -errno. */
 static ssize_t read_more(struct connection *c)
 {
@@ -574,7 +591,7 @@ static ssize_t read_more(struct connection *c)
 	if (n <= 0)
 		return n;
 	c->in.end += (size_t)n;
-	atomic_store_explicit(&c->heard_ns, clock_now_ns(), memory_order_relaxed);
+	hear(c);
 	return n;
 }
 
@@ -615,12 +632,15 @@ static void ended(struct connection *c)
 static void connection_read(void *arg)
 {
 	struct connection *c = arg;
+	unsigned int reads = 0;
 	ssize_t n;
 
 	do {
 		if (!handle_input(c))
 			return;
 		n = read_more(c);
+		if (++reads % READS_MAX == 0)
+			go_yield();
 	} while (n > 0);
 	if (n == -EAGAIN) {
 		shed_buffer(c);

@@ -60,6 +60,7 @@ struct connection {
 	/* The reader's. */
 	struct session *session; /* in CONNECTION_TALKING */
 	struct buf in; /* what was read and not handled; empty while idle but for half a frame */
+	int64_t silent_until_ns; /* until then PONG is the broker's to say */
 	enum connection_state state;
 	bool patient;            /* read_timer runs */
 	struct timer read_timer; /* for the HELLO, and for the rest of a frame */
@@ -98,8 +99,8 @@ void connection_unref(struct connection *c);
 /* Queues answers (its own from here on) to be written. Any goroutine. */
 void connection_queue(struct connection *c, struct outbox *answers);
 
-/* Ends it once what is queued has left: with GOAWAY where status is not 0. Any goroutine; the
- * second and later calls do nothing. */
+/* Ends it once what is queued has left: with GOAWAY where status is not 0; what is queued later is
+ * dropped. Any goroutine; the second and later calls do nothing. */
 void connection_close(struct connection *c, int status, const char *text);
 
 /* Ends it now; what is queued is lost. Any goroutine. */

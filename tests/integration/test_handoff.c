@@ -309,6 +309,44 @@ static void test_silent_receiver_is_revoked(void **state)
 	daemon_stop(&quick);
 }
 
+/* What the broker says to a receiver is no sign of life of it: values that keep coming do not put off
+ * that it is taken for lost. And it learns what was taken back before it learns that it is heard. */
+static void test_deliveries_are_no_sign_of_life(void **state)
+{
+	static const char *const arguments[] = {"--silence-timeout=1s", NULL};
+	struct message m = {.kind = MESSAGE_RECV}, ping = {.kind = MESSAGE_PING};
+	struct peer silent, other;
+	struct test_daemon quick;
+	uint64_t channel;
+	int sent = 0;
+
+	(void)state;
+	daemon_start(&quick, arguments);
+	peer_dial(&silent, quick.url);
+	peer_dial(&other, quick.url);
+	channel = peer_channel(&other, "coming", CHAN_TYPE_STRING, 100);
+	peer_opened(&silent, "coming", CHAN_RECV);
+	m.seq = ++silent.seq;
+	m.recv.channel = channel;
+	m.recv.credit = 40;
+	m.recv.stream = true;
+	peer_say(&silent, &m);
+	for (; sent < 20; sent++) {
+		peer_expect_done(&other, peer_send(&other, channel, "v"));
+		usleep(200000);
+	}
+	peer_say(&silent, &ping);
+	for (sent = 0; silent.m.kind != MESSAGE_FAIL; peer_hear(&silent))
+		sent += silent.m.kind == MESSAGE_DELIVER;
+	assert_int_equal(silent.m.fail.status, CHAN_EGONE);
+	assert_in_range(sent, 1, 15);
+	peer_expect(&silent, MESSAGE_GONE);
+	peer_expect(&silent, MESSAGE_PONG);
+	peer_drop(&silent);
+	peer_drop(&other);
+	daemon_stop(&quick);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -323,6 +361,7 @@ int main(void)
 		cmocka_unit_test(test_close_waits_for_what_is_out),
 		cmocka_unit_test(test_close_race),
 		cmocka_unit_test(test_silent_receiver_is_revoked),
+		cmocka_unit_test(test_deliveries_are_no_sign_of_life),
 	};
 
 	test_time_limit();
