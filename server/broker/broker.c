@@ -62,6 +62,7 @@ struct broker {
 	int64_t state_deadline_ns; /* of SETTLING and LEAVING */
 	int64_t silence_tick_ns;   /* next look; DEADLINE_NEVER while nothing is out */
 	uint64_t dropped;          /* values that were in buffers at the end */
+	bool abandoned;            /* at the end some connections still referred to all this */
 
 	struct lock lock; /* guards these: */
 	struct list connections;
@@ -114,8 +115,8 @@ void broker_free(struct broker *b)
 {
 	struct session *s, *next;
 
-	if (b->connection_count)
-		return; /* somebody did not go in time, and still refers to all this */
+	if (b->abandoned)
+		return;
 	LIST_FOREACH_SAFE (s, next, &b->sessions, link)
 		session_free(s);
 	engine_free(b->engine);
@@ -134,12 +135,13 @@ const struct broker_options *broker_options(const struct broker *b)
 
 /* ---- connections -------------------------------------------------------------------------- */
 
-/* Counts a new connection in: 1 it is welcome, 0 to be refused, -1 not even that. */
-static int admit(struct broker *b, struct connection *c)
+/* Counts a new connection in: 1 it is welcome, 0 to be refused with the limit, -1 not even that. */
+static int admit(struct broker *b, struct connection *c, uint32_t *ret_max)
 {
 	int admitted;
 
 	lock_acquire(&b->lock);
+	*ret_max = b->connections_max;
 	if (b->connection_count < b->connections_max)
 		admitted = 1;
 	else
@@ -155,10 +157,11 @@ void broker_accept(void *arg, struct stream *stream)
 	struct broker *b = arg;
 	struct connection *c = connection_new(b, stream);
 	char text[TEXT_BYTES_MAX];
+	uint32_t max;
 
 	if (!c)
 		return;
-	switch (admit(b, c)) {
+	switch (admit(b, c, &max)) {
 	case 1:
 		connection_start(c, b->options.hello_timeout_ns);
 		break;
@@ -166,7 +169,7 @@ void broker_accept(void *arg, struct stream *stream)
 		snprintf(text, sizeof(text),
 			"the broker has %" PRIu32
 			" connections, its limit (connections_max); try again later",
-			b->connections_max);
+			max);
 		connection_refuse(c, CHAN_ELIMIT, text);
 		break;
 	default:
@@ -194,14 +197,17 @@ void broker_set_connections_max(struct broker *b, uint32_t connections_max)
 	lock_release(&b->lock);
 }
 
-/* Closes every connection with GOAWAY; their readers and writers do the rest. */
-static void close_connections(struct broker *b)
+/* Closes every connection with GOAWAY; their readers and writers do the rest, and the last of them
+ * tells EVENT_EMPTY. False: there is none. */
+static bool close_connections(struct broker *b)
 {
 	struct connection *c, **list;
 	uint32_t n = 0;
+	bool any;
 
 	lock_acquire(&b->lock);
 	b->leaving = true;
+	any = b->connection_count > 0;
 	list = malloc((b->connection_count + 1) * sizeof(struct connection *));
 	LIST_FOREACH (c, &b->connections, link)
 		if (list && connection_try_ref(c))
@@ -213,6 +219,7 @@ static void close_connections(struct broker *b)
 		connection_unref(list[i]);
 	}
 	free(list);
+	return any;
 }
 
 /* ---- greeting ----------------------------------------------------------------------------- */
@@ -355,6 +362,7 @@ static bool apply(struct broker *b, struct session *s, struct batch *batch, stru
 		session_free(s);
 		return false;
 	case MESSAGE_FAIL:
+	case MESSAGE_PONG:
 		if (s->party)
 			session_answer(s, &op->m, NULL, NULL, 0);
 		return true;
@@ -451,24 +459,23 @@ static void advance(struct broker *b, int64_t now_ns)
 		b->dropped = engine_values_buffered(b->engine);
 		enter_state(b, BROKER_LEAVING, 2 * CONNECTION_LINGER_NS);
 		flush_touched(b);
-		close_connections(b);
-		late = false;
-	}
-	if (b->state == BROKER_LEAVING) {
-		lock_acquire(&b->lock);
-		late |= b->connection_count == 0;
-		lock_release(&b->lock);
-		if (late)
+		if (!close_connections(b))
 			b->state = BROKER_STOPPED;
+	} else if (b->state == BROKER_LEAVING && late) {
+		b->abandoned = true;
+		b->state = BROKER_STOPPED;
 	}
 }
 
+/* It is the event that ends LEAVING, and not the count: who sends it is done with the broker. */
 static void handle_event(struct broker *b, enum broker_event event)
 {
-	if (event != EVENT_STOP || b->state != BROKER_RUNNING)
-		return; /* EVENT_EMPTY: advance() looks */
-	engine_shutdown(b->engine, clock_now_ns());
-	enter_state(b, BROKER_SETTLING, b->options.settle_timeout_ns);
+	if (event == EVENT_EMPTY && b->state == BROKER_LEAVING) {
+		b->state = BROKER_STOPPED;
+	} else if (event == EVENT_STOP && b->state == BROKER_RUNNING) {
+		engine_shutdown(b->engine, clock_now_ns());
+		enter_state(b, BROKER_SETTLING, b->options.settle_timeout_ns);
+	}
 }
 
 static int64_t next_deadline(const struct broker *b)
