@@ -12,6 +12,7 @@
 #include "server/broker/buffers.h"
 #include "server/broker/connection.h"
 #include "server/broker/session.h"
+#include "server/broker/writer.h"
 #include "server/channel/select.h"
 #include "server/runtime/runtime.h"
 #include <errno.h>
@@ -290,8 +291,8 @@ void broker_touch(struct broker *b, struct session *s)
 		list_push_back(&b->touched, &s->touched);
 }
 
-/* Hands the session's answers of this turn to its connection. */
-static void flush_session(struct session *s)
+/* Hands the session's answers of this turn to its connection; as connection_queue. */
+static size_t flush_session(struct session *s, struct connection **chain)
 {
 	struct outbox *answers = s->answers;
 
@@ -302,32 +303,47 @@ static void flush_session(struct session *s)
 		outbox_free(answers);
 		connection_cut(s->connection);
 	} else if (answers) {
-		connection_queue(s->connection, answers);
+		return connection_queue(s->connection, answers, chain);
 	}
+	return 0;
 }
 
 /* Ends the session's part in the engine, and lets its connection say why (0: without a word). */
 static void end_party(struct broker *b, struct session *s, int status, const char *text)
 {
+	struct connection *chain = NULL;
+
 	if (!s->party)
 		return;
 	engine_party_end(b->engine, s->party, clock_now_ns());
 	s->party = NULL;
-	flush_session(s);
+	flush_session(s, &chain);
+	connection_start_writers(chain);
 	if (status)
 		log_info("session ends: %s: %s", status_name(status), text);
 	connection_close(s->connection, status, text);
 }
 
+/* About a round's worth of answers is written by one goroutine. A chain is written from its end:
+ * who is given a value comes before who sent it, as the last that was touched. */
 static void flush_touched(struct broker *b)
 {
+	struct connection *chain = NULL;
+	size_t bytes = 0;
+
 	while (!list_empty(&b->touched)) {
 		struct session *s = list_entry(b->touched.next, struct session, touched);
 
 		if (s->failed)
 			end_party(b, s, 0, NULL);
-		flush_session(s);
+		bytes += flush_session(s, &chain);
+		if (bytes < WRITER_ROUND_BYTES)
+			continue;
+		connection_start_writers(chain);
+		chain = NULL;
+		bytes = 0;
 	}
+	connection_start_writers(chain);
 }
 
 static void begin_party(struct broker *b, struct session *s, const struct message *hello)

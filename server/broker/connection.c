@@ -22,7 +22,7 @@
 #define READS_MAX 4
 
 static void connection_read(void *arg);
-static void connection_write(struct connection *c);
+static void write_chain(struct connection *chain);
 
 /* ---- life --------------------------------------------------------------------------------- */
 
@@ -155,13 +155,11 @@ void connection_cut(struct connection *c)
 	stream_shutdown(c->stream, SHUT_RDWR);
 }
 
-/* Without memory for the goroutine the connection ends; a reader that rests sees that. */
-static void start_writer(struct connection *c)
+/* Without memory for a writer the connection that it was for ends; a reader that rests sees that. */
+static void give_up_writing(struct connection *c)
 {
 	bool resting;
 
-	if (go(connection_write, c) == 0)
-		return;
 	connection_cut(c);
 	lock_acquire(&c->lock);
 	c->writing = false;
@@ -173,26 +171,48 @@ static void start_writer(struct connection *c)
 	connection_unref(c);
 }
 
-void connection_queue(struct connection *c, struct outbox *answers)
+void connection_start_writers(struct connection *chain)
 {
+	struct connection *next;
+
+	if (!chain || go(write_chain, chain) == 0)
+		return;
+	for (; chain; chain = next) {
+		next = chain->next_writing;
+		give_up_writing(chain);
+	}
+}
+
+static void start_writer(struct connection *c)
+{
+	c->next_writing = NULL;
+	connection_start_writers(c);
+}
+
+size_t connection_queue(struct connection *c, struct outbox *answers, struct connection **chain)
+{
+	size_t bytes = answers->bytes;
 	bool start;
 
 	lock_acquire(&c->lock);
 	if (c->broken || c->closing) {
 		lock_release(&c->lock);
 		outbox_free(answers);
-		return;
+		return 0;
 	}
 	if (c->queue_tail)
 		c->queue_tail->next = answers;
 	else
 		c->queue_head = answers;
 	c->queue_tail = answers;
-	c->queued_bytes += answers->bytes;
+	c->queued_bytes += bytes;
 	start = claim_writer(c);
 	lock_release(&c->lock);
-	if (start)
-		start_writer(c);
+	if (!start)
+		return 0;
+	c->next_writing = *chain;
+	*chain = c;
+	return bytes;
 }
 
 /* Queues a frame ahead of all answers. 0 or CHAN_ENOMEM. */
@@ -287,9 +307,28 @@ static bool take_queue(struct connection *c, struct writer *w, struct buf *contr
 	return go_on;
 }
 
+/* Has another goroutine go on with the others of the chain, since this one may stay long. */
+static void pass_on(struct connection **others)
+{
+	connection_start_writers(*others);
+	*others = NULL;
+}
+
+/* Writes all of it; while it has to wait, nobody waits for it. */
+static int write_patiently(
+	struct connection *c, struct iovec *iov, int count, struct connection **others)
+{
+	int rc = stream_write_now(c->stream, &iov, &count);
+
+	if (rc != -EAGAIN)
+		return rc;
+	pass_on(others);
+	return stream_write_all(c->stream, iov, count, broker_options(c->broker)->stall_ns);
+}
+
 /* Writes one round. *ret_written: bytes of the queue that have left. 0, or why c is broken. */
-static int write_round(
-	struct connection *c, struct writer *w, struct buf *control, size_t *ret_written)
+static int write_round(struct connection *c, struct writer *w, struct buf *control,
+	struct connection **others, size_t *ret_written)
 {
 	size_t control_bytes = buf_len(control);
 	int n, rc;
@@ -301,7 +340,7 @@ static int write_round(
 	n = writer_fill(w);
 	if (n < 0)
 		return -ENOMEM;
-	rc = stream_write_all(c->stream, w->iov, n, broker_options(c->broker)->stall_ns);
+	rc = write_patiently(c, w->iov, n, others);
 	if (rc < 0)
 		return rc;
 	*ret_written = control_bytes + writer_written(w);
@@ -314,21 +353,24 @@ static void start_reader(struct connection *c)
 		go_sleep(MEMORY_REST_NS);
 }
 
-/* The writing goroutine. */
-static void connection_write(struct connection *c)
+/* Writes what is queued until nothing is; the others of the chain wait for one round of it. */
+static void write_queue(struct connection *c, struct connection **others)
 {
 	struct buf control;
 	struct writer w;
 	size_t written = 0;
-	bool read, closing;
+	bool read, closing, first = true;
 
 	writer_init(&w);
 	w.round = buffer_take();
 	while (take_queue(c, &w, &control, written, &read)) {
 		if (read)
 			start_reader(c);
+		if (!first)
+			pass_on(others);
+		first = false;
 		written = 0;
-		if (write_round(c, &w, &control, &written) < 0) {
+		if (write_round(c, &w, &control, others, &written) < 0) {
 			connection_cut(c);
 			writer_fini(&w);
 			writer_init(&w);
@@ -346,6 +388,17 @@ static void connection_write(struct connection *c)
 	if (closing)
 		stream_shutdown(c->stream, SHUT_WR);
 	connection_unref(c);
+}
+
+/* The writing goroutine: of one connection, or of several that have little to write. */
+static void write_chain(struct connection *c)
+{
+	struct connection *others;
+
+	for (; c; c = others) {
+		others = c->next_writing;
+		write_queue(c, &others);
+	}
 }
 
 /* ---- reading ------------------------------------------------------------------------------ */

@@ -3,7 +3,7 @@
  *
  * An idle connection has no goroutine and no buffer. When bytes arrive the netpoller starts the
  * reader: it takes all there is, handles every frame in order, hands a batch of operations to the
- * broker after each read, and ends. When there is something to write, whoever queued it starts the
+ * broker after each read, and ends. When there is something to write, whoever queued it starts a
  * writer, which ends when the queue is empty.
  *
  * Life: made by broker_accept with one reference, the reader's, which stays while no reader runs
@@ -68,7 +68,7 @@ struct connection {
 
 	/* The queue, guarded by lock. */
 	struct lock lock;
-	bool writing;        /* a writer runs */
+	bool writing;        /* a writer runs, or is about to be started */
 	bool broken;         /* writing failed, or was cut: nothing is queued any more */
 	bool closing;        /* the farewell follows what is queued */
 	bool reader_resting; /* the reader ended because too much was queued; the writer starts it
@@ -78,6 +78,7 @@ struct connection {
 	struct buf farewell; /* GOAWAY, or nothing */
 	size_t queued_bytes; /* of all of these, until they are written */
 	struct timer close_timer;
+	struct connection *next_writing; /* whoever set writing: the next of a chain, or NULL */
 };
 
 /* A connection that reads; the stream is its own, on failure too. NULL: out of memory. */
@@ -96,8 +97,20 @@ struct connection *connection_ref(struct connection *c);
 bool connection_try_ref(struct connection *c);
 void connection_unref(struct connection *c);
 
-/* Queues answers (its own from here on) to be written. Any goroutine. */
-void connection_queue(struct connection *c, struct outbox *answers);
+/*
+ * Queues answers (its own from here on) to be written. Where no writer runs c comes to the head of
+ * the chain, and the caller calls connection_start_writers soon. Returns the bytes that c brought
+ * to the chain; 0: it is not in it. Any goroutine.
+ */
+size_t connection_queue(struct connection *c, struct outbox *answers, struct connection **chain);
+
+/*
+ * Starts one goroutine that writes to all connections of a chain (NULL is fine), one after another;
+ * when one of them does not take what it gets, or has more than a round of it, another goroutine
+ * goes on with those behind it. A goroutine each would put all but one in line behind others and so
+ * have the scheduler wake a second processor, which takes longer than to write to a few dozen.
+ */
+void connection_start_writers(struct connection *chain);
 
 /* Ends it once what is queued has left: with GOAWAY where status is not 0; what is queued later is
  * dropped. Any goroutine; the second and later calls do nothing. */

@@ -17,23 +17,29 @@ static void iov_consume(struct iovec **iov, int *count, size_t n)
 	}
 }
 
+int stream_write_now(struct stream *s, struct iovec **iov, int *count)
+{
+	iov_consume(iov, count, 0); /* empty ones in front */
+	while (*count > 0) {
+		ssize_t n = stream_writev(s, *iov, *count);
+
+		if (n < 0)
+			return (int)n;
+		iov_consume(iov, count, (size_t)n);
+	}
+	return 0;
+}
+
 int stream_write_all(struct stream *s, struct iovec *iov, int count, int64_t stall_ns)
 {
-	iov_consume(&iov, &count, 0); /* empty ones in front */
-	while (count > 0) {
-		ssize_t n = stream_writev(s, iov, count);
+	int rc;
 
-		if (n >= 0) {
-			iov_consume(&iov, &count, (size_t)n);
-			continue;
-		}
-		if (n != -EAGAIN)
-			return (int)n;
-		int rc = netpoll_wait(s->poll, NETPOLL_WRITE, clock_deadline_ns(stall_ns));
+	while ((rc = stream_write_now(s, &iov, &count)) == -EAGAIN) {
+		rc = netpoll_wait(s->poll, NETPOLL_WRITE, clock_deadline_ns(stall_ns));
 		if (rc < 0)
 			return rc;
 	}
-	return 0;
+	return rc;
 }
 
 void stream_free(struct stream *s)

@@ -58,6 +58,12 @@ static inline void stream_shutdown(struct stream *s, int how)
 }
 
 /*
+ * Writes what can be written without waiting; *iov and *count are what is left. 0 when that is
+ * nothing, -EAGAIN, or another -errno.
+ */
+int stream_write_now(struct stream *s, struct iovec **iov, int *count);
+
+/*
  * Writes everything, parking where the peer does not keep up. iov is used up as it goes.
  * 0, -ETIMEDOUT when not one byte could be written for stall_ns, or another -errno.
  */
