@@ -7,8 +7,8 @@
 # builds only what changed; remove the folder to begin anew.
 
 variants = asan tsan clang debug valgrind coverage broken
-VARIANT_asan = --with-sanitizer=address,undefined --enable-debug
-VARIANT_tsan = --with-sanitizer=thread
+VARIANT_asan = --with-sanitizer=address,undefined --enable-debug CFLAGS='-g -O1'
+VARIANT_tsan = --with-sanitizer=thread CFLAGS='-g -O1'
 VARIANT_clang = CC=clang
 VARIANT_debug = --enable-debug
 VARIANT_valgrind = --enable-valgrind CFLAGS='-g -O1'
