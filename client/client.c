@@ -232,6 +232,11 @@ uint32_t chan_value_bytes_max(const struct chan_client *c)
 	return c->session.limits.value_bytes;
 }
 
+int64_t chan_heartbeat_ns(const struct chan_client *c)
+{
+	return c->session.heartbeat_ns;
+}
+
 uint32_t chan_batch_values_max(const struct chan_client *c)
 {
 	return c->session.limits.batch_values;

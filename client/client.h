@@ -95,6 +95,10 @@ void client_fail(struct chan_client *c, int status, const char *text);
  */
 int client_run(struct chan_client *c, struct chan_op *op, struct chan_completion *ret);
 
+/* The same for one of several operations: what it hands over is not confirmed yet (session_settle),
+ * and ret is wanted. */
+int client_await(struct chan_client *c, struct chan_op *op, struct chan_completion *ret);
+
 /* Takes the outcome of an operation that is done, and frees it. */
 void client_take(struct chan_op *op, struct chan_completion *ret);
 

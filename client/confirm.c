@@ -30,7 +30,7 @@ void session_note_taken(struct session *s, uint64_t delivery)
 	s->taken[s->taken_count++] = (struct wire_range){delivery, 1};
 }
 
-static void put_taken(struct session *s)
+void session_settle(struct session *s)
 {
 	struct message m = {.kind = MESSAGE_TAKEN};
 	size_t at, n;
@@ -49,8 +49,7 @@ void session_confirm(struct session *s)
 	struct message m = {.kind = MESSAGE_GRANT};
 	struct chan *ch, *next;
 
-	if (s->taken_count > 0)
-		put_taken(s);
+	session_settle(s);
 	LL_FOREACH_SAFE2 (s->granting, ch, next, next_granting) {
 		m.seq = ch->stream ? ch->stream->m.seq : 0;
 		m.grant.credit = ch->grant_due;

@@ -23,8 +23,15 @@ int recv_build(struct chan *ch, int64_t timeout_ns, struct chan_op **ret_op)
 	return 0;
 }
 
+/* What was handed over is confirmed before the program works on it. */
+static void confirm_now(struct chan_client *c)
+{
+	session_settle(&c->session);
+	client_flush(c);
+}
+
 /* A receive of a client that was taken for lost fails with CHAN_EGONE; it lives, and asks again. */
-int chan_recv_timeout(struct chan *ch, struct chan_value *ret_value, int64_t timeout_ns)
+static int recv_one(struct chan *ch, struct chan_value *ret_value, int64_t timeout_ns)
 {
 	int64_t deadline_ns = clock_deadline_ns(timeout_ns);
 	struct chan_client *c = ch->client;
@@ -32,7 +39,6 @@ int chan_recv_timeout(struct chan *ch, struct chan_value *ret_value, int64_t tim
 	struct chan_op *op;
 	int rc;
 
-	client_lock(c);
 	while (ch->inbox && c->session.end.status == 0 && !session_is_fresh(&c->session))
 		client_wait_any(c, DEADLINE_NONE);
 	do {
@@ -42,11 +48,21 @@ int chan_recv_timeout(struct chan *ch, struct chan_value *ret_value, int64_t tim
 		if (timeout_ns > 0)
 			op->deadline_ns = deadline_ns;
 		client_submit(op);
-		rc = client_run(c, op, &done);
+		rc = client_await(c, op, &done);
 	} while (rc == CHAN_EGONE);
-	client_unlock(c);
 	if (rc > 0)
 		*ret_value = done.value;
+	return rc;
+}
+
+int chan_recv_timeout(struct chan *ch, struct chan_value *ret_value, int64_t timeout_ns)
+{
+	int rc;
+
+	client_lock(ch->client);
+	rc = recv_one(ch, ret_value, timeout_ns);
+	confirm_now(ch->client);
+	client_unlock(ch->client);
 	return rc;
 }
 
@@ -85,12 +101,11 @@ int chan_recvv(struct chan *ch, struct chan_value *values, size_t n, int64_t tim
 
 	if (n == 0)
 		return error_say(CHAN_EINVAL, "receive: no room for a value");
-	rc = chan_recv_timeout(ch, values, timeout_ns);
-	if (rc <= 0 || max == 1)
-		return rc;
 	client_lock(ch->client);
-	rc = take_at_hand(ch, values, 1, max);
-	client_flush(ch->client);
+	rc = recv_one(ch, values, timeout_ns);
+	if (rc > 0)
+		rc = take_at_hand(ch, values, 1, max);
+	confirm_now(ch->client);
 	client_unlock(ch->client);
 	return rc;
 }

@@ -33,8 +33,11 @@ static struct chan *received_from(const struct chan_op *op)
 	return op->kind == OP_SELECT ? op->cases[op->case_index].chan : op->chan;
 }
 
-/* A value was handed over, which confirms it: at once, or where values are fetched ahead at the
- * latest when half of the credit is used. */
+/*
+ * A value was handed over, which confirms it: when the program has all that its call gets, as it may
+ * then work on it for longer than the broker waits for a silent client. New credit is given when half
+ * of it is used, or the program is about to wait for more.
+ */
 static void confirm_taken(struct chan *ch, uint64_t delivery)
 {
 	struct session *s = &ch->client->session;
@@ -42,7 +45,7 @@ static void confirm_taken(struct chan *ch, uint64_t delivery)
 	session_note_taken(s, delivery);
 	if (end_is_streamed(ch))
 		session_note_grant(s, ch, 1);
-	if (!end_is_streamed(ch) || ch->grant_due >= end_credit(ch) / 2)
+	if (!end_is_streamed(ch) || !ch->inbox || ch->grant_due >= end_credit(ch) / 2)
 		session_confirm(s);
 }
 
@@ -135,13 +138,20 @@ static void await_fresh(struct chan_op *op)
 		client_wait_any(op->client, DEADLINE_NONE);
 }
 
+int client_await(struct chan_client *c, struct chan_op *op, struct chan_completion *ret)
+{
+	client_wait_op(c, op);
+	await_fresh(op);
+	client_take(op, ret);
+	return ret->status;
+}
+
 int client_run(struct chan_client *c, struct chan_op *op, struct chan_completion *ret)
 {
 	struct chan_completion done;
+	int rc = client_await(c, op, ret ? ret : &done);
 
-	client_wait_op(c, op);
-	await_fresh(op);
-	client_take(op, ret ? ret : &done);
+	session_settle(&c->session);
 	client_flush(c);
-	return ret ? ret->status : done.status;
+	return rc;
 }

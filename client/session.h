@@ -129,6 +129,9 @@ void session_confirm(struct session *s);
 /* Gives one value back at once. */
 void session_return(struct session *s, uint64_t delivery);
 
+/* Confirms what was handed over. */
+void session_settle(struct session *s);
+
 /* Asks for a sign of life if the last time was min_ns ago or longer. */
 void session_ping(struct session *s, int64_t min_ns);
 

@@ -5,18 +5,15 @@
 #include "client/chanctl/clock.h"
 #include "client/chanctl/interrupt.h"
 
-/* libchan answers and asks for signs of life when it is called: well within the 10 s after which
- * the broker takes a silent receiver for lost. */
-#define LIFE_SIGN_NS INT64_C(2500000000)
-
-static int poll_timeout_ms(int64_t deadline_ns)
+static int poll_timeout_ms(const struct chan_client *client, int64_t deadline_ns)
 {
+	int64_t life_sign_ns = chan_heartbeat_ns(client) / 2;
 	int64_t left_ns = deadline_ns - clock_now_ns();
 
 	if (left_ns <= 0)
 		return 0;
-	if (left_ns > LIFE_SIGN_NS)
-		left_ns = LIFE_SIGN_NS;
+	if (left_ns > life_sign_ns)
+		left_ns = life_sign_ns;
 	return (int)((left_ns + 999999) / 1000000);
 }
 
@@ -30,7 +27,7 @@ int events_wait(struct chan_client *client, int fd, short wanted, int64_t deadli
 	};
 	int events = 0;
 
-	poll(fds, sizeof(fds) / sizeof(fds[0]), poll_timeout_ms(deadline_ns));
+	poll(fds, sizeof(fds) / sizeof(fds[0]), poll_timeout_ms(client, deadline_ns));
 	chan_process(client);
 	if (interrupt_signal() != 0)
 		events |= EVENT_SIGNAL;

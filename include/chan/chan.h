@@ -32,6 +32,10 @@
  *   CHAN_EUNKNOWN (or with what the broker said when it ended it, such as CHAN_ESHUTDOWN), what
  *   was not sent yet and all later calls with CHAN_EUNREACHABLE. Dial again then. No call raises
  *   SIGPIPE.
+ * - The broker takes a client for lost that is silent while values are out to it (not confirmed,
+ *   or fetched ahead): after two times chan_heartbeat_ns, 10 s as a rule, they go back and others
+ *   get them. Calls that wait give signs of life, chan_process and chan_ping too. A program that
+ *   holds a value that long without such a call confirms it first, or calls from another thread.
  * - A client does not survive fork(): only the parent may go on using it. The descriptor is
  *   close-on-exec.
  * - Strings are UTF-8. Pointers passed in need to live for the call only.
@@ -125,6 +129,9 @@ uint64_t chan_incarnation(const struct chan_client *client);
 /* The largest value in bytes, and the most values of one batch, that the broker takes. */
 uint32_t chan_value_bytes_max(const struct chan_client *client);
 uint32_t chan_batch_values_max(const struct chan_client *client);
+
+/* How often the broker wants to hear of a client to which values are out. */
+int64_t chan_heartbeat_ns(const struct chan_client *client);
 
 /* Asks the broker for a sign of life. Blocks. *ret_rtt_ns (may be NULL): how long it took. */
 int chan_ping(struct chan_client *client, int64_t *ret_rtt_ns);
@@ -474,7 +481,7 @@ int chan_ps(struct chan_client *client, int (*each)(const struct chan_waiter *wa
  * chan_start_... begins what the call without start_ does and returns at once; each operation ends
  * with exactly one completion. The calls above are this and a wait. For an event loop:
  *
- *	poll chan_fd() for chan_events();
+ *	poll chan_fd() for chan_events(), for at most chan_heartbeat_ns() / 2;
  *	when ready: chan_process(client);
  *	after it, and after starting operations: while (chan_next_completion(client, &c) > 0) ...;
  *
@@ -527,7 +534,8 @@ short chan_events(struct chan_client *client);
 int chan_process(struct chan_client *client);
 
 /* Takes the next completion, in the order in which they happened: 1, or 0 when there is none. A
- * received value is confirmed here. */
+ * received value is confirmed here; the confirmation leaves by the next call that is not this one
+ * nor a start_ (chan_events before a poll). */
 int chan_next_completion(struct chan_client *client, struct chan_completion *ret_completion);
 
 /* Operations started that have not completed, and completions not taken. */

@@ -444,6 +444,41 @@ static void test_what_a_dead_receiver_had_comes_again(void **state)
 	chan_hangup(c);
 }
 
+/* One that works on a value for so long that the broker takes it for lost: what it had fetched ahead
+ * goes to others, what it had taken does not. */
+static void test_a_busy_receiver_keeps_what_it_took(void **state)
+{
+	static const char *const arguments[] = {"--silence-timeout=1s", NULL};
+	struct chan_make_options ahead = {.end = {.credit = 8}};
+	struct test_daemon impatient;
+	struct chan_client *busy, *idle;
+	struct chan *mine, *theirs;
+	struct chan_value v;
+	int i;
+
+	(void)state;
+	daemon_start(&impatient, arguments);
+	busy = dial(impatient.url);
+	idle = dial(impatient.url);
+	assert_int_equal(chan_make(busy, "work", CHAN_TYPE_INT, 4, &ahead, &mine), 0);
+	assert_int_equal(chan_open(idle, "work", CHAN_BOTH, NULL, &theirs), 0);
+	for (i = 0; i < 3; i++)
+		assert_int_equal(chan_send_int(theirs, i), 0);
+	for (i = 0; i < 2; i++) {
+		assert_int_equal(chan_recv(mine, &v), 1);
+		assert_int_equal(v.i, i);
+	}
+	assert_int_equal(chan_recv(theirs, &v), 1); /* once busy is taken for lost */
+	assert_int_equal(v.i, 2);
+	assert_int_equal(v.attempt, 2);
+	assert_int_equal(chan_send_int(theirs, 3), 0);
+	assert_int_equal(chan_recv(mine, &v), 1);
+	assert_int_equal(v.i, 3);
+	chan_hangup(busy);
+	chan_hangup(idle);
+	daemon_stop(&impatient);
+}
+
 static void test_the_other_side_has_died(void **state)
 {
 	struct chan_client *c = dial(daemon_under_test.url), *other = dial(daemon_under_test.url);
@@ -525,6 +560,7 @@ int main(void)
 		cmocka_unit_test(test_a_channel_travels_as_a_value),
 		cmocka_unit_test(test_lists_come_in_pages),
 		cmocka_unit_test(test_what_a_dead_receiver_had_comes_again),
+		cmocka_unit_test(test_a_busy_receiver_keeps_what_it_took),
 		cmocka_unit_test(test_the_other_side_has_died),
 		cmocka_unit_test(test_a_signal_withdraws),
 		cmocka_unit_test(test_the_daemon_goes_down),
