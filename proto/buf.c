@@ -42,12 +42,10 @@ static int grow(struct buf *b, size_t needed)
 	return 0;
 }
 
-int buf_reserve(struct buf *b, size_t n)
+int buf_make_room(struct buf *b, size_t n)
 {
 	size_t len = buf_len(b);
 
-	if (n <= b->size - b->end)
-		return 0;
 	if (n > SIZE_MAX - b->end)
 		return CHAN_ENOMEM;
 	if (b->start >= len && b->start > 0)

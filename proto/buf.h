@@ -29,9 +29,15 @@ static inline uint8_t *buf_data(const struct buf *b)
 /* Gives the memory back; the buf is empty and usable again. A zeroed struct is an empty buf. */
 void buf_fini(struct buf *b);
 
+/* As buf_reserve, where there is no room for n bytes yet. */
+int buf_make_room(struct buf *b, size_t n);
+
 /* Makes room for at least n bytes at b->bytes + b->end; pointers into the buf are void then.
  * 0 or CHAN_ENOMEM (what is in the buf stays as it was). */
-int buf_reserve(struct buf *b, size_t n);
+static inline int buf_reserve(struct buf *b, size_t n)
+{
+	return n <= b->size - b->end ? 0 : buf_make_room(b, n);
+}
 
 /* Appends n bytes. 0 or CHAN_ENOMEM (nothing appended). */
 int buf_append(struct buf *b, const void *bytes, size_t n);

@@ -70,13 +70,23 @@ static Chand__Envelope envelope_of(uint32_t attempt)
 	return envelope;
 }
 
-/* What stands between the value's length and its bytes. */
+/* What stands between the value's length and its bytes: nothing for all but a few. */
 static size_t envelope_room(uint32_t attempt)
+{
+	Chand__Envelope envelope;
+
+	if (attempt <= 1)
+		return 0;
+	envelope = envelope_of(attempt);
+	return ENVELOPE_PREFIX_BYTES + chand__envelope__get_packed_size(&envelope);
+}
+
+static void put_envelope(uint8_t *at, size_t room, uint32_t attempt)
 {
 	Chand__Envelope envelope = envelope_of(attempt);
 
-	return attempt > 1 ? ENVELOPE_PREFIX_BYTES + chand__envelope__get_packed_size(&envelope)
-			   : 0;
+	put_be16(at, (uint16_t)(room - ENVELOPE_PREFIX_BYTES));
+	chand__envelope__pack(&envelope, at + ENVELOPE_PREFIX_BYTES);
 }
 
 size_t wire_value_bytes(size_t len, uint32_t attempt)
@@ -87,7 +97,6 @@ size_t wire_value_bytes(size_t len, uint32_t attempt)
 int wire_value_put_prefix(struct buf *out, size_t len, uint32_t attempt)
 {
 	size_t room = envelope_room(attempt);
-	Chand__Envelope envelope = envelope_of(attempt);
 	uint8_t *at;
 
 	if (len > UINT32_MAX - room)
@@ -97,10 +106,8 @@ int wire_value_put_prefix(struct buf *out, size_t len, uint32_t attempt)
 	at = out->bytes + out->end;
 	at[0] = room ? VALUE_ENVELOPE : 0;
 	put_be32(at + 1, (uint32_t)(room + len));
-	if (room) {
-		put_be16(at + VALUE_PREFIX_BYTES, (uint16_t)(room - ENVELOPE_PREFIX_BYTES));
-		chand__envelope__pack(&envelope, at + VALUE_PREFIX_BYTES + ENVELOPE_PREFIX_BYTES);
-	}
+	if (room)
+		put_envelope(at + VALUE_PREFIX_BYTES, room, attempt);
 	out->end += VALUE_PREFIX_BYTES + room;
 	return 0;
 }

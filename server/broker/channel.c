@@ -74,13 +74,16 @@ void channel_touch(struct engine *e, struct channel *ch)
 	e->dirty_end = &ch->next_dirty;
 }
 
+/* Without printf for those with a name: operations that succeed have their label made, too. */
 const char *channel_label(const struct channel *ch, char label[CHANNEL_LABEL_MAX])
 {
-	if (ch->name[0])
-		snprintf(label, CHANNEL_LABEL_MAX, "'%s'", ch->name);
-	else
+	if (ch->name[0]) {
+		label[0] = '\'';
+		strcpy(stpcpy(label + 1, ch->name), "'");
+	} else {
 		snprintf(label, CHANNEL_LABEL_MAX, "unnamed channel %llu",
 			(unsigned long long)ch->id);
+	}
 	return label;
 }
 

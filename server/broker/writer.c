@@ -3,6 +3,7 @@
 #include "chan/status.h"
 #include "proto/limits.h"
 #include <stdlib.h>
+#include <string.h>
 
 /* A payload of one frame that is filled with small values, and a piece of a large one. */
 #define DATA_BYTES WRITER_ROUND_BYTES
@@ -20,7 +21,7 @@ struct writer_bulk {
 
 void writer_init(struct writer *w)
 {
-	*w = (struct writer){0};
+	memset(w, 0, offsetof(struct writer, segments));
 }
 
 static void free_bulk(struct writer_bulk *list)
@@ -108,6 +109,30 @@ static int put_value_prefix(struct writer *w, const struct outbox_value *v)
 	return rc;
 }
 
+static int put_value_copied(struct writer *w, const struct outbox_value *v)
+{
+	size_t before = buf_len(&w->round);
+	int rc = wire_value_put_prefix(&w->round, v->value->len, v->attempt);
+
+	if (rc == 0)
+		rc = buf_append(&w->round, v->value->bytes, v->value->len);
+	if (rc == 0)
+		note_own(w, before);
+	return rc;
+}
+
+static int put_value(struct writer *w, const struct outbox_value *v)
+{
+	int rc;
+
+	if (v->value->len <= WRITER_COPY_BYTES_MAX)
+		return put_value_copied(w, v);
+	rc = put_value_prefix(w, v);
+	if (rc == 0)
+		put_foreign(w, v->value->bytes, v->value->len);
+	return rc;
+}
+
 int writer_put_control(struct writer *w, const struct buf *frames)
 {
 	return put_own(w, frames->bytes + frames->start, buf_len(frames));
@@ -186,13 +211,8 @@ static int put_small(struct writer *w, const struct outbox_entry *e, const struc
 	}
 	m = deliver_message(e, n, bytes);
 	rc = put_head(w, &m, 0, bytes);
-	for (uint32_t i = 0; rc == 0 && i < n; i++) {
-		rc = put_value_prefix(w, &v[i]);
-		if (v[i].value->len > WRITER_COPY_BYTES_MAX)
-			put_foreign(w, v[i].value->bytes, v[i].value->len);
-		else if (rc == 0)
-			rc = put_own(w, v[i].value->bytes, v[i].value->len);
-	}
+	for (uint32_t i = 0; rc == 0 && i < n; i++)
+		rc = put_value(w, &v[i]);
 	*ret_count = n;
 	return rc;
 }

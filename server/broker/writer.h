@@ -45,9 +45,9 @@ struct writer {
 	struct writer_bulk *bulk_spent;
 
 	struct buf round;
-	struct writer_segment segments[WRITER_IOV_MAX];
 	int segment_count;
 	size_t round_bytes;
+	struct writer_segment segments[WRITER_IOV_MAX]; /* from here on not set by writer_init */
 	struct iovec iov[WRITER_IOV_MAX];
 };
 
