@@ -4,6 +4,14 @@
 . "$top_srcdir/tests/support/daemon.sh"
 daemon_start
 
+# A daemon that hangs: it takes ten seconds to find out (below).
+chand --listen "unix:$tap_dir/hangs.sock" 2>"$tap_dir/hangs.log" &
+hanging=$!
+chanctl --url "unix:$tap_dir/hangs.sock" ping --timeout 20s >/dev/null
+kill -STOP $hanging
+chanctl --url "unix:$tap_dir/hangs.sock" recv c --timeout 20s 2>"$tap_dir/hangs.err" &
+unanswered=$!
+
 # 0
 exits 0 "make" chanctl make c --type int --cap 2
 exits 0 "make again with the same attributes" chanctl make c --type int --cap 2
@@ -96,6 +104,10 @@ exits 66 "make with another capacity" chanctl make ints --type int --cap 11
 # 69
 exits 69 "nobody listens" chanctl --url "unix:$tap_dir/nobody.sock" ping
 exits 69 "nobody listens, on TCP" chanctl --url tcp://127.0.0.1:1 ping
+
+exits 69 "somebody listens, and does not answer" wait $unanswered
+kill -KILL $hanging
+wait $hanging 2>/dev/null
 
 # 74
 exits 74 "stdout is full" sh -c 'chanctl send ints 1 && chanctl recv ints >/dev/full'
