@@ -39,13 +39,21 @@ static noreturn void overflow(const struct goroutine *g)
 	fatal("stack overflow");
 }
 
+static bool is_on_its_stack(const struct goroutine *g)
+{
+	uint8_t state = atomic_load_explicit(&g->state, memory_order_relaxed);
+
+	return state == G_RUNNING || state == G_BLOCKING;
+}
+
 static void on_fault(int signal, siginfo_t *info, void *context)
 {
-	struct machine *m = this_machine();
+	/* By the address: a goroutine that the scheduler is leaving is none's curg any more. */
+	const struct goroutine *g = stack_guarded_at(info->si_addr);
 
 	(void)context;
-	if (m && m->curg && stack_guards(m->curg, info->si_addr))
-		overflow(m->curg);
+	if (g && is_on_its_stack(g))
+		overflow(g);
 	/* Not ours: as if this handler had never been; the instruction faults again. */
 	sigaction(signal, &fault.old_fault[signal == SIGBUS], NULL);
 }

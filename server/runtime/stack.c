@@ -78,11 +78,18 @@ void *stack_low(const struct goroutine *g)
 	return goroutine_base(g) + stacks.page_bytes;
 }
 
-bool stack_guards(const struct goroutine *g, const void *address)
+struct goroutine *stack_guarded_at(const void *address)
 {
-	const char *base = goroutine_base(g);
+	uint32_t count = atomic_load_explicit(&stacks.slab_count, memory_order_acquire);
 
-	return (const char *)address >= base && (const char *)address < base + stacks.page_bytes;
+	for (uint32_t s = 0; s < count; s++) {
+		const struct slab *slab = stacks.slabs[s];
+		size_t at = (size_t)((uintptr_t)address - (uintptr_t)slab->base);
+
+		if (at < SLAB_BYTES && at % stacks.stack_bytes < stacks.page_bytes)
+			return stack_goroutine(slab, (uint32_t)(at / stacks.stack_bytes));
+	}
+	return NULL;
 }
 
 size_t stack_usable_bytes(void)

@@ -36,9 +36,12 @@ void stack_free(struct goroutine *g);
 /* Gives back what a dead goroutine's stack holds below its first page. */
 void stack_trim(struct goroutine *g);
 
-/* Where g's usable stack begins, and whether `address` lies in the guard below it. */
+/* Where g's usable stack begins. */
 void *stack_low(const struct goroutine *g);
-bool stack_guards(const struct goroutine *g, const void *address);
+
+/* Below whose stack `address` lies, in the guard; NULL where it lies in none. Callable from signal
+ * handlers. */
+struct goroutine *stack_guarded_at(const void *address);
 
 /* Makes the guard page of g fault, or not, by its own mapping: for guard.c. 0 or -errno. */
 int stack_protect(struct goroutine *g, bool guarded);
