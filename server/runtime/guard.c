@@ -117,24 +117,35 @@ static uint32_t find_place(void)
 	return guards.count++;
 }
 
+static void own_place(uint32_t i, struct goroutine *g)
+{
+	guards.owners[i] = g;
+	g->guard_place = i;
+}
+
+/* The last one moves there. */
+static void drop_place(uint32_t i)
+{
+	own_place(i, guards.owners[--guards.count]);
+	if (guards.hand >= guards.count)
+		guards.hand = 0;
+}
+
 void guard_ensure(struct goroutine *g)
 {
-	uint32_t place;
-
+	atomic_store(&g->state, G_RUNNING);
 	if (atomic_load(&g->guarded))
 		return;
 	lock_acquire(&guards.lock);
 	if (!atomic_load(&g->guarded)) {
-		place = find_place();
+		own_place(find_place(), g);
 		if (stack_protect(g, true) < 0) {
 			/* Someone else used up the mappings: live with what stands, less this one. */
-			guards.max = guards.count > GUARDS_LEAST ? guards.count - 1 : GUARDS_LEAST;
-			guards.owners[place] = guards.owners[--guards.count];
-			place = find_place();
+			drop_place(g->guard_place);
+			guards.max = guards.count > GUARDS_LEAST ? guards.count : GUARDS_LEAST;
+			own_place(find_place(), g);
 			check(stack_protect(g, true) == 0);
 		}
-		guards.owners[place] = g;
-		g->guard_place = place;
 		atomic_store(&g->guarded, true);
 	}
 	lock_release(&guards.lock);
@@ -144,12 +155,7 @@ void guard_forget(struct goroutine *g)
 {
 	lock_acquire(&guards.lock);
 	if (atomic_load(&g->guarded)) {
-		struct goroutine *last = guards.owners[--guards.count];
-
-		guards.owners[g->guard_place] = last;
-		last->guard_place = g->guard_place;
-		if (guards.hand >= guards.count)
-			guards.hand = 0;
+		drop_place(g->guard_place);
 		atomic_store(&g->guarded, false);
 		check(stack_protect(g, false) == 0);
 	}

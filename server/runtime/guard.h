@@ -18,10 +18,10 @@ extern bool guard_cached;
 int guard_init(uint32_t guards_max);
 void guard_fini(void);
 
-/* Slow half of guard_before_run. */
+/* Slow half of guard_before_run; stores G_RUNNING again, in the order of guard.c. */
 void guard_ensure(struct goroutine *g);
 
-/* Called when g is about to run, its state G_RUNNING already. Costs a load where guards are for good. */
+/* Called when g is about to run. Costs a load where guards are for good. */
 static inline void guard_before_run(struct goroutine *g)
 {
 	if (__builtin_expect(guard_cached, 0))
