@@ -147,11 +147,13 @@ bool start_machine(struct processor *p, bool spinning)
 }
 
 /* With sched.lock, m just put to the idle ones: can nothing ever happen any more? Machines that block
- * in the kernel, and a poller, are not idle. */
+ * in the kernel, and a poller, are not idle. Sysmon is no machine: a waiter that it has taken is in its
+ * hands, so that is asked after the waiters, until it is in the global queue. */
 static bool all_asleep(void)
 {
 	return sched.idle_machine_count == sched.machine_count && sched.global.count == 0 &&
-		!netpoll_has_waiters() && !timers_pending() && !atomic_load(&sched.polling);
+		!netpoll_has_waiters() && !timers_pending() && !atomic_load(&sched.polling) &&
+		!atomic_load(&sched.sysmon_polls);
 }
 
 void stop_machine(struct machine *m)

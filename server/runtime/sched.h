@@ -104,6 +104,7 @@ struct sched {
 	_Atomic int64_t poll_until_ns; /* when the poller comes back by itself; meaningful while
 					* polling; INT64_MIN while it is not decided yet */
 	_Atomic int64_t polled_ns;     /* end of the last poll */
+	_Atomic bool sysmon_polls;     /* sysmon polls, or has not queued yet what it found */
 
 	struct processor *processors; /* [procs] */
 	int procs;

@@ -49,15 +49,18 @@ static void look_at_sockets(int64_t now_ns)
 {
 	struct netpoll_ready ready = {0};
 
-	if (now_ns - atomic_load(&sched.polled_ns) < TICK_NS)
+	if (!netpoll_has_waiters() || now_ns - atomic_load(&sched.polled_ns) < TICK_NS)
 		return;
+	atomic_store(&sched.sysmon_polls, true);
 	netpoll_try(&ready);
 	netpoll_start_armed(&ready);
 	put_global(&ready.goroutines);
+	atomic_store(&sched.sysmon_polls, false);
 	/* A machine that was about to wait in the kernel found the poller's place taken, by us, and
-	 * went to sleep. If it was the last, somebody has to wait there after all. (A machine that
-	 * only looks in passing sees to this itself, when it has nothing left to run.) */
-	if (all_idle() && netpoll_needs_poller())
+	 * went to sleep. If it was the last, somebody has to wait there after all, or to find that
+	 * all are asleep. (A machine that only looks in passing sees to this itself, when it has
+	 * nothing left to run.) */
+	if (all_idle() && !atomic_load(&sched.polling))
 		wake_processor();
 }
 

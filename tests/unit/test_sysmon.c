@@ -2,6 +2,7 @@
 #include "tests/support/run.h"
 
 #include "server/runtime/netpoll.h"
+#include "server/runtime/netpoll_sched.h"
 
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -48,10 +49,50 @@ static void idleness_costs_nothing(void **state)
 	run(4, idle, NULL);
 }
 
+static struct countdown all;
+
+static void wait_once(struct netpoll_desc *desc)
+{
+	expect(netpoll_wait(desc, NETPOLL_READ, DEADLINE_NEVER) == 0);
+	countdown_done(&all);
+}
+
+/* Only this thread may find that the descriptor is ready, while the last goroutine goes to sleep. */
+static int park_while_sysmon_polls(void *arg)
+{
+	struct netpoll_desc *desc;
+	int fds[2];
+
+	expect(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds) == 0);
+	expect(netpoll_open(fds[0], &desc) == 0);
+	all = (struct countdown)COUNTDOWN(1);
+	expect(go(wait_once, desc) == 0);
+	go_yield();
+	go_yield();
+	expect(write(fds[1], "x", 1) == 1);
+	while (netpoll_has_waiters())
+		;
+	for (volatile int i = *(int *)arg * 40; i > 0; i--)
+		; /* into whatever it does then */
+	countdown_wait(&all);
+	netpoll_close(desc);
+	close(fds[0]);
+	close(fds[1]);
+	return 0;
+}
+
+static void what_it_has_found_is_not_asleep(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 50; i++)
+		run(1, park_while_sysmon_polls, &i);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(idleness_costs_nothing),
+		cmocka_unit_test(what_it_has_found_is_not_asleep),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
