@@ -51,6 +51,13 @@ static size_t append_escaped(char line[static LOG_LINE_BYTES_MAX], size_t at, co
 	return at;
 }
 
+/* Out of line: log_blocks may move its goroutine to another thread, and compilers keep the address of
+ * the first one's errno for a whole function. */
+static __attribute__((noinline)) void set_errno(int value)
+{
+	errno = value;
+}
+
 void log_line(enum log_level level, const char *subsystem, const char *format, ...)
 {
 	char text[LOG_LINE_BYTES_MAX], line[LOG_LINE_BYTES_MAX];
@@ -76,5 +83,5 @@ void log_line(enum log_level level, const char *subsystem, const char *format, .
 		;
 	if (log_blocks)
 		log_blocks(false);
-	errno = saved_errno;
+	set_errno(saved_errno);
 }

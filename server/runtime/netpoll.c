@@ -206,9 +206,17 @@ static bool commit_wait(struct goroutine *g, void *arg)
 	return false;
 }
 
+/* Whoever found that netpoll_off came too late may be here before the poller has stored NONE. */
+static void let_fire(struct netpoll_direction *d)
+{
+	while (atomic_load(&d->word) == FIRING)
+		go_yield();
+}
+
 /* True when the direction was ready, which is used up; else the word says WAITING. */
 static bool take_ready_or_wait(struct netpoll_direction *d)
 {
+	let_fire(d);
 	for (;;) {
 		if (swap(d, READY, NONE))
 			return true;
@@ -230,9 +238,9 @@ int netpoll_wait(struct netpoll_desc *desc, enum netpoll_mode mode, int64_t dead
 	w.g->wake_result = 1;
 	w.g->wait_object = desc;
 	go_park(commit_wait, &w, WAIT_IO);
-	timer_stop(&w.timer);
 	if (w.g->wake_result != 1)
-		return (int)w.g->wake_result;
+		return (int)w.g->wake_result; /* who woke us has stopped the timer, or was it */
+	timer_stop(&w.timer);
 	/* It did not park: the word was changed before. NONE is the last that we touch. */
 	rc = atomic_load(&w.direction->word) == WOKEN ? 0 : -ETIMEDOUT;
 	if (atomic_load(&desc->closing))
@@ -275,6 +283,7 @@ static struct goroutine *start_armed(struct netpoll_direction *d)
 	atomic_fetch_add(&netpoll.retry_count, 1);
 	atomic_store(&d->word, RETRY);
 	lock_release(&netpoll.lock);
+	netpoll_interrupt(); /* who waits in the kernel knew of nothing to be tried again */
 	return NULL;
 }
 
@@ -321,8 +330,7 @@ void netpoll_on_at(const struct go_site *site, struct netpoll_desc *desc, enum n
 	struct netpoll_direction *d = &desc->directions[mode];
 	struct goroutine *g;
 
-	while (atomic_load(&d->word) == FIRING)
-		go_yield(); /* what it starts may run before the poller has stored NONE */
+	let_fire(d);
 	d->on.site = site;
 	d->on.fn = fn;
 	d->on.arg = arg;
@@ -372,6 +380,9 @@ void netpoll_fire(struct netpoll_desc *desc, enum netpoll_mode mode, struct netp
 	} else if (word >= WORDS_END) {
 		struct goroutine *g = (struct goroutine *)word;
 
+		/* Until g runs the descriptor may be closed: its timer must not look there. */
+		if (d->timer)
+			timer_stop(d->timer);
 		waiters_add(-1);
 		g->wake_result = 0;
 		go_queue_push(&ready->goroutines, g);
@@ -430,9 +441,7 @@ static bool nothing_to_wait_for(void)
 	return !netpoll_has_waiters() && !timers_pending();
 }
 
-/* Someone polls; it must not sleep past the first timer, nor when nothing can wake it (then all are
- * asleep, which is for the last to find out). */
-static void hurry_poller(void)
+void netpoll_hurry(void)
 {
 	if (timers_next_ns() < atomic_load(&sched.poll_until_ns) || nothing_to_wait_for())
 		netpoll_interrupt();
@@ -445,7 +454,7 @@ bool netpoll_wait_for_work(struct netpoll_ready *ready)
 	if (nothing_to_wait_for() && !atomic_load(&sched.polling))
 		return false;
 	if (!begin_polling()) {
-		hurry_poller();
+		netpoll_hurry();
 		return false;
 	}
 	until_ns = publish_poll_until();

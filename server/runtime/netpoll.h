@@ -36,8 +36,8 @@ int netpoll_open(int fd, struct netpoll_desc **ret_desc);
 /*
  * Unregisters and frees. A goroutine parked in netpoll_wait wakes with -ECANCELED; an armed
  * netpoll_on is withdrawn: after the return its function will not be started any more. No other
- * call on the descriptor may begin once this one has. NULL is fine. May block for microseconds,
- * never parks.
+ * call on the descriptor may begin once this one has. NULL is fine. May block for microseconds
+ * or yield, never parks.
  */
 void netpoll_close(struct netpoll_desc *desc);
 

@@ -26,7 +26,7 @@ static struct {
 	int timer_fd;
 	struct event *interrupt_event;
 	struct event *timer_event;
-	int64_t timer_ns;            /* what timer_fd is set to; the poller's */
+	int64_t timer_ns;            /* what timer_fd will still tell; the poller's */
 	struct netpoll_ready *ready; /* of the backend_poll that runs */
 } backend;
 
@@ -54,12 +54,21 @@ static void on_event(evutil_socket_t fd, short what, void *arg)
 		netpoll_fire(arg, NETPOLL_WRITE, backend.ready);
 }
 
-/* Of the interrupt and the timer: edge-triggered too, so there is nothing to read. */
-static void on_return(evutil_socket_t fd, short what, void *arg)
+/* The interrupt and the timer are edge-triggered too, so there is nothing to read. */
+static void on_interrupt(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
 	(void)what;
 	(void)arg;
+}
+
+/* The end is told once, maybe to a look that did not wait for it: the next wait sets it anew. */
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	backend.timer_ns = DEADLINE_NEVER;
 }
 
 static struct event *add(int fd, short what, event_callback_fn fn, void *arg)
@@ -90,8 +99,8 @@ int backend_init(void)
 	backend.base = event_base_new_with_config(config);
 	if (!backend.base)
 		goto out;
-	backend.interrupt_event = add(backend.interrupt_fd, EV_READ, on_return, NULL);
-	backend.timer_event = add(backend.timer_fd, EV_READ, on_return, NULL);
+	backend.interrupt_event = add(backend.interrupt_fd, EV_READ, on_interrupt, NULL);
+	backend.timer_event = add(backend.timer_fd, EV_READ, on_timer, NULL);
 out:
 	if (config)
 		event_config_free(config);
@@ -163,8 +172,6 @@ void backend_poll(int64_t deadline_ns, struct netpoll_ready *ready)
 	}
 	set_timer(deadline_ns);
 	event_base_loop(backend.base, EVLOOP_ONCE);
-	if (backend.timer_ns <= clock_now_ns())
-		backend.timer_ns = DEADLINE_NEVER; /* it has fired: the next one is set anew */
 }
 
 void backend_interrupt(void)

@@ -36,6 +36,10 @@ bool netpoll_needs_poller(void);
 /* Can a descriptor wake anyone? */
 bool netpoll_has_waiters(void);
 
+/* If someone polls, sees to it that it does not sleep past the first timer, nor when nothing can wake
+ * it (then all are asleep, which is for the last to find out): for who leaves the looking to it. */
+void netpoll_hurry(void);
+
 /* Makes the poller come back, if there is one. */
 void netpoll_interrupt(void);
 

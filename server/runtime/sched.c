@@ -273,9 +273,12 @@ void hand_off_processor(struct processor *p)
 	if (wanted && start_machine(p, false))
 		return;
 	give_idle_processor(p);
+	if (wanted)
+		return;
 	/* Work that came between the look and the gift found no idle processor to wake. */
-	if (!wanted && (work_anywhere() || netpoll_needs_poller()))
+	if (work_anywhere() || netpoll_needs_poller())
 		wake_processor();
+	netpoll_hurry(); /* nobody is left who looks at the timers started here */
 }
 
 /* ---- Finding work ---- */

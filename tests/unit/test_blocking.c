@@ -1,7 +1,13 @@
 /* Calls that block in the kernel do not stop other goroutines. */
 #include "tests/support/run.h"
 
+#include "server/base/log.h"
+#include "server/runtime/netpoll.h"
+#include "server/runtime/sched.h"
+
 #include <errno.h>
+#include <fcntl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 static struct countdown all;
@@ -109,6 +115,53 @@ static void timers_fire_meanwhile(void **state)
 	run(2, timer_beside, NULL);
 }
 
+static void wait_for_ever(struct netpoll_desc *desc)
+{
+	netpoll_wait(desc, NETPOLL_READ, DEADLINE_NEVER);
+}
+
+static void sleep_past_sysmon(void)
+{
+	go_sleep(300 * NS_PER_MS);
+	atomic_store(&slept, true);
+}
+
+/* The same where another thread waits for a socket already, and knew of no timer when it began; and
+ * nothing else will wake it. */
+static int timer_behind_poller(void *arg)
+{
+	struct netpoll_desc *desc;
+	int fds[2];
+
+	(void)arg;
+	atomic_store(&slept, false);
+	expect(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds) == 0);
+	expect(netpoll_open(fds[0], &desc) == 0);
+	expect(go(wait_for_ever, desc) == 0);
+	/* What is next here is taken over by another thread, which then waits for the socket. */
+	while (atomic_load(&sched.poll_until_ns) != DEADLINE_NEVER)
+		;
+	expect(go(sleep_past_sysmon) == 0);
+	go_yield();
+	blocking_enter();
+	for (int i = 0; i < 3000 && !atomic_load(&slept); i++)
+		usleep(1000);
+	blocking_exit();
+	expect(atomic_load(&slept));
+	netpoll_close(desc);
+	close(fds[0]);
+	close(fds[1]);
+	return 0;
+}
+
+static void a_poller_hears_of_timers(void **state)
+{
+	(void)state;
+	run(2, timer_behind_poller, NULL);
+}
+
+/* ---- errno ---- */
+
 static int short_calls(void *arg)
 {
 	(void)arg;
@@ -150,13 +203,64 @@ static void short_calls_come_back(void **state)
 	}
 }
 
+/* As the daemon logs. Where all processors are busy the call ends on another thread. */
+static void log_blocks(bool begins)
+{
+	if (begins) {
+		blocking_enter();
+	} else {
+		usleep(1000);
+		blocking_exit();
+	}
+}
+
+static void yield_until(_Atomic bool *done)
+{
+	while (!atomic_load(done))
+		go_yield();
+	countdown_done(&all);
+}
+
+static int log_and_look(void *arg)
+{
+	_Atomic bool done = false;
+	int null = open("/dev/null", O_RDONLY), err = dup(STDERR_FILENO), seen;
+
+	(void)arg;
+	all = (struct countdown)COUNTDOWN(3);
+	for (int i = 0; i < 3; i++)
+		expect(go(yield_until, &done) == 0);
+	dup2(null, STDERR_FILENO); /* nothing can be written there: EBADF */
+	log_set_blocking(log_blocks);
+	errno = EXDEV;
+	log_error("something");
+	seen = errno;
+	log_set_blocking(NULL);
+	dup2(err, STDERR_FILENO);
+	expect(seen == EXDEV);
+	atomic_store(&done, true);
+	countdown_wait(&all);
+	close(null);
+	close(err);
+	return 0;
+}
+
+static void errno_survives_a_log_line(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 20; i++)
+		run(2, log_and_look, NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(others_run_meanwhile),
 		cmocka_unit_test(the_next_goroutine_runs_meanwhile),
 		cmocka_unit_test(timers_fire_meanwhile),
+		cmocka_unit_test(a_poller_hears_of_timers),
 		cmocka_unit_test(short_calls_come_back),
+		cmocka_unit_test(errno_survives_a_log_line),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

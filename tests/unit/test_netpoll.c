@@ -1,6 +1,8 @@
 #include "server/runtime/netpoll.h"
 
 #include "server/runtime/netpoll_sched.h"
+#include "server/runtime/sched.h"
+#include "server/runtime/timer_sched.h"
 #include "tests/support/run.h"
 
 #include <errno.h>
@@ -498,6 +500,65 @@ static void regular_files_are_refused(void **state)
 	run(1, files, NULL);
 }
 
+/* ---- Races, step by step ---- */
+
+static void wait_until(struct pair *p, int64_t deadline_ns)
+{
+	expect(netpoll_wait(p->desc, NETPOLL_READ, deadline_ns) == 0);
+	countdown_done(&all);
+}
+
+/* A goroutine was woken and has not run yet; the descriptor goes, and then its deadline comes. */
+static int close_before_deadline(void *arg)
+{
+	int64_t deadline_ns = clock_deadline_ns(30 * NS_PER_MS);
+	struct netpoll_ready ready = {0};
+	struct pair p;
+
+	(void)arg;
+	all = (struct countdown)COUNTDOWN(1);
+	pair_init(&p);
+	expect(go(wait_until, &p, deadline_ns) == 0);
+	go_yield();
+	put(&p, "x", 1);
+	while (ready.goroutines.count == 0 && atomic_load(&sched.global_count) == 0)
+		netpoll_try(&ready);
+	pair_fini(&p);
+	while (clock_now_ns() <= deadline_ns)
+		;
+	timers_run();
+	put_global(&ready.goroutines);
+	countdown_wait(&all);
+	return 0;
+}
+
+static void a_late_deadline_touches_nothing(void **state)
+{
+	(void)state;
+	run(1, close_before_deadline, NULL);
+}
+
+/* A look without waiting may see the timer's end, which a wait for the same point then must not miss. */
+static void a_past_point_is_not_waited_for(void **state)
+{
+	struct netpoll_ready ready = {0};
+	int64_t deadline_ns;
+
+	(void)state;
+	alarm(20);
+	assert_int_equal(netpoll_init(), 0);
+	deadline_ns = clock_deadline_ns(30 * NS_PER_MS);
+	backend_interrupt();
+	backend_poll(deadline_ns, &ready);
+	while (clock_now_ns() <= deadline_ns)
+		;
+	usleep(1000);
+	backend_poll(0, &ready);
+	backend_poll(deadline_ns, &ready);
+	netpoll_fini();
+	alarm(0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -513,6 +574,8 @@ int main(void)
 		cmocka_unit_test(sockets_are_looked_at_beside_busy_goroutines),
 		cmocka_unit_test(sockets_are_looked_at_beside_a_computing_one),
 		cmocka_unit_test(regular_files_are_refused),
+		cmocka_unit_test(a_late_deadline_touches_nothing),
+		cmocka_unit_test(a_past_point_is_not_waited_for),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
