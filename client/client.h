@@ -99,6 +99,10 @@ int client_run(struct chan_client *c, struct chan_op *op, struct chan_completion
  * and ret is wanted. */
 int client_await(struct chan_client *c, struct chan_op *op, struct chan_completion *ret);
 
+/* Hands a delivery to the program, whose memory it is then, and notes its confirmation. 0, or as
+ * value_unpack: the delivery is still the caller's. */
+int client_hand_over(struct chan *ch, struct delivery *d, struct chan_value *ret_value);
+
 /* Takes the outcome of an operation that is done, and frees it. */
 void client_take(struct chan_op *op, struct chan_completion *ret);
 

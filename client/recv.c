@@ -76,20 +76,23 @@ int chan_try_recv(struct chan *ch, struct chan_value *ret_value)
 	return chan_recv_timeout(ch, ret_value, CHAN_TRY);
 }
 
-/* What is at hand now, in further receives that do not wait. */
+/* What is at hand now and may be handed over. Each is a receive that is over as soon as it is
+ * submitted, so none is made. */
 static int take_at_hand(struct chan *ch, struct chan_value *values, int have, int n)
 {
-	struct chan_completion done;
-	struct chan_op *op;
+	struct session *s = &ch->client->session;
+	struct delivery *d;
 
-	while (have < n && ch->inbox && !ch->receivers && session_is_fresh(&ch->client->session)) {
-		if (recv_build(ch, CHAN_TRY, &op) < 0)
+	if (ch->receivers || s->end.status < 0 || !session_is_fresh(s))
+		return have;
+	while (have < n && (d = ch->inbox)) {
+		DL_DELETE(ch->inbox, d);
+		if (client_hand_over(ch, d, &values[have]) < 0) {
+			session_return(s, d->id);
+			free(d);
 			break;
-		client_submit(op);
-		client_take(op, &done);
-		if (done.status <= 0)
-			break;
-		values[have++] = done.value;
+		}
+		have++;
 	}
 	return have;
 }

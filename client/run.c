@@ -49,27 +49,34 @@ static void confirm_taken(struct chan *ch, uint64_t delivery)
 		session_confirm(s);
 }
 
+int client_hand_over(struct chan *ch, struct delivery *d, struct chan_value *ret_value)
+{
+	uint64_t id = d->id;
+	int rc = value_unpack(ch, d, ret_value);
+
+	if (rc < 0)
+		return rc;
+	if (ch->options.manual)
+		ret_value->delivery = id;
+	else
+		confirm_taken(ch, id);
+	return 0;
+}
+
 static void hand_over(struct chan_op *op, struct chan_value *ret_value)
 {
-	struct chan *ch = received_from(op);
 	struct session *s = &op->client->session;
-	uint64_t id = op->delivery->id;
 	int rc;
 
 	if (s->end.status < 0) { /* it goes to somebody else */
 		failure_set(&op->failure, CHAN_EUNKNOWN, s->end.text);
 		return;
 	}
-	rc = value_unpack(ch, op->delivery, ret_value);
-	if (rc < 0) {
+	rc = client_hand_over(received_from(op), op->delivery, ret_value);
+	if (rc < 0)
 		failure_set(&op->failure, rc, NULL);
-		return;
-	}
-	op->delivery = NULL;
-	if (ch->options.manual)
-		ret_value->delivery = id;
 	else
-		confirm_taken(ch, id);
+		op->delivery = NULL;
 }
 
 /* The index that the program knows it by; -1: none. */
