@@ -34,9 +34,9 @@ static struct chan *received_from(const struct chan_op *op)
 }
 
 /*
- * A value was handed over, which confirms it: when the program has all that its call gets, as it may
- * then work on it for longer than the broker waits for a silent client. New credit is given when half
- * of it is used, or the program is about to wait for more.
+ * A value was handed over, which confirms it: when the program has all that its call gets, as it
+ * may then work on it for longer than the broker waits for a silent client. New credit is given
+ * when half of it is used, or the program is about to wait for more.
  */
 static void confirm_taken(struct chan *ch, uint64_t delivery)
 {

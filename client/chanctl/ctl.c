@@ -25,7 +25,8 @@ int ctl_dial(struct ctl *ctl)
 	const struct chan_dial_options dial = {.program = "chanctl", .linger_ns = -1};
 	int rc = chan_dial(ctl->options.url, &dial, &ctl->client);
 
-	/* Who does not greet in time is not reachable; 124 is for operations that had a deadline. */
+	/* Who does not greet in time is not reachable; 124 is for operations that had a deadline.
+	 */
 	return rc == CHAN_ETIMEDOUT ? ctl_failed(CHAN_EUNREACHABLE) : rc < 0 ? ctl_failed(rc) : 0;
 }
 

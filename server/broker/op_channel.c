@@ -380,11 +380,11 @@ struct channel *call_named(struct call *c, const char *verb)
 	if (ch)
 		return ch;
 	if (name_check(name, strlen(name)) < 0)
-		answer_fail(call_asked(c), CHAN_EINVAL, "%s: '%.300s' is not a name; " NAME_RULE, verb,
-			name);
+		answer_fail(call_asked(c), CHAN_EINVAL, "%s: '%.300s' is not a name; " NAME_RULE,
+			verb, name);
 	else
-		answer_fail(call_asked(c), CHAN_ENOCHANNEL, "%s '%s': there is no such channel", verb,
-			name);
+		answer_fail(call_asked(c), CHAN_ENOCHANNEL, "%s '%s': there is no such channel",
+			verb, name);
 	return NULL;
 }
 

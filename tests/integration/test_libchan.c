@@ -444,8 +444,8 @@ static void test_what_a_dead_receiver_had_comes_again(void **state)
 	chan_hangup(c);
 }
 
-/* One that works on a value for so long that the broker takes it for lost: what it had fetched ahead
- * goes to others, what it had taken does not. */
+/* One that works on a value for so long that the broker takes it for lost: what it had fetched
+ * ahead goes to others, what it had taken does not. */
 static void test_a_busy_receiver_keeps_what_it_took(void **state)
 {
 	static const char *const arguments[] = {"--silence-timeout=1s", NULL};

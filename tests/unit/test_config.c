@@ -246,9 +246,9 @@ static void test_file_errors(void **state)
 		"PATH:1: log_level: 'loud' is not one of error, warning, notice, info, debug");
 	assert_refused("socket_mode = 999\n",
 		"PATH:1: socket_mode: '999' is not a file mode in octal (0660)");
-	assert_refused(
-		"listen = {\"tls://h:1\"}\n", "PATH:1: listen: 'tls://h:1': tls:// is not "
-					      "supported yet; use unix:PATH or tcp://HOST:PORT");
+	assert_refused("listen = {\"tls://h:1\"}\n",
+		"PATH:1: listen: 'tls://h:1': tls:// is not "
+		"supported yet; use unix:PATH or tcp://HOST:PORT");
 	assert_refused("bytes_in_flight_max = 2K\n",
 		"bytes_in_flight_max (2048) must hold a value of value_bytes_max (1048576)");
 }
