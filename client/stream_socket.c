@@ -35,6 +35,24 @@ static int await_connected(int fd, int64_t deadline_ns)
 	return -error;
 }
 
+/* A Unix listener whose queue is full answers EAGAIN at once: wait for it like for TCP. 0 or
+ * -errno. */
+static int connect_patiently(
+	int fd, const struct sockaddr *address, socklen_t size, int64_t deadline_ns)
+{
+	int ms = clock_poll_ms(deadline_ns, 3600 * 1000);
+	struct timeval most = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000}, none = {0};
+	int rc;
+
+	if (ms == 0)
+		return -ETIMEDOUT;
+	fcntl(fd, F_SETFL, 0);
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &most, sizeof(most));
+	rc = connect(fd, address, size) < 0 ? -errno : 0;
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &none, sizeof(none));
+	return rc == -EAGAIN ? -ETIMEDOUT : rc;
+}
+
 /* A connected socket in blocking mode, or -errno. */
 static int connect_to(
 	int family, const struct sockaddr *address, socklen_t size, int64_t deadline_ns)
@@ -45,10 +63,8 @@ static int connect_to(
 	if (fd < 0)
 		return -errno;
 	rc = connect(fd, address, size) < 0 ? -errno : 0;
-	/* A Unix listener whose queue is full answers EAGAIN at once: wait for it like for TCP. */
 	if (rc == -EAGAIN && family == AF_UNIX) {
-		fcntl(fd, F_SETFL, 0);
-		rc = connect(fd, address, size) < 0 ? -errno : 0;
+		rc = connect_patiently(fd, address, size, deadline_ns);
 	} else if (rc == -EINPROGRESS || rc == -EINTR) {
 		rc = await_connected(fd, deadline_ns);
 	}
