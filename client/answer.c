@@ -102,6 +102,12 @@ static bool ends_by_done(const struct chan_op *op)
 	}
 }
 
+/* Whether the number is of a send that has not been put into a frame yet. */
+static bool is_gathering(const struct session *s, uint64_t seq)
+{
+	return s->batch.count > 0 && seq >= s->batch.m.seq;
+}
+
 /* DONE and FAIL: of a run, or of several that follow one another. */
 static int on_outcome(
 	struct answer *a, uint32_t count, uint32_t case_index, const struct message *fail)
@@ -112,7 +118,7 @@ static int on_outcome(
 
 	while (seq < end) {
 		run = flight_find(&a->s->flight, seq);
-		if (!run)
+		if (!run || is_gathering(a->s, seq))
 			return breach(a, "an answer to an operation that is not in flight");
 		n = run->count - (uint32_t)(seq - run->seq);
 		if (n > end - seq)

@@ -199,9 +199,13 @@ uint32_t end_credit(const struct chan *ch)
 	return ch->options.credit < max ? ch->options.credit : max;
 }
 
+/* What is due to a stream before it is not this one's. */
 static void start_stream(struct chan *ch)
 {
-	struct chan_op *op = op_new(ch->client, OP_STREAM, ch, CHAN_FOREVER);
+	struct chan_op *op;
+
+	session_confirm(&ch->client->session);
+	op = op_new(ch->client, OP_STREAM, ch, CHAN_FOREVER);
 
 	if (!op) {
 		ch->client->session.doomed = CHAN_ENOMEM;

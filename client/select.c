@@ -79,8 +79,10 @@ static void tell_case(struct chan_case *one, const struct chan_completion *done)
 		one->value = done->value;
 }
 
+/* As in chan_recv_timeout: what was taken back happened to nobody here. */
 int chan_select(struct chan_client *c, struct chan_case *cases, size_t n, int64_t timeout_ns)
 {
+	int64_t deadline_ns = clock_deadline_ns(timeout_ns);
 	struct chan_completion done;
 	struct chan_op *op;
 	size_t i;
@@ -89,13 +91,17 @@ int chan_select(struct chan_client *c, struct chan_case *cases, size_t n, int64_
 	for (i = 0; i < n; i++)
 		cases[i].result = 0;
 	client_lock(c);
-	rc = select_build(c, cases, n, timeout_ns, &op);
-	if (rc == 0) {
+	do {
+		rc = select_build(c, cases, n, timeout_ns, &op);
+		if (rc < 0)
+			break;
+		if (timeout_ns > 0)
+			op->deadline_ns = deadline_ns;
 		client_submit(op);
 		rc = client_run(c, op, &done);
-		if (done.case_index >= 0)
+		if (rc != CHAN_EGONE && done.case_index >= 0)
 			tell_case(&cases[done.case_index], &done);
-	}
+	} while (rc == CHAN_EGONE);
 	client_unlock(c);
 	return rc;
 }
