@@ -27,6 +27,9 @@
  * without asking first. */
 #define PING_INTERVAL_NS NS_PER_S
 
+/* The longest wait for the socket to take more. */
+#define WRITE_TURN_NS (20 * NS_PER_MS)
+
 /* Threads that are woken in one go. */
 #define WAKES_AT_ONCE 64u
 
@@ -91,7 +94,7 @@ void client_wake_any(struct chan_client *c)
 
 	DL_FOREACH (c->waiters, w)
 		if (w->any)
-			wake_waiter(c, w);
+			client_wake(c, w);
 }
 
 /* The reader's role is free: somebody who still waits is to take it. */
@@ -284,20 +287,22 @@ static int read_turn(struct chan_client *c, struct waiter *w, int64_t deadline_n
 		rc = read_once(c, true);
 	}
 	c->reading = false;
-	if (rc == -EAGAIN) {
-		session_ping(&c->session, c->session.heartbeat_ns);
+	if (rc == -EAGAIN)
 		rc = 0;
-	}
+	if (!w->ready) /* also while a large value comes, for longer than we may be silent */
+		session_ping(&c->session, c->session.heartbeat_ns);
 	return rc;
 }
 
-/* Where another thread reads, and the socket takes no more of what is to be written. */
+/* Where another thread reads, and the socket takes no more of what is to be written. Not for long
+ * at a time: should the reader leave meanwhile, this thread may be the one that is to follow it. */
 static int write_turn(struct chan_client *c, int64_t deadline_ns)
 {
+	int64_t turn_ns = clock_now_ns() + WRITE_TURN_NS;
 	int rc;
 
 	c->writing = true;
-	rc = await_ready(c, POLLOUT, deadline_ns);
+	rc = await_ready(c, POLLOUT, turn_ns < deadline_ns ? turn_ns : deadline_ns);
 	c->writing = false;
 	c->choked = false;
 	return rc == -EAGAIN ? 0 : rc;
