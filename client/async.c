@@ -50,6 +50,19 @@ static struct chan_op *next_done(struct chan_client *c)
 	return session_is_fresh(&c->session) ? op : NULL;
 }
 
+/* A value is confirmed before the program has it: see confirm_taken. */
+static void take_completion(
+	struct chan_client *c, struct chan_op *op, struct chan_completion *ret_completion)
+{
+	bool hands_over = op->delivery;
+
+	client_take(op, ret_completion);
+	if (!hands_over)
+		return;
+	session_settle(&c->session);
+	client_flush(c);
+}
+
 int chan_next_completion(struct chan_client *c, struct chan_completion *ret_completion)
 {
 	struct chan_op *op;
@@ -57,7 +70,7 @@ int chan_next_completion(struct chan_client *c, struct chan_completion *ret_comp
 	client_lock(c);
 	op = next_done(c);
 	if (op)
-		client_take(op, ret_completion);
+		take_completion(c, op, ret_completion);
 	client_unlock(c);
 	return op != NULL;
 }
@@ -91,7 +104,7 @@ int chan_wait_completion(
 				     : 0;
 	}
 	if (op)
-		client_take(op, ret_completion);
+		take_completion(c, op, ret_completion);
 	client_unlock(c);
 	if (rc == CHAN_ETIMEDOUT && !op)
 		error_say(rc, "wait: nothing has completed in time");

@@ -24,6 +24,8 @@ void client_start(struct chan_op *op, void *tag, struct chan_op **ret_op)
 	if (ret_op)
 		*ret_op = op;
 	client_submit(op);
+	if (op->client->waiters) /* they block already, and will not send it */
+		client_flush(op->client);
 }
 
 /* ---- taking ------------------------------------------------------------------------------- */

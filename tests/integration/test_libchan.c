@@ -44,6 +44,71 @@ static struct chan_client *dial(const char *url)
 	return c;
 }
 
+/* ---- a thread that waits, and one that starts --------------------------------------------- */
+
+static void *wait_for_one(void *arg)
+{
+	struct chan_completion done = {0};
+
+	return chan_wait_completion(arg, &done, CHAN_FOREVER) == 1 ? done.tag : NULL;
+}
+
+/* What one thread starts, or withdraws, is not held up by another that is blocked in reading. */
+static void test_starting_beside_a_thread_that_waits(void **state)
+{
+	struct chan_client *c = dial(daemon_under_test.url), *other = dial(daemon_under_test.url);
+	struct chan_stat stat = {.receivers_waiting = 0};
+	struct chan *quiet, *busy, *far;
+	struct chan_value v = chan_value_int(7);
+	int tag_sent, tag_withdrawn;
+	void *tag = NULL;
+	struct chan_op *op;
+	pthread_t thread;
+
+	(void)state;
+	assert_int_equal(chan_make(c, "beside-quiet", CHAN_TYPE_INT, 0, NULL, &quiet), 0);
+	assert_int_equal(chan_make(c, "beside-busy", CHAN_TYPE_INT, 0, NULL, &busy), 0);
+	assert_int_equal(chan_open(other, "beside-busy", CHAN_RECV, NULL, &far), 0);
+	assert_int_equal(chan_start_recv(quiet, CHAN_FOREVER, &tag_withdrawn, &op), 0);
+	assert_int_equal(pthread_create(&thread, NULL, wait_for_one, c), 0);
+	while (stat.receivers_waiting == 0)
+		assert_int_equal(chan_stat(other, "beside-quiet", &stat), 0);
+	usleep(20000);
+	assert_int_equal(chan_start_send(busy, &v, 1, CHAN_FOREVER, &tag_sent, NULL), 0);
+	assert_int_equal(chan_recv_timeout(far, &v, 3000000000), 1);
+	pthread_join(thread, &tag);
+	assert_ptr_equal(tag, &tag_sent);
+	chan_op_cancel(op);
+	assert_ptr_equal(wait_for_one(c), &tag_withdrawn);
+	chan_hangup(c);
+	chan_hangup(other);
+}
+
+/* A program that computes after a receive has confirmed it, also where it fetches ahead. */
+static void test_computing_after_a_receive(void **state)
+{
+	struct chan_open_options ahead = {.end = {.credit = 8}};
+	struct chan_client *c = dial(daemon_under_test.url), *other = dial(daemon_under_test.url);
+	struct chan_stat stat = {.in_flight = 1};
+	struct chan_value v = chan_value_int(1);
+	struct chan *in, *out;
+	int i;
+
+	(void)state;
+	assert_int_equal(chan_make(other, "computing", CHAN_TYPE_INT, 8, NULL, &out), 0);
+	assert_int_equal(chan_open(c, "computing", CHAN_RECV, &ahead, &in), 0);
+	for (i = 0; i < 2; i++)
+		assert_int_equal(chan_send(out, &v), 0);
+	assert_int_equal(chan_recv(in, &v), 1);
+	for (i = 0; i < 1000 && stat.received < 1; i++) {
+		assert_int_equal(chan_stat(other, "computing", &stat), 0);
+		usleep(1000);
+	}
+	assert_int_equal(stat.received, 1);
+	chan_hangup(c);
+	chan_hangup(other);
+}
+
 /* ---- many threads on one connection ------------------------------------------------------- */
 
 enum { SENDERS = 4, RECEIVERS = 4, SENDS = 500 };
@@ -554,6 +619,8 @@ static void test_the_daemon_goes_down(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_starting_beside_a_thread_that_waits),
+		cmocka_unit_test(test_computing_after_a_receive),
 		cmocka_unit_test(test_threads_of_every_kind_share_a_connection),
 		cmocka_unit_test(test_large_values_over_tcp),
 		cmocka_unit_test(test_an_event_loop_streams_both_ways),

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -86,6 +87,31 @@ static void test_where_nobody_listens(void **state)
 	assert_non_null(strstr(chan_error_text(), "unix:/nowhere/socket"));
 	assert_int_equal(chan_dial("tls://localhost", NULL, &c), CHAN_ENOTSUP);
 	assert_null(c);
+}
+
+/* A listener that accepts nobody, whose queue is full: dialling ends in its time. */
+static void test_a_full_queue_ends_in_time(void **state)
+{
+	struct chan_dial_options options = {.timeout_ns = 100000000};
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int listener = socket(AF_UNIX, SOCK_STREAM, 0), fd[3], i;
+	struct chan_client *c;
+	char url[128];
+
+	(void)state;
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s/full", broker.directory);
+	snprintf(url, sizeof(url), "unix:%s", address.sun_path);
+	assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(listen(listener, 0), 0);
+	for (i = 0; i < 3; i++) {
+		fd[i] = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+		connect(fd[i], (struct sockaddr *)&address, sizeof(address));
+	}
+	assert_int_equal(chan_dial(url, &options, &c), CHAN_ETIMEDOUT);
+	for (i = 0; i < 3; i++)
+		close(fd[i]);
+	close(listener);
+	unlink(address.sun_path);
 }
 
 static void test_urls_that_are_none(void **state)
@@ -686,6 +712,35 @@ static void test_what_was_revoked_is_not_handed_over(void **state)
 	hang_up(c);
 }
 
+/* A broker that answers sends which are still gathering is none. They gather while more is read
+ * than one read takes. */
+static void test_an_answer_to_what_was_not_sent(void **state)
+{
+	struct message pong = {.kind = MESSAGE_PONG};
+	struct chan_value v = chan_value_int(1);
+	struct buf pongs = {0};
+	struct chan_client *c;
+	struct chan *ch;
+	int i;
+
+	(void)state;
+	broker.limits.ops_in_flight = 4;
+	c = fake_client(&broker);
+	ch = fake_open(&broker, c, 1, 10, CHAN_TYPE_INT, 5, NULL);
+	for (i = 0; i < 6; i++)
+		assert_int_equal(chan_start_send(ch, &v, 1, CHAN_FOREVER, NULL, NULL), 0);
+	chan_events(c);
+	fake_read(&broker, MESSAGE_SEND);
+	while (buf_len(&pongs) < 66000)
+		wire_encode(&pongs, &pong, 0, 0);
+	fake_done(&broker, 2, 2);
+	fake_write_bytes(&broker, buf_data(&pongs), buf_len(&pongs));
+	fake_done(&broker, 4, 2);
+	assert_int_equal(chan_process(c), CHAN_EPROTOCOL);
+	buf_fini(&pongs);
+	hang_up(c);
+}
+
 static void test_nothing_is_handed_over_after_a_long_silence(void **state)
 {
 	struct chan_client *c = fake_client(&broker);
@@ -1194,6 +1249,8 @@ int main(void)
 		TEST(test_large_values_arrive_in_pieces),
 		TEST(test_what_was_revoked_is_not_handed_over),
 		TEST(test_nothing_is_handed_over_after_a_long_silence),
+		TEST(test_a_full_queue_ends_in_time),
+		TEST(test_an_answer_to_what_was_not_sent),
 		TEST(test_select_tells_its_case),
 		TEST(test_withdrawing_a_receive),
 		TEST(test_withdrawing_a_batch_begins_at_its_end),
