@@ -36,3 +36,8 @@ client_libchan_la_LDFLAGS = $(AM_LDFLAGS) -no-undefined -export-symbols-regex '^
 	-version-info $(LIBCHAN_VERSION_INFO)
 
 pkgconfig_DATA = client/libchan.pc
+
+# libtool makes the links and leaves the dynamic linker's cache as it was: what has just been installed
+# would not find the library. Who is not root, or packs, does without.
+install-exec-hook:
+	@test -n "$(DESTDIR)" || PATH="$$PATH:/usr/sbin:/sbin" ldconfig 2>/dev/null || :
