@@ -12,6 +12,16 @@ function folder(path,    d)
 	return ""
 }
 
+# Whether the door names the file, or a folder that it is below.
+function comes_by(path, d,    i, n, let)
+{
+	n = split(door[d], let, " ")
+	for (i = 1; i <= n; i++)
+		if (let[i] == path || (let[i] ~ /\/$/ && index(path, let[i]) == 1))
+			return 1
+	return 0
+}
+
 function complain(text)
 {
 	printf "# %s:%d: %s\n", FILENAME, FNR, text
@@ -34,7 +44,7 @@ FILENAME != table && match($0, /^#[ \t]*include[ \t]*[<"][^>"]+/) {
 	header = substr($0, RSTART, RLENGTH)
 	sub(/^[^<"]*[<"]/, "", header)
 	for (d in door)
-		if (index(header, d) == 1 && !index(door[d], " " FILENAME " "))
+		if (index(header, d) == 1 && !comes_by(FILENAME, d))
 			complain(header " may be included by" door[d] "only")
 	if (header ~ /^chan\//)
 		header = "include/" header
