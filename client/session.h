@@ -1,7 +1,7 @@
 /*
  * session.h - what is between this client and the broker: operations, deliveries, limits.
  *
- * Kept apart from the connection (conn.h), which a later version replaces under it: nothing here
+ * Kept apart from the connection (stream.h), which a later version replaces under it: nothing here
  * but out knows bytes, and what a resume has to say (numbers of frames, of operations) is counted
  * here. Guarded by the client's lock.
  */

@@ -1,7 +1,7 @@
 /*
  * stream.h - bytes to and from the broker, whatever carries them.
  *
- * A carrier is a table of four functions and one file: stream_socket.c for unix: and tcp://.
+ * A carrier is a table of functions and one file: stream_socket.c for unix: and tcp://.
  * TLS is to be another row of stream_dial's table.
  *
  * One thread may read while another writes.
