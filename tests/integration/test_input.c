@@ -310,6 +310,24 @@ static void test_bounds(void **state)
 	assert_bystander_unaffected();
 }
 
+/* Dials, again while the daemon is at its limit: it learns that connections have ended when it reads
+ * their ends. */
+static void dial_when_there_is_room(struct peer *p, const char *url)
+{
+	struct message hello = {.kind = MESSAGE_HELLO};
+
+	hello.hello.version_min = hello.hello.version_max = 1;
+	for (int i = 0;; i++) {
+		peer_connect(p, url);
+		peer_say(p, &hello);
+		peer_hear(p);
+		if (p->m.kind == MESSAGE_WELCOME)
+			return;
+		assert_true(i < 1000);
+		peer_drop(p);
+	}
+}
+
 /* One connection more than allowed is told so; when another ends there is room again. */
 static void test_connections_max(void **state)
 {
@@ -317,23 +335,12 @@ static void test_connections_max(void **state)
 
 	(void)state;
 	for (int i = 0; i < 5; i++)
-		peer_dial(&peers[i], i % 2 ? d.url : d.tcp_url);
+		dial_when_there_is_room(&peers[i], i % 2 ? d.url : d.tcp_url);
 	peer_connect(&extra, d.tcp_url);
 	expect_goaway(&extra, CHAN_ELIMIT, "connections_max");
 	for (int i = 0; i < 5; i++)
 		peer_drop(&peers[i]);
-	for (int i = 0;; i++) { /* the daemon learns of the ends when it reads them */
-		peer_connect(&extra, d.url);
-		struct message m = {.kind = MESSAGE_HELLO};
-
-		m.hello.version_min = m.hello.version_max = 1;
-		peer_say(&extra, &m);
-		peer_hear(&extra);
-		if (extra.m.kind == MESSAGE_WELCOME)
-			break;
-		assert_true(i < 1000);
-		peer_drop(&extra);
-	}
+	dial_when_there_is_room(&extra, d.url);
 	peer_drop(&extra);
 }
 

@@ -436,7 +436,7 @@ static void test_lists_come_in_pages(void **state)
 	struct chan_op *op;
 	struct chan_completion done;
 	struct chan *ch;
-	char name[16];
+	char name[32];
 	int i, waiters = 0;
 
 	(void)state;
