@@ -381,18 +381,19 @@ static void idle(long conns, long reps, long unused)
 	int epoll = epoll_create1(EPOLL_CLOEXEC);
 	int64_t *ns = calloc(reps, sizeof(*ns));
 	struct chan_value v = chan_value_bytes("0123456789abcdef", 16);
+	struct chan_make_options options = {.temporary = true, .direction = CHAN_SEND};
 	struct chan *to;
 
 	(void)unused;
 	need_descriptors(conns);
+	must(chan_make(dial(), "bench-idle", CHAN_TYPE_BYTES, CAPACITY, &options, &to));
 	mark("empty");
 	for (long i = 0; i < conns; i++) {
-		struct chan *ch = end_of("bench-q", CHAN_RECV, 0);
+		struct chan *ch = end_of("bench-idle", CHAN_RECV, 0);
 
 		must(chan_start_recv(ch, CHAN_FOREVER, NULL, NULL));
 		watch(epoll, ch);
 	}
-	to = end_of("bench-q", CHAN_SEND, 0);
 	must(chan_ping(chan_client_of(to), NULL));
 	mark("ready");
 	for (long i = 0; i < reps; i++) {
