@@ -8,7 +8,7 @@
 # MADV_GUARD_INSTALL, so that this also tests the guards of older kernels.
 set -eu
 source=$(cd "$1" && pwd)
-mkdir -p "$2/root" "$2/packages" "$2/objects"
+mkdir -p "$2/sysroot" "$2/packages" "$2/objects"
 work=$(cd "$2" && pwd)
 cc=${AARCH64_CC:-aarch64-linux-gnu-gcc}
 jobs=$(nproc)
@@ -17,7 +17,7 @@ packages='libc6 libgcc-s1 libevent-2.1-7 libevent-core-2.1-7 libevent-pthreads-2
 	libcmocka0 libcmocka-dev'
 
 fetch() {
-	[ -e "$work/root/.complete" ] && return
+	[ -e "$work/sysroot/.complete" ] && return
 	dpkg --print-foreign-architectures | grep -qx arm64 || {
 		dpkg --add-architecture arm64
 		apt-get update -qq
@@ -25,16 +25,16 @@ fetch() {
 	(cd "$work/packages" &&
 		apt-get download -qq $(for p in $packages; do echo "$p:arm64"; done))
 	for deb in "$work"/packages/*.deb; do
-		dpkg-deb -x "$deb" "$work/root"
+		dpkg-deb -x "$deb" "$work/sysroot"
 	done
-	touch "$work/root/.complete"
+	touch "$work/sysroot/.complete"
 }
 
-# The compiler has libc's own files for linking; root is for what it lacks, and for running.
+# The compiler has libc's own files for linking; the sysroot is for what it lacks, and for running.
 flags="-D_GNU_SOURCE -std=gnu11 -g -O1 -Wall -Wextra -DCHAND_DEBUG=1 -I$work/objects -I$source
 	-fstack-clash-protection --param=stack-clash-protection-guard-size=12
-	-isystem $work/root/usr/include"
-libs="-L$work/root/usr/lib/aarch64-linux-gnu -Wl,-rpath-link,$work/root/usr/lib/aarch64-linux-gnu
+	-isystem $work/sysroot/usr/include"
+libs="-L$work/sysroot/usr/lib/aarch64-linux-gnu -Wl,-rpath-link,$work/sysroot/usr/lib/aarch64-linux-gnu
 	-levent_core -levent_pthreads -lcmocka -lpthread"
 
 # The sources that the layers' local.mk files name, and every unit test of the two layers.
@@ -63,7 +63,7 @@ failed=0 passed=0
 for test in $tests; do
 	name=$(basename "$test")
 	if CMOCKA_MESSAGE_OUTPUT=TAP TEST_EMULATED=1 timeout -k 5 "${TEST_TIMEOUT:-300}" \
-		qemu-aarch64 -L "$work/root" "$work/$name" >"$work/$name.log" 2>&1; then
+		qemu-aarch64 -L "$work/sysroot" "$work/$name" >"$work/$name.log" 2>&1; then
 		passed=$((passed + 1))
 		echo "ok $((passed + failed)) - aarch64 $name"
 	else
