@@ -220,10 +220,13 @@ void wake_processor(void)
 	p = take_idle_processor();
 	if (p && start_machine(p, true))
 		return;
-	/* None idle any more, or no thread to be had: the queue waits for who is running. */
+	/* None idle any more: the queue waits for who is running. Or no thread to be had: for the one
+	 * that waits in the kernel, for who comes back from there, or for sysmon to try again. */
 	if (p)
 		give_idle_processor(p);
 	atomic_fetch_sub(&sched.spinning, 1);
+	if (p)
+		netpoll_interrupt();
 }
 
 static void start_spinning(struct machine *m)
@@ -265,16 +268,28 @@ static void become_busy(struct machine *m)
 		wake_processor();
 }
 
+/* All that waits in p's own queue, to the global one: no thread is to be had that would come for it. */
+static void share_queue(struct processor *p)
+{
+	struct go_queue all = {0};
+	struct goroutine *g;
+
+	while ((g = runq_get(&p->runq)))
+		go_queue_push(&all, g);
+	global_put(&all);
+}
+
 void hand_off_processor(struct processor *p)
 {
 	bool wanted = runq_length(&p->runq) > 0 || runq_has_next(&p->runq) ||
 		atomic_load(&sched.global_count) > 0 || netpoll_needs_poller();
 
-	if (wanted && start_machine(p, false))
-		return;
+	if (wanted) {
+		if (start_machine(p, false))
+			return;
+		share_queue(p);
+	}
 	give_idle_processor(p);
-	if (wanted)
-		return;
 	/* Work that came between the look and the gift found no idle processor to wake. */
 	if (work_anywhere() || netpoll_needs_poller())
 		wake_processor();

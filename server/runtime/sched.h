@@ -23,7 +23,7 @@
 #include <signal.h>
 
 /* Threads of all kinds: processors, and as many more that may block in the kernel at once. When all
- * are out, blocking_enter keeps its processor, so goroutines wait instead of threads growing. */
+ * are out, goroutines wait for one of them to come back, instead of threads growing. */
 enum { MACHINES_MAX = GO_PROCS_MAX + 256 };
 
 /* Free goroutines that a processor keeps for itself; half of them move at once. */

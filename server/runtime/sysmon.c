@@ -64,13 +64,19 @@ static void look_at_sockets(int64_t now_ns)
 		wake_processor();
 }
 
-/* Sleeps until a processor is taken; false when the run stops. */
+/* Is there something to do that found no thread? Then it is for sysmon to try again. */
+static bool lacks_thread(void)
+{
+	return atomic_load(&sched.global_count) > 0 || netpoll_needs_poller();
+}
+
+/* Sleeps until a processor is taken; returns when the run stops. */
 static void sleep_while_idle(void)
 {
 	bool sleep;
 
 	lock_acquire(&sched.lock);
-	sleep = all_idle() && !atomic_load(&sched.stopping);
+	sleep = all_idle() && !lacks_thread() && !atomic_load(&sched.stopping);
 	if (sleep) {
 		note_clear(&sched.sysmon_note);
 		sched.sysmon_asleep = true;

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -160,6 +161,66 @@ static void a_poller_hears_of_timers(void **state)
 	run(2, timer_behind_poller, NULL);
 }
 
+/* From here on no thread can be had: what it asks for is more than there are addresses. */
+static void forbid_threads(pthread_attr_t *old)
+{
+	pthread_attr_t attr;
+
+	expect(pthread_getattr_default_np(old) == 0);
+	expect(pthread_attr_init(&attr) == 0);
+	expect(pthread_attr_setstacksize(&attr, (size_t)1 << 56) == 0);
+	expect(pthread_setattr_default_np(&attr) == 0);
+	pthread_attr_destroy(&attr);
+}
+
+static void write_byte(int fd)
+{
+	expect(write(fd, "1", 1) == 1);
+}
+
+/* What was next, and what stood in the queue, is run by the thread that waits for a socket: there is
+ * no other, and nothing else wakes it. */
+static int block_without_threads(void *arg)
+{
+	struct netpoll_desc *desc;
+	pthread_attr_t old;
+	int fds[2], sockets[2];
+	char bytes[2];
+
+	(void)arg;
+	expect(pipe(fds) == 0);
+	expect(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, sockets) == 0);
+	expect(netpoll_open(sockets[0], &desc) == 0);
+	expect(go(wait_for_ever, desc) == 0);
+	go_yield();
+	blocking_enter();
+	while (atomic_load(&sched.poll_until_ns) != DEADLINE_NEVER)
+		usleep(100);
+	blocking_exit();
+
+	forbid_threads(&old);
+	for (int i = 0; i < 2; i++)
+		expect(go(write_byte, fds[1]) == 0);
+	blocking_enter();
+	for (int i = 0; i < 2; i++)
+		expect(read(fds[0], &bytes[i], 1) == 1);
+	blocking_exit();
+	expect(pthread_setattr_default_np(&old) == 0);
+	pthread_attr_destroy(&old);
+	netpoll_close(desc);
+	close(sockets[0]);
+	close(sockets[1]);
+	close(fds[0]);
+	close(fds[1]);
+	return 0;
+}
+
+static void the_poller_helps_where_threads_are_out(void **state)
+{
+	(void)state;
+	run(1, block_without_threads, NULL);
+}
+
 /* ---- errno ---- */
 
 static int short_calls(void *arg)
@@ -259,6 +320,7 @@ int main(void)
 		cmocka_unit_test(the_next_goroutine_runs_meanwhile),
 		cmocka_unit_test(timers_fire_meanwhile),
 		cmocka_unit_test(a_poller_hears_of_timers),
+		cmocka_unit_test(the_poller_helps_where_threads_are_out),
 		cmocka_unit_test(short_calls_come_back),
 		cmocka_unit_test(errno_survives_a_log_line),
 	};
