@@ -375,17 +375,29 @@ static bool is_due(struct processor *p)
 	return (atomic_load_explicit(&p->tick, memory_order_relaxed) + 1) % TICKS_OWN_QUEUE == 0;
 }
 
+/* Of all queues, on a step that is due. The global one and the ring come first in turn: neither may
+ * starve behind the other, or behind what is always next here. */
+static struct goroutine *get_fair(struct processor *p, uint32_t tick)
+{
+	struct goroutine *g = NULL;
+
+	if (tick / TICKS_OWN_QUEUE % 2 == 0)
+		g = take_global(p, 1);
+	if (!g)
+		g = runq_get_fair(&p->runq);
+	return g;
+}
+
 /* What runs next on m, without giving up its processor; NULL when there is nothing. */
 static struct goroutine *find_work(struct machine *m)
 {
 	struct processor *p = m->p;
+	uint32_t tick = count_tick(p);
 	struct goroutine *g;
 
-	if (count_tick(p) % TICKS_OWN_QUEUE == 0) {
+	if (tick % TICKS_OWN_QUEUE == 0) {
 		look_around(m);
-		g = take_global(p, 1);
-		if (!g)
-			g = runq_get_fair(&p->runq);
+		g = get_fair(p, tick);
 		if (g)
 			return g;
 	}

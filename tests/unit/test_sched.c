@@ -372,6 +372,52 @@ static void the_global_queue_is_not_starved(void **state)
 	run(1, starve_global, NULL);
 }
 
+static _Atomic int steps;
+static _Atomic bool stop_steps;
+
+static void nothing(void *code, void *args)
+{
+	(void)code;
+	(void)args;
+}
+
+/* Is next here again and again, and sees to it that the global queue is never empty. */
+static void step_on(void)
+{
+	static const struct go_site site = {__FILE__, "step_on", "nothing", __LINE__};
+	struct go_queue q = {0};
+	struct goroutine *g;
+
+	if (atomic_fetch_add(&steps, 1) >= 100000 || atomic_load(&stop_steps))
+		return;
+	if (atomic_load(&sched.global_count) == 0) {
+		expect(goroutine_new(NULL, &site, nothing, NULL, NULL, 0, &g) == 0);
+		go_queue_push(&q, g);
+		put_global(&q);
+	}
+	expect(go(step_on) == 0);
+}
+
+/* What stands in the queue is served though another is always next, and others in the global one. */
+static int starve_ring(void *arg)
+{
+	(void)arg;
+	atomic_store(&steps, 0);
+	atomic_store(&stop_steps, false);
+	expect(go(step_on) == 0);
+	for (int i = 0; i < 3; i++)
+		go_yield();
+	expect(atomic_load(&steps) <= 1000);
+	atomic_store(&stop_steps, true);
+	return 0;
+}
+
+static void the_ring_is_not_starved(void **state)
+{
+	(void)state;
+	run(1, starve_ring, NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -385,6 +431,7 @@ int main(void)
 		cmocka_unit_test(work_spreads_over_processors),
 		cmocka_unit_test(the_next_one_is_rescued),
 		cmocka_unit_test(the_global_queue_is_not_starved),
+		cmocka_unit_test(the_ring_is_not_starved),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
