@@ -173,15 +173,13 @@ static int run_threads(const struct go_site *site)
 	lock_acquire(&sched.lock);
 	started = sched.machine_count > 0;
 	lock_release(&sched.lock);
-	if (started) {
+	if (started)
 		note_sleep(&sched.main_ended);
-		rc = sched.result;
-		unfinished = !join_all_machines();
-	} else if (rc == 0) {
-		rc = -EAGAIN;
-	}
-	sysmon_stop();
-	return rc;
+	sysmon_stop(); /* it starts machines: before they are joined and freed */
+	if (!started)
+		return rc < 0 ? rc : -EAGAIN;
+	unfinished = !join_all_machines();
+	return sched.result;
 }
 
 int go_run_at(const struct go_site *site, const struct go_options *options, int (*main_fn)(void *),
