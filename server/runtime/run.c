@@ -57,6 +57,8 @@ static int fill_stacks(struct go_options *o)
 		return -EINVAL;
 	if (o->goroutines_max == 0)
 		o->goroutines_max = GO_GOROUTINES_MAX;
+	if (o->goroutines_max > GO_GOROUTINES_LIMIT)
+		return -EINVAL;
 	/* Processors keep some free for themselves; those must not make the last one fail. */
 	o->goroutines_max += (uint32_t)o->procs * FREE_MAX;
 	return 0;

@@ -43,7 +43,8 @@ struct go_options {
 	/* Address space of a stack, a power of two from 16 KiB to 1 MiB. Default 64 KiB (256 KiB under
 	 * a sanitizer). Only touched pages take memory. */
 	size_t stack_bytes;
-	/* Goroutines alive at once. Default GO_GOROUTINES_MAX. */
+	/* Goroutines alive at once: so many there can be, and 64 a processor more at the most. Default
+	 * GO_GOROUTINES_MAX, at most GO_GOROUTINES_LIMIT. */
 	uint32_t goroutines_max;
 	/* Of the random choices (whom to steal from, go_random_*). Default: $CHAND_SCHED_SEED, or from
 	 * the kernel. A seed given either way also shuffles scheduling on purpose, for tests. */
@@ -59,6 +60,9 @@ enum { GO_PROCS_MAX = 256 };
 
 /* 128 GiB of address space at the default stack, 8 GiB of memory if each is one page. */
 #define GO_GOROUTINES_MAX (UINT32_C(1) << 21)
+
+/* The address space holds no more stacks of the default size; and their numbers are 32 bits wide. */
+#define GO_GOROUTINES_LIMIT (UINT32_C(1) << 31)
 
 /*
  * Runs main_fn(arg) as goroutine 1 and returns its result as soon as it returns; other goroutines are

@@ -113,6 +113,8 @@ static void options_are_checked(void **state)
 		{.stack_bytes = 8 << 10},
 		{.stack_bytes = 2 << 20},
 		{.stack_bytes = 100000},
+		{.goroutines_max = GO_GOROUTINES_LIMIT + 1},
+		{.goroutines_max = UINT32_MAX}, /* with what processors keep free it would wrap */
 	};
 	int n = 0;
 
