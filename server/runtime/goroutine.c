@@ -41,6 +41,13 @@ static void free_move(struct go_queue *to, struct go_queue *from, uint32_t n)
 		free_push(to, g);
 }
 
+/* After some were taken off the global list, with its lock. */
+static void note_least(void)
+{
+	if (free_goroutines.queue.count < free_goroutines.count_min)
+		free_goroutines.count_min = free_goroutines.queue.count;
+}
+
 static struct goroutine *take_global(struct processor *p)
 {
 	struct goroutine *g;
@@ -49,8 +56,7 @@ static struct goroutine *take_global(struct processor *p)
 	if (p)
 		free_move(&p->free, &free_goroutines.queue, FREE_MAX / 2);
 	g = go_queue_pop(p ? &p->free : &free_goroutines.queue);
-	if (free_goroutines.queue.count < free_goroutines.count_min)
-		free_goroutines.count_min = free_goroutines.queue.count;
+	note_least();
 	lock_release(&free_goroutines.lock);
 	return g;
 }
@@ -196,30 +202,75 @@ void goroutine_trim_processor(struct processor *p)
 	trim_queue(&p->free);
 }
 
+/* Takes up to n, but no more than FREE_MAX, off the warm end of the global list; false if it is empty. */
+static bool take_batch(struct go_queue *batch, size_t n)
+{
+	struct goroutine *g;
+
+	if (n > FREE_MAX)
+		n = FREE_MAX;
+	lock_acquire(&free_goroutines.lock);
+	while (batch->count < n && (g = go_queue_pop(&free_goroutines.queue)))
+		go_queue_push(batch, g);
+	note_least();
+	lock_release(&free_goroutines.lock);
+	return batch->count > 0;
+}
+
+/* Puts them back at the cold end. */
+static void return_batch(struct go_queue *batch)
+{
+	struct goroutine *g;
+
+	lock_acquire(&free_goroutines.lock);
+	while ((g = go_queue_pop(batch)))
+		go_queue_push(&free_goroutines.queue, g);
+	lock_release(&free_goroutines.lock);
+}
+
+static void trim_global(size_t n)
+{
+	struct go_queue batch = {0};
+
+	for (; take_batch(&batch, n); return_batch(&batch)) {
+		n -= batch.count;
+		trim_queue(&batch);
+	}
+}
+
+static void free_global(size_t n)
+{
+	struct go_queue batch = {0};
+	struct goroutine *g;
+
+	while (take_batch(&batch, n)) {
+		n -= batch.count;
+		while ((g = go_queue_pop(&batch)))
+			stack_free(g);
+	}
+}
+
 /*
  * Called now and then. Of the global list, those that nobody needed since the last call are given back
  * altogether, and the others' deep pages; processors do the same to their own when they see the new
- * epoch. The list is taken away meanwhile, so that no lock is held over many system calls.
+ * epoch. No lock is held over many system calls, and no more than FREE_MAX are away at a time
+ * (go_options.goroutines_max allows for those). The list goes round once: the coldest, which were not
+ * needed, come last, and what stays is in its order again.
  */
 void goroutine_trim(void)
 {
-	struct go_queue rest = {0};
-	struct goroutine *g;
-	size_t surplus;
+	size_t count, surplus;
 
 	atomic_fetch_add_explicit(&sched.trim_epoch, 1, memory_order_relaxed);
 	lock_acquire(&free_goroutines.lock);
+	count = free_goroutines.queue.count;
 	surplus = free_goroutines.count_min;
-	rest = free_goroutines.queue;
-	free_goroutines.queue = (struct go_queue){0};
 	lock_release(&free_goroutines.lock);
 
-	while (surplus-- > 0 && (g = go_queue_pop(&rest)))
-		stack_free(g);
-	trim_queue(&rest);
+	trim_global(count - surplus);
+	free_global(surplus);
 
 	lock_acquire(&free_goroutines.lock);
-	free_move(&free_goroutines.queue, &rest, (uint32_t)rest.count);
 	free_goroutines.count_min = free_goroutines.queue.count;
 	lock_release(&free_goroutines.lock);
 }

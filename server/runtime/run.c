@@ -59,8 +59,9 @@ static int fill_stacks(struct go_options *o)
 		o->goroutines_max = GO_GOROUTINES_MAX;
 	if (o->goroutines_max > GO_GOROUTINES_LIMIT)
 		return -EINVAL;
-	/* Processors keep some free for themselves; those must not make the last one fail. */
-	o->goroutines_max += (uint32_t)o->procs * FREE_MAX;
+	/* Processors keep some free for themselves, and so does goroutine_trim; those must not make the
+	 * last one fail. */
+	o->goroutines_max += ((uint32_t)o->procs + 1) * FREE_MAX;
 	return 0;
 }
 

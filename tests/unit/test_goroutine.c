@@ -180,7 +180,7 @@ static int too_many(void *arg)
 	while (started < 1000 && (rc = go(wait_in_room)) == 0)
 		started++;
 	expect(rc == -EAGAIN);
-	expect(started >= 100 && started <= 100 + 64);
+	expect(started >= 100 && started <= 100 + 2 * 64);
 	for (int i = 0; i < 10; i++)
 		go_yield();
 	left = (struct countdown)COUNTDOWN(started);
@@ -195,6 +195,57 @@ static void past_the_bound_go_fails(void **state)
 	run_with((struct go_options){.procs = 1, .goroutines_max = 100}, too_many, NULL);
 }
 
+static _Atomic bool stop_trimming;
+
+static void trim_on(void)
+{
+	while (!atomic_load(&stop_trimming)) {
+		goroutine_trim();
+		go_yield();
+	}
+	countdown_done(&arrived);
+}
+
+static void finish_at_once(void)
+{
+	countdown_done(&left);
+}
+
+/* Up to the bound go works, though free stacks are looked at meanwhile. */
+static int fill_while_trimming(void *arg)
+{
+	int n = SCALE(2000) - 10; /* main, the trimmer, and some that die */
+
+	(void)arg;
+	atomic_store(&stop_trimming, false);
+	arrived = (struct countdown)COUNTDOWN(1);
+	expect(go(trim_on) == 0);
+	for (int round = 0; round < SCALE_ROUNDS(200); round++) {
+		int failed = 0;
+
+		left = (struct countdown)COUNTDOWN(n);
+		for (int i = 0; i < n; i++) {
+			if (go(finish_at_once) == 0)
+				continue;
+			failed++;
+			countdown_done(&left);
+		}
+		countdown_wait(&left);
+		expect(failed == 0);
+	}
+	atomic_store(&stop_trimming, true);
+	countdown_wait(&arrived);
+	return 0;
+}
+
+static void trimming_takes_none_away(void **state)
+{
+	struct go_options options = {.procs = 2, .goroutines_max = (uint32_t)SCALE(2000)};
+
+	(void)state;
+	run_with(options, fill_while_trimming, NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -203,6 +254,7 @@ int main(void)
 		cmocka_unit_test(stacks_are_used_again),
 		cmocka_unit_test(deep_stacks_are_given_back),
 		cmocka_unit_test(past_the_bound_go_fails),
+		cmocka_unit_test(trimming_takes_none_away),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
