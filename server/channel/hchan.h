@@ -25,7 +25,8 @@
  *
  * A reference must be held for as long as a call on the channel is under way. There is one
  * leniency, which the common "done" channel needs: whoever got the value (or saw the close) may
- * drop the last reference although the other side's call has not returned yet.
+ * drop the last reference although the other side's call has not returned yet. That does not hold
+ * for a select with two cases of this channel, which takes the one that did not happen out of it.
  */
 #ifndef CHAND_CHANNEL_HCHAN_H
 #define CHAND_CHANNEL_HCHAN_H

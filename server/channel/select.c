@@ -13,7 +13,8 @@
  * Locks of many channels are taken by ascending address, each once, and released in reverse.
  *
  * Pass 3 leaves alone the channel of the case that happened: the goroutine at its other end may
- * have freed it by now (hchan.h: the one leniency).
+ * have freed it by now (hchan.h: the one leniency; but for another case of the same channel, which
+ * has to leave its queues).
  */
 #include "config.h"
 
