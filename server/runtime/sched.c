@@ -22,6 +22,10 @@
  * found work while spinning counts itself out and then wakes the next (become_busy): so while work
  * remains, either all processors are busy or someone looks.
  *
+ * But for work that is submitted without the second step, since its own processor is about to come to
+ * it: what is next there, who yielded (yield_left), an only goroutine that the poller brought
+ * (put_ready). If what runs there makes no step, that waits for sysmon, for up to 10 ms.
+ *
  * The poller. At most one machine waits in the kernel for descriptors and the next timer; it holds no
  * processor. The others sleep on their note. Who is about to sleep makes sure that the poller will
  * come back early enough for the first timer (poller_covers):
