@@ -82,7 +82,7 @@ void batch_free(struct batch *b)
 	for (size_t i = 0; i < b->value_count; i++)
 		value_unref(b->values[i]);
 	arena_reset(&b->arena);
-	b->count = b->value_count = 0;
+	b->count = b->pages = b->value_count = 0;
 	wire_scratch_reset(b->scratch);
 	if (b->size > POOL_OPS_MAX || b->value_size > POOL_VALUES_MAX || !pool_give(b))
 		batch_destroy(b);
@@ -113,6 +113,11 @@ struct batch_op *batch_add(struct batch *b)
 	op = &b->ops[b->count++];
 	*op = (struct batch_op){.value_first = b->value_count};
 	return op;
+}
+
+bool batch_is_full(const struct batch *b)
+{
+	return b->count >= BATCH_OPS_MAX || b->pages >= BATCH_PAGES_MAX;
 }
 
 void batch_drop_last(struct batch *b)

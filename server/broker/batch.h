@@ -22,6 +22,13 @@ struct session;
  * one turn of one connection may hold in memory (about 250 bytes each). */
 #define BATCH_OPS_MAX 1024u
 
+/*
+ * Of them LIST and PS, whose answers are pages of up to 16 KiB (a frame's header). An answer counts
+ * against its connection only once it is queued; until then just the batches on their way bound
+ * what was asked for: about a hundred for the whole broker, so 25 MiB.
+ */
+#define BATCH_PAGES_MAX 16u
+
 /* Of sentences and copies: none in most batches, one in most others. */
 #define BATCH_ARENA_BYTES 256u
 
@@ -42,6 +49,7 @@ struct batch {
 	struct wire_scratch *scratch; /* what the messages point to */
 	struct batch_op *ops;
 	size_t count, size;
+	size_t pages;          /* operations among them that answer with one */
 	struct value **values; /* a reference each, until the broker has applied their operation */
 	size_t value_count, value_size;
 	struct arena arena; /* what batch_printf and batch_keep hand out */
@@ -56,6 +64,9 @@ void batch_free(struct batch *b);
 
 /* A new operation at the end, zeroed but for where its values begin; NULL: out of memory. */
 struct batch_op *batch_add(struct batch *b);
+
+/* Whether it is to be handed over before anything is added. */
+bool batch_is_full(const struct batch *b);
 
 /* Takes back the last operation and the values that were added since. */
 void batch_drop_last(struct batch *b);

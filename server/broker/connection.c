@@ -547,6 +547,8 @@ static int on_operation(struct turn *t, const struct frame *f)
 {
 	struct batch *b = turn_batch(t);
 
+	if (b && (f->kind == MESSAGE_LIST || f->kind == MESSAGE_PS))
+		b->pages++;
 	return b ? session_frame(t->c->session, b, f, t->why, sizeof(t->why)) : CHAN_ENOMEM;
 }
 
@@ -608,7 +610,7 @@ static bool handle_input(struct connection *c)
 		buf_consume(&c->in, (size_t)n);
 		if (rc < 0)
 			breach(&t, rc);
-		if (t.batch && t.batch->count >= BATCH_OPS_MAX) {
+		if (t.batch && batch_is_full(t.batch)) {
 			hand_over(&t);
 			if (must_rest(c))
 				return false;

@@ -74,12 +74,35 @@ static void test_pool(void **state)
 	batch_pool_fini();
 }
 
+/* It is full of operations, or of those among them that answer at length. */
+static void test_full(void **state)
+{
+	struct batch *b = batch_new(NULL);
+
+	(void)state;
+	for (unsigned int i = 0; i < BATCH_OPS_MAX; i++) {
+		assert_false(batch_is_full(b));
+		assert_non_null(batch_add(b));
+	}
+	assert_true(batch_is_full(b));
+	batch_free(b);
+	b = batch_new(NULL);
+	b->pages = BATCH_PAGES_MAX;
+	assert_true(batch_is_full(b));
+	batch_free(b);
+	b = batch_new(NULL);
+	assert_false(batch_is_full(b));
+	batch_free(b);
+	batch_pool_fini();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_values),
 		cmocka_unit_test(test_texts),
 		cmocka_unit_test(test_pool),
+		cmocka_unit_test(test_full),
 	};
 
 	alarm(60);
