@@ -218,10 +218,13 @@ static int deliver_one(
 	d = delivery_new(id, v);
 	if (!d)
 		return CHAN_ENOMEM;
-	if (op->kind == OP_STREAM)
-		DL_APPEND(op->chan->inbox, d);
-	else
+	if (op->kind != OP_STREAM) {
 		op->delivery = d;
+		return 0;
+	}
+	DL_APPEND(op->chan->inbox, d);
+	if (id < op->chan->stream_first) /* one in pieces comes later than it began */
+		op->chan->stream_first = id;
 	return 0;
 }
 
@@ -337,16 +340,14 @@ static bool within(const struct wire_ranges *ranges, uint64_t id)
 static void revoke_inbox(struct session *s, struct chan *ch, const struct wire_ranges *ranges)
 {
 	struct delivery *d, *next;
-	uint32_t n = 0;
 
 	DL_FOREACH_SAFE (ch->inbox, d, next) {
 		if (!within(ranges, d->id))
 			continue;
 		DL_DELETE(ch->inbox, d);
+		session_note_grant(s, ch, d->id);
 		free(d);
-		n++;
 	}
-	session_note_grant(s, ch, n);
 }
 
 static void revoke_done(struct chan_op *list, const struct wire_ranges *ranges)

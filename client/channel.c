@@ -216,6 +216,7 @@ static void start_stream(struct chan *ch)
 	op->m.recv.stream = true;
 	op->m.recv.credit = end_credit(ch);
 	ch->stream = op;
+	ch->stream_first = UINT64_MAX;
 	session_submit(&ch->client->session, op);
 }
 

@@ -52,6 +52,7 @@ struct chan {
 
 	/* receiving ahead of demand */
 	struct chan_op *stream;     /* the receive that stands in the broker, or NULL */
+	uint64_t stream_first;      /* the lowest delivery that it brought; UINT64_MAX: none */
 	struct delivery *inbox;     /* what it brought, oldest first */
 	struct chan_op *receivers;  /* OP_LOCAL, oldest first */
 	bool drained;               /* the stream found the channel closed and drained */

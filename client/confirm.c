@@ -61,15 +61,16 @@ void session_confirm(struct session *s)
 	s->granting = NULL;
 }
 
-void session_note_grant(struct session *s, struct chan *ch, uint32_t n)
+void session_note_grant(struct session *s, struct chan *ch, uint64_t delivery)
 {
-	if (n == 0)
+	/* The numbers of deliveries rise: a lower one came by a stream that has ended. */
+	if (!ch->stream || delivery < ch->stream_first)
 		return;
 	if (ch->grant_due == 0) {
 		end_ref(ch);
 		LL_PREPEND2(s->granting, ch, next_granting);
 	}
-	ch->grant_due += n;
+	ch->grant_due++;
 }
 
 void session_return(struct session *s, uint64_t delivery)

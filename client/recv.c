@@ -268,13 +268,12 @@ int settle_build(struct chan *ch, enum op_kind kind, struct chan_value *values, 
 	}
 	for (i = 0; i < n; i++) {
 		op->ranges[i] = (struct wire_range){values[i].delivery, 1};
+		session_note_grant(&ch->client->session, ch, values[i].delivery);
 		values[i].delivery = 0;
 	}
 	op->m.kind = kind == OP_CONFIRM ? MESSAGE_TAKEN : MESSAGE_RETURN;
 	op->range_count = n ? join_ranges(op->ranges, n) : 0;
 	op->count = session_settle_frames(op->range_count);
-	if (end_is_streamed(ch))
-		session_note_grant(&ch->client->session, ch, (uint32_t)n);
 	*ret_op = op;
 	return 0;
 }

@@ -45,8 +45,7 @@ static void confirm_taken(struct chan *ch, uint64_t delivery)
 	struct session *s = &ch->client->session;
 
 	session_note_taken(s, delivery);
-	if (end_is_streamed(ch))
-		session_note_grant(s, ch, 1);
+	session_note_grant(s, ch, delivery);
 	if (!end_is_streamed(ch) || !ch->inbox || ch->grant_due >= end_credit(ch) / 2)
 		session_confirm(s);
 }

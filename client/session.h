@@ -120,10 +120,10 @@ uint32_t session_settle_frames(size_t ranges);
 /* Ranges of one frame; each takes at most 24 bytes of its header. */
 #define RANGES_PER_FRAME (FRAME_HEADER_BYTES_MAX / 32u)
 
-/* Note that a value was handed over, and that credit for n more is due to an end's stream;
- * session_confirm appends frames for what was noted. */
+/* Note that a value was handed over, and that credit for one more is due to the end's stream, if
+ * that is what brought the delivery; session_confirm appends frames for what was noted. */
 void session_note_taken(struct session *s, uint64_t delivery);
-void session_note_grant(struct session *s, struct chan *ch, uint32_t n);
+void session_note_grant(struct session *s, struct chan *ch, uint64_t delivery);
 void session_confirm(struct session *s);
 
 /* Gives one value back at once. */

@@ -714,6 +714,39 @@ static void test_what_was_revoked_is_not_handed_over(void **state)
 
 /* A broker that answers sends which are still gathering is none. They gather while more is read
  * than one read takes. */
+/* What an ended stream brought may be confirmed later; it is no credit for the stream after it. */
+static void test_credit_goes_to_the_stream_that_gave_it(void **state)
+{
+	struct chan_end_options options = {.credit = 4, .manual = true};
+	struct chan_client *c = fake_client(&broker);
+	struct chan *ch = fake_open(&broker, c, 1, 5, CHAN_TYPE_STRING, 10, &options);
+	struct chan_value old[3], v;
+	const struct message *m;
+
+	(void)state;
+	deliver_some(2, 1, 3);
+	assert_int_equal(chan_recvv(ch, old, 3, CHAN_FOREVER), 3);
+	write_gone(1, 3);
+	fake_fail(&broker, 2, 1, CHAN_EGONE);
+	deliver_some(3, 4, 1);
+	assert_int_equal(chan_recv(ch, &v), 1);
+	fake_fail(&broker, 4, 1, CHAN_EGONE);
+	assert_int_equal(chan_confirm(ch, old, 3), CHAN_EGONE);
+	fake_done(&broker, 5, 1);
+	assert_int_equal(chan_confirm(ch, &v, 1), 0);
+	chan_events(c);
+	assert_int_equal(fake_read(&broker, MESSAGE_RECV)->seq, 2);
+	assert_int_equal(fake_read(&broker, MESSAGE_RECV)->seq, 3);
+	fake_read(&broker, MESSAGE_TAKEN);
+	fake_read(&broker, MESSAGE_TAKEN);
+	m = fake_read(&broker, MESSAGE_GRANT);
+	assert_true(m->seq == 3 && m->grant.credit == 1);
+	for (int i = 0; i < 3; i++)
+		chan_value_clear(&old[i]);
+	chan_value_clear(&v);
+	hang_up(c);
+}
+
 static void test_an_answer_to_what_was_not_sent(void **state)
 {
 	struct message pong = {.kind = MESSAGE_PONG};
@@ -1250,6 +1283,7 @@ int main(void)
 		TEST(test_what_was_revoked_is_not_handed_over),
 		TEST(test_nothing_is_handed_over_after_a_long_silence),
 		TEST(test_a_full_queue_ends_in_time),
+		TEST(test_credit_goes_to_the_stream_that_gave_it),
 		TEST(test_an_answer_to_what_was_not_sent),
 		TEST(test_select_tells_its_case),
 		TEST(test_withdrawing_a_receive),
