@@ -491,6 +491,10 @@ int chan_ps(struct chan_client *client, int (*each)(const struct chan_waiter *wa
  * take effect in the order in which they were started; sends that are started one after another
  * share frames. What exceeds the broker's bounds on what may be in flight waits in the library, so
  * how much is started is bounded by the program only.
+ *
+ * A receive or select completes with CHAN_EGONE when this client was thought lost before the
+ * completion was taken: nothing was received, what was on its way goes to somebody else, and the
+ * operation may be started anew (the blocking calls do so by themselves).
  */
 
 struct chan_completion {
