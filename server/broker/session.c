@@ -18,9 +18,9 @@
 /* A SEND or SELECT whose payload arrives in pieces. */
 struct assembly {
 	struct list link;
-	struct message m; /* its cases are the assembly's own copy */
-	struct wire_case *cases;
-	uint64_t total; /* bytes announced */
+	struct message m;        /* its cases are the assembly's own copy */
+	struct wire_case *cases; /* NULL when refused */
+	uint64_t total;          /* bytes announced */
 	uint64_t received;
 	struct buf payload; /* empty when refused */
 	bool refused;       /* answered already: what still comes, to the last piece, is ignored */
@@ -254,16 +254,14 @@ static int begin_assembly(
 		.began_ns = clock_now_ns()};
 	list_push_back(&s->assemblies, &a->link);
 	s->assembly_count++;
-	rc = copy_cases(a);
-	if (rc < 0)
-		return rc;
-
 	rc = check_bounds(s, b, m, total, &text);
 	if (rc < 0) {
 		refuse(b, m->seq, (uint32_t)numbers_used(m), rc, text);
 		return 0;
 	}
-	rc = buf_append(&a->payload, f->payload, f->payload_bytes);
+	rc = copy_cases(a);
+	if (rc == 0)
+		rc = buf_append(&a->payload, f->payload, f->payload_bytes);
 	if (rc < 0)
 		return rc;
 	a->refused = false;
@@ -354,6 +352,8 @@ static int cancel_assembly(struct session *s, struct batch *b, uint64_t target)
 	a->refused = true;
 	s->assembly_bytes -= a->total;
 	buf_fini(&a->payload);
+	free(a->cases);
+	a->cases = NULL;
 
 	op = b->ops[b->count - 1];
 	refuse(b, target, (uint32_t)numbers_used(&a->m), CHAN_ECANCELED,
