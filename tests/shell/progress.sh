@@ -2,8 +2,8 @@
 # The progress line: only where a person sees it and it is in nobody's way, and not too often.
 . "$top_srcdir/tests/support/tap.sh"
 . "$top_srcdir/tests/support/daemon.sh"
-if ! command -v script >/dev/null; then
-	echo "1..0 # SKIP there is no script(1) to make a terminal"
+if ! script -qec true /dev/null >/dev/null 2>&1 </dev/null; then
+	echo "1..0 # SKIP script(1) cannot make a terminal here"
 	exit 0
 fi
 daemon_start
