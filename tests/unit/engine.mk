@@ -13,7 +13,11 @@ unit_tests += tests/unit/test_engine_select
 tests_unit_test_engine_select_SOURCES = tests/unit/test_engine_select.c $(transcript)
 tests_unit_test_engine_select_LDADD = $(engine_test_libs)
 
+# What random tests of the engine have in common with its fuzzers.
+engine_model = tests/support/engine_model.c tests/support/engine_model.h tests/support/choices.h
+
 unit_tests += tests/unit/test_engine_random
+tests_unit_test_engine_random_SOURCES = tests/unit/test_engine_random.c $(engine_model)
 tests_unit_test_engine_random_LDADD = $(engine_test_libs)
 
 unit_tests += tests/unit/test_engine_account

@@ -1,0 +1,774 @@
+/*
+ * engine_model.c - arrays that are searched from end to end, one rule of the contract a few lines.
+ *
+ * A step tells the model and the engine the same thing. The model predicts the answers as lines of
+ * text, the engine's answers become such lines, and after each step both must have the same (in any
+ * order, since sessions do not see each other's). To add an operation, add its row in steps[].
+ */
+#include "tests/support/engine_model.h"
+#include "chan/status.h"
+#include "chan/value.h"
+#include "proto/status.h"
+#include "server/broker/engine.h"
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PARTIES 5
+#define CHANNELS 5
+#define ITEMS_MAX 4096
+#define RECEIVERS_MAX 1024
+#define LINES_MAX 8192
+#define LINE_BYTES 64
+
+static const int64_t capacities[CHANNELS] = {0, 0, 1, 3, 20};
+
+__attribute__((format(printf, 1, 2), noreturn)) static void give_up(const char *format, ...);
+
+#define require(condition)                                                                         \
+	do {                                                                                       \
+		if (!(condition))                                                                  \
+			give_up("%s", #condition);                                                 \
+	} while (0)
+
+/* ---- lines: what was answered, what should have been ------------------------------------- */
+
+struct lines {
+	char line[LINES_MAX][LINE_BYTES];
+	size_t count;
+};
+
+static struct lines expected, actual;
+
+__attribute__((format(printf, 2, 3))) static void add(struct lines *l, const char *format, ...)
+{
+	va_list args;
+
+	require(l->count < LINES_MAX);
+	va_start(args, format);
+	vsnprintf(l->line[l->count++], LINE_BYTES, format, args);
+	va_end(args);
+}
+
+static int compare_lines(const void *x, const void *y)
+{
+	return strcmp(x, y);
+}
+
+static void sort(struct lines *l)
+{
+	qsort(l->line, l->count, LINE_BYTES, compare_lines);
+}
+
+/* ---- the run ----------------------------------------------------------------------------- */
+
+struct session {
+	int index;
+	struct party *party;
+	uint64_t seq;
+};
+
+enum item_state { FREE, WAITS, BUFFERED, OUT, LOST /* out, of a channel that was removed */ };
+
+/* A value that was asked to be sent and is not done with. */
+struct item {
+	enum item_state state;
+	int channel, sender, holder; /* sender -1: it has ended */
+	uint64_t seq, turn, delivery;
+	uint32_t attempt;
+	int doom;
+	bool try;
+	int64_t deadline_ns;
+	uint64_t cancels[4];
+	int cancel_count;
+};
+
+struct receiver {
+	bool used, stream, try;
+	int channel, party;
+	uint64_t seq, turn;
+	uint32_t credit, out;
+	int64_t deadline_ns;
+};
+
+static struct run {
+	struct engine *engine;
+	struct choices *choices;
+	const char *replay;
+	int64_t now_ns;
+	uint64_t turn, step;
+	struct session sessions[PARTIES];
+	uint64_t channels[CHANNELS];
+	bool closed[CHANNELS];
+	struct item items[ITEMS_MAX], *items_end; /* behind the last that was ever used */
+	struct receiver receivers[RECEIVERS_MAX], *receivers_end;
+} run;
+
+#define ITEM_FOREACH(i) for (struct item *i = run.items; i < run.items_end; i++)
+#define RECEIVER_FOREACH(r) for (struct receiver *r = run.receivers; r < run.receivers_end; r++)
+
+static void give_up(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	fprintf(stderr, "%s step %" PRIu64 ": ", run.replay, run.step);
+	vfprintf(stderr, format, args);
+	fputc('\n', stderr);
+	va_end(args);
+	abort();
+}
+
+static uint32_t below(uint32_t n)
+{
+	return run.choices->below(run.choices, n);
+}
+
+static bool one_in(uint32_t n)
+{
+	return below(n) == 0;
+}
+
+static struct item *item_of(int sender, uint64_t seq)
+{
+	ITEM_FOREACH (i)
+		if (i->state != FREE && i->sender == sender && i->seq == seq)
+			return i;
+	return NULL;
+}
+
+/* A value says whose it is, so that whoever sees it can find its item. */
+static struct item *item_of_value(const struct value *v)
+{
+	int sender;
+	uint64_t seq;
+
+	require(sscanf((const char *)v->bytes, "%d.%" SCNu64, &sender, &seq) == 2);
+	ITEM_FOREACH (i)
+		if (i->state != FREE && i->seq == seq &&
+			(i->sender == sender || i->sender == -1 - sender))
+			return i;
+	return NULL;
+}
+
+static void add_gone(int p, const struct wire_range *range)
+{
+	for (uint64_t k = 0; k < range->count; k++)
+		add(&actual, "%d gone %" PRIu64, p, range->first + k);
+}
+
+static void answered(struct party *to, const struct message *m, struct value *const *values,
+	const uint32_t *attempts, size_t n)
+{
+	int p = ((struct session *)party_owner(to))->index;
+
+	switch (m->kind) {
+	case MESSAGE_DONE:
+		for (uint32_t i = 0; i < m->done.count; i++)
+			add(&actual, "%d done %" PRIu64, p, m->seq + i);
+		break;
+	case MESSAGE_FAIL:
+		for (uint32_t i = 0; i < m->fail.count; i++)
+			add(&actual, "%d fail %" PRIu64 " %s", p, m->seq + i,
+				status_name(m->fail.status));
+		break;
+	case MESSAGE_DELIVER:
+		require(n == m->deliver.count);
+		for (size_t i = 0; i < n; i++) {
+			struct item *item = item_of_value(values[i]);
+
+			if (item)
+				item->delivery = m->deliver.delivery + i;
+			add(&actual, "%d got %" PRIu64 " %s x%u", p, m->seq, values[i]->bytes,
+				attempts[i]);
+		}
+		break;
+	case MESSAGE_GONE:
+		for (size_t i = 0; i < m->settle.deliveries.count; i++)
+			add_gone(p, &m->settle.deliveries.list[i]);
+		break;
+	default:
+		break;
+	}
+}
+
+/* ---- the model --------------------------------------------------------------------------- */
+
+static void name_item(const struct item *i, char name[32])
+{
+	snprintf(name, 32, "%d.%" PRIu64, i->sender < 0 ? -1 - i->sender : i->sender, i->seq);
+}
+
+static void item_done(struct item *i)
+{
+	if (i->sender >= 0)
+		add(&expected, "%d done %" PRIu64, i->sender, i->seq);
+}
+
+static void item_cancels(struct item *i)
+{
+	for (int k = 0; k < i->cancel_count && i->sender >= 0; k++)
+		add(&expected, "%d done %" PRIu64, i->sender, i->cancels[k]);
+	i->cancel_count = 0;
+}
+
+static void item_fail(struct item *i, int status)
+{
+	if (i->sender >= 0)
+		add(&expected, "%d fail %" PRIu64 " %s", i->sender, i->seq, status_name(status));
+	item_cancels(i);
+	i->state = FREE;
+}
+
+static void receiver_fail(struct receiver *r, int status)
+{
+	add(&expected, "%d fail %" PRIu64 " %s", r->party, r->seq, status_name(status));
+	r->used = false;
+}
+
+static struct item *first_item(int channel, enum item_state state)
+{
+	struct item *first = NULL;
+
+	ITEM_FOREACH (i)
+		if (i->state == state && i->channel == channel && (!first || i->turn < first->turn))
+			first = i;
+	return first;
+}
+
+static struct receiver *first_receiver(int channel)
+{
+	struct receiver *first = NULL;
+
+	RECEIVER_FOREACH (r)
+		if (r->used && r->channel == channel && r->credit > 0 &&
+			(!first || r->turn < first->turn))
+			first = r;
+	return first;
+}
+
+static uint32_t count_items(int channel, enum item_state state)
+{
+	uint32_t n = 0;
+
+	ITEM_FOREACH (i)
+		n += i->state == state && i->channel == channel;
+	return n;
+}
+
+static void deliver(struct item *i, struct receiver *r)
+{
+	char name[32];
+
+	name_item(i, name);
+	add(&expected, "%d got %" PRIu64 " %s x%u", r->party, r->seq, name, i->attempt);
+	i->state = OUT;
+	i->holder = r->party;
+	r->turn = run.turn++;
+	if (--r->credit == 0 && !r->stream)
+		r->used = false;
+}
+
+static void match_buffered(int ch)
+{
+	struct item *i;
+	struct receiver *r;
+
+	while (count_items(ch, BUFFERED) + count_items(ch, OUT) < capacities[ch] &&
+		(i = first_item(ch, WAITS))) {
+		i->state = BUFFERED;
+		i->turn = run.turn++;
+		item_done(i);
+	}
+	while ((i = first_item(ch, BUFFERED)) && (r = first_receiver(ch)))
+		deliver(i, r);
+}
+
+static void match(int ch)
+{
+	struct item *i;
+	struct receiver *r;
+
+	while (run.closed[ch] && (i = first_item(ch, WAITS)))
+		item_fail(i, CHAN_ECLOSED);
+	if (capacities[ch])
+		match_buffered(ch);
+	else
+		while ((i = first_item(ch, WAITS)) && (r = first_receiver(ch)))
+			deliver(i, r);
+	if (!run.closed[ch] || first_item(ch, BUFFERED) || first_item(ch, OUT))
+		return;
+	for (r = run.receivers; r < run.receivers_end; r++)
+		if (r->used && r->channel == ch)
+			receiver_fail(r, CHAN_ECLOSED);
+}
+
+/* Whatever can happen happens; then what was only tried fails. */
+static void model_step(void)
+{
+	for (int ch = 0; ch < CHANNELS; ch++)
+		match(ch);
+	ITEM_FOREACH (i)
+		if (i->state == WAITS && i->try)
+			item_fail(i, CHAN_EWOULDBLOCK);
+	RECEIVER_FOREACH (r)
+		if (r->used && r->try)
+			receiver_fail(r, CHAN_EWOULDBLOCK);
+}
+
+static bool is_out(const struct item *i)
+{
+	return i->state == OUT || i->state == LOST;
+}
+
+static void item_gone(const struct item *i)
+{
+	add(&expected, "%d gone %" PRIu64, i->holder, i->delivery);
+}
+
+static void model_settle(struct item *i, bool taken)
+{
+	if (i->state == LOST) {
+		i->state = FREE;
+	} else if (capacities[i->channel]) {
+		i->state = taken ? FREE : BUFFERED;
+		i->attempt++;
+	} else if (taken) {
+		item_done(i);
+		item_cancels(i);
+		i->state = FREE;
+	} else if (i->sender < 0 || i->doom) {
+		item_fail(i, i->doom);
+	} else {
+		i->state = WAITS;
+		i->attempt++;
+	}
+}
+
+/* ---- steps of the run: each tells the model and the engine ------------------------------- */
+
+static struct session *any_session(void)
+{
+	return &run.sessions[below(PARTIES)];
+}
+
+static void apply(struct session *s, const struct message *m, struct value **values, size_t n)
+{
+	require(engine_apply(run.engine, s->party, m, values, n, run.now_ns) == 0);
+}
+
+static int64_t random_timeout(bool try)
+{
+	return !try && one_in(3) ? 1 + below(20) : 0;
+}
+
+static void model_send(struct session *s, int ch, uint64_t seq, bool try, int64_t timeout_ns)
+{
+	struct item *i = run.items;
+
+	while (i < run.items_end && i->state != FREE)
+		i++;
+	require(i < run.items + ITEMS_MAX);
+	if (i == run.items_end)
+		run.items_end++;
+	*i = (struct item){.state = WAITS,
+		.channel = ch,
+		.sender = s->index,
+		.seq = seq,
+		.turn = run.turn++,
+		.attempt = 1,
+		.try = try,
+		.deadline_ns = timeout_ns ? run.now_ns + timeout_ns : INT64_MAX};
+}
+
+static struct value *make_value(const struct session *s, uint64_t seq)
+{
+	char text[32];
+	size_t len = (size_t)snprintf(text, sizeof(text), "%d.%" PRIu64, s->index, seq) + 1;
+	struct value *v = value_new(len);
+
+	require(v);
+	memcpy(v->bytes, text, len);
+	return v;
+}
+
+static void step_send(void)
+{
+	struct session *s = any_session();
+	int ch = (int)below(CHANNELS);
+	uint32_t n = one_in(4) ? 1 + below(4) : 1;
+	bool try = one_in(4);
+	int64_t timeout_ns = random_timeout(try);
+	struct value *values[4];
+	struct message m = {
+		.kind = MESSAGE_SEND,
+		.seq = s->seq + 1,
+		.send = {.channel = run.channels[ch],
+			.count = n,
+			.try = try,
+			.timeout_ns = (uint64_t)timeout_ns},
+	};
+
+	for (uint32_t i = 0; i < n; i++) {
+		values[i] = make_value(s, ++s->seq);
+		model_send(s, ch, s->seq, try, timeout_ns);
+	}
+	apply(s, &m, values, n);
+}
+
+static void step_recv(void)
+{
+	struct session *s = any_session();
+	int ch = (int)below(CHANNELS);
+	bool try = one_in(4), stream = !try && one_in(4);
+	int64_t timeout_ns = random_timeout(try);
+	uint32_t credit = capacities[ch] && one_in(2) ? 1 + below(5) : 1;
+	struct receiver *r = run.receivers;
+
+	while (r < run.receivers_end && r->used)
+		r++;
+	require(r < run.receivers + RECEIVERS_MAX);
+	if (r == run.receivers_end)
+		run.receivers_end++;
+	*r = (struct receiver){.used = true,
+		.stream = stream,
+		.try = try,
+		.channel = ch,
+		.party = s->index,
+		.seq = ++s->seq,
+		.turn = run.turn++,
+		.credit = credit,
+		.deadline_ns = timeout_ns ? run.now_ns + timeout_ns : INT64_MAX};
+	apply(s,
+		&(struct message){.kind = MESSAGE_RECV,
+			.seq = s->seq,
+			.recv = {.channel = run.channels[ch],
+				.credit = credit,
+				.stream = stream,
+				.try = try,
+				.timeout_ns = (uint64_t)timeout_ns}},
+		NULL, 0);
+}
+
+/* To a stream that has used its credit up; its own deliveries are bounded far above this. */
+static void step_grant(void)
+{
+	uint32_t n = (uint32_t)(run.receivers_end - run.receivers), start = below(n + 1);
+
+	for (uint32_t k = 0; k < n; k++) {
+		struct receiver *r = &run.receivers[(start + k) % n];
+
+		if (!r->used || !r->stream || !capacities[r->channel])
+			continue;
+		if (r->credit == 0)
+			r->turn = run.turn++;
+		r->credit += 2;
+		apply(&run.sessions[r->party],
+			&(struct message){.kind = MESSAGE_GRANT, .seq = r->seq, .grant = {2}}, NULL,
+			0);
+		return;
+	}
+}
+
+static void step_settle(void)
+{
+	uint32_t n = (uint32_t)(run.items_end - run.items), start = below(n + 1);
+	bool taken = !one_in(4);
+
+	for (uint32_t k = 0; k < n; k++) {
+		struct item *i = &run.items[(start + k) % n];
+		struct wire_range range;
+
+		if (!is_out(i))
+			continue;
+		range = (struct wire_range){i->delivery, 1};
+		if (i->state == LOST)
+			item_gone(i);
+		model_settle(i, taken);
+		apply(&run.sessions[i->holder],
+			&(struct message){.kind = taken ? MESSAGE_TAKEN : MESSAGE_RETURN,
+				.settle = {.deliveries = {&range, 1}}},
+			NULL, 0);
+		return;
+	}
+}
+
+static void model_cancel(struct session *s, uint64_t target)
+{
+	struct item *i = item_of(s->index, target);
+
+	if (i && i->state == OUT && !capacities[i->channel]) {
+		if (i->cancel_count == 4)
+			return;
+		i->cancels[i->cancel_count++] = s->seq;
+		if (!i->doom)
+			i->doom = CHAN_ECANCELED;
+		return;
+	}
+	if (i && i->state == WAITS)
+		item_fail(i, CHAN_ECANCELED);
+	RECEIVER_FOREACH (r)
+		if (r->used && r->party == s->index && r->seq == target)
+			receiver_fail(r, CHAN_ECANCELED);
+	add(&expected, "%d done %" PRIu64, s->index, s->seq);
+}
+
+static void step_cancel(void)
+{
+	struct session *s = any_session();
+	uint64_t target = s->seq > 30 ? s->seq - below(30) : 1;
+	struct item *i = item_of(s->index, target);
+
+	if (i && i->cancel_count == 4)
+		return;
+	s->seq++;
+	model_cancel(s, target);
+	apply(s, &(struct message){.kind = MESSAGE_CANCEL, .seq = s->seq, .cancel = {target}}, NULL,
+		0);
+}
+
+static void step_time(void)
+{
+	run.now_ns += below(15);
+	ITEM_FOREACH (i) {
+		if (i->state == FREE || i->deadline_ns > run.now_ns)
+			continue;
+		if (i->state == WAITS)
+			item_fail(i, CHAN_ETIMEDOUT);
+		else if (i->state == OUT && !capacities[i->channel] && !i->doom)
+			i->doom = CHAN_ETIMEDOUT;
+	}
+	RECEIVER_FOREACH (r)
+		if (r->used && r->deadline_ns <= run.now_ns)
+			receiver_fail(r, CHAN_ETIMEDOUT);
+	engine_expire(run.engine, run.now_ns);
+}
+
+static void open_channel(struct session *s, int ch)
+{
+	char name[] = {(char)('A' + ch), '\0'};
+
+	apply(s,
+		&(struct message){.kind = MESSAGE_MAKE,
+			.seq = ++s->seq,
+			.make = {.name = name,
+				.type = CHAN_TYPE_BYTES,
+				.type_name = "",
+				.capacity = capacities[ch],
+				.direction = CHAN_BOTH}},
+		NULL, 0);
+}
+
+static void start_session(struct session *s)
+{
+	s->party = engine_party_new(
+		run.engine, s, &(struct wire_speaker){"host", "test", "", "test", 1});
+	require(s->party);
+	for (int ch = 0; ch < CHANNELS; ch++)
+		open_channel(s, ch);
+}
+
+static void model_end(int p)
+{
+	ITEM_FOREACH (i) {
+		if (i->state == FREE)
+			continue;
+		if (i->sender == p) {
+			if (i->state == WAITS)
+				i->state = FREE;
+			i->sender = -1 - p;
+		}
+	}
+	RECEIVER_FOREACH (r)
+		r->used = r->used && r->party != p;
+	ITEM_FOREACH (i)
+		if (is_out(i) && i->holder == p)
+			model_settle(i, false);
+}
+
+/* Sequence numbers go on across its next session, so that values stay distinct. */
+static void step_end(void)
+{
+	struct session *s = any_session();
+
+	model_end(s->index);
+	engine_party_end(run.engine, s->party, run.now_ns);
+	model_step();
+	start_session(s);
+}
+
+static void step_revoke(void)
+{
+	struct session *s = any_session();
+
+	RECEIVER_FOREACH (r)
+		if (r->used && r->party == s->index)
+			receiver_fail(r, CHAN_EGONE);
+	ITEM_FOREACH (i) {
+		if (!is_out(i) || i->holder != s->index)
+			continue;
+		item_gone(i);
+		model_settle(i, false);
+	}
+	engine_party_revoke(run.engine, s->party, run.now_ns);
+}
+
+static void step_close(void)
+{
+	struct session *s = any_session();
+	int ch = (int)below(CHANNELS);
+
+	s->seq++;
+	if (run.closed[ch])
+		add(&expected, "%d fail %" PRIu64 " ECLOSED", s->index, s->seq);
+	else
+		add(&expected, "%d done %" PRIu64, s->index, s->seq);
+	run.closed[ch] = true;
+	ITEM_FOREACH (i)
+		if (i->state == OUT && i->channel == ch && !capacities[ch] && !i->doom)
+			i->doom = CHAN_ECLOSED;
+	apply(s,
+		&(struct message){.kind = MESSAGE_CLOSE,
+			.seq = s->seq,
+			.close = {.channel = run.channels[ch], .reason = ""}},
+		NULL, 0);
+}
+
+/* What becomes of a value whose channel was removed. */
+static void model_remove(struct item *i)
+{
+	bool out = i->state == OUT;
+
+	if (capacities[i->channel])
+		i->state = FREE;
+	else
+		item_fail(i, CHAN_EREMOVED);
+	if (out)
+		i->state = LOST;
+}
+
+/* A closed channel makes place for a new one. */
+static void step_remove(void)
+{
+	struct session *s = any_session();
+	int ch = (int)below(CHANNELS);
+	char name[] = {(char)('A' + ch), '\0'};
+
+	if (!run.closed[ch])
+		return;
+	add(&expected, "%d done %" PRIu64, s->index, ++s->seq);
+	ITEM_FOREACH (i) {
+		if (i->state != FREE && i->state != LOST && i->channel == ch)
+			model_remove(i);
+	}
+	RECEIVER_FOREACH (r)
+		if (r->used && r->channel == ch)
+			receiver_fail(r, CHAN_EREMOVED);
+	apply(s,
+		&(struct message){
+			.kind = MESSAGE_REMOVE, .seq = s->seq, .channel_ref = {.name = name}},
+		NULL, 0);
+	run.closed[ch] = false;
+	run.channels[ch] = 0;
+	for (int p = 0; p < PARTIES; p++)
+		open_channel(&run.sessions[p], ch);
+}
+
+static const struct {
+	void (*step)(void);
+	uint32_t weight; /* how often, in proportion */
+} steps[] = {
+	{step_send, 30},
+	{step_recv, 30},
+	{step_settle, 40},
+	{step_grant, 8},
+	{step_cancel, 10},
+	{step_time, 6},
+	{step_end, 1},
+	{step_revoke, 1},
+	{step_close, 1},
+	{step_remove, 1},
+};
+
+#define STEP_KINDS (sizeof(steps) / sizeof(steps[0]))
+
+static void any_step(void)
+{
+	uint32_t total = 0, at = 0, pick;
+
+	for (size_t i = 0; i < STEP_KINDS; i++)
+		total += steps[i].weight;
+	pick = below(total);
+	while (pick >= steps[at].weight)
+		pick -= steps[at++].weight;
+	steps[at].step();
+}
+
+/* ---- holding both against each other ----------------------------------------------------- */
+
+/* Channel ids come with OPENED. */
+static void note_opened(struct party *to, const struct message *m, struct value *const *values,
+	const uint32_t *attempts, size_t n)
+{
+	if (m->kind == MESSAGE_OPENED)
+		run.channels[m->opened.name[0] - 'A'] = m->opened.channel;
+	else
+		answered(to, m, values, attempts, n);
+}
+
+static void compare(void)
+{
+	sort(&expected);
+	sort(&actual);
+	for (size_t i = 0; i < expected.count || i < actual.count; i++) {
+		const char *want = i < expected.count ? expected.line[i] : "nothing";
+		const char *have = i < actual.count ? actual.line[i] : "nothing";
+
+		if (strcmp(want, have) != 0)
+			give_up("expected %s, was answered %s", want, have);
+	}
+	expected.count = actual.count = 0;
+	engine_check(run.engine);
+}
+
+void engine_model_start(struct choices *choices, uint64_t seed, const char *replay)
+{
+	const struct engine_options options = {
+		.limits = {.channels_max = 100,
+			.capacity_max = 1000,
+			.value_bytes_max = 1000,
+			.buffered_bytes_max = 1 << 30,
+			.ops_in_flight_max = 1 << 20,
+			.bytes_in_flight_max = 1 << 30,
+			.ends_max = 1 << 20},
+		.seed = seed,
+		.answer = note_opened,
+	};
+
+	memset(&run, 0, offsetof(struct run, items));
+	run.items_end = run.items;
+	run.receivers_end = run.receivers;
+	run.choices = choices;
+	run.replay = replay;
+	run.engine = engine_new(&options);
+	require(run.engine);
+	for (int p = 0; p < PARTIES; p++) {
+		run.sessions[p].index = p;
+		start_session(&run.sessions[p]);
+	}
+}
+
+void engine_model_step(void)
+{
+	any_step();
+	model_step();
+	compare();
+	run.step++;
+}
+
+void engine_model_stop(void)
+{
+	engine_free(run.engine);
+}
