@@ -391,6 +391,12 @@ static int on_ping(struct answer *a)
 	return session_put(a->s, &m);
 }
 
+static int on_seen(struct answer *a)
+{
+	(void)a; /* of use to a client that resumes */
+	return 0;
+}
+
 static int on_pong(struct answer *a)
 {
 	int64_t asked_ns = (int64_t)a->m->ping.nonce;
@@ -482,6 +488,7 @@ static int on_goaway(struct answer *a)
 static int (*const handlers[])(struct answer *a) = {
 	[MESSAGE_PING] = on_ping,
 	[MESSAGE_PONG] = on_pong,
+	[MESSAGE_SEEN] = on_seen,
 	[MESSAGE_PIECE] = on_piece,
 	[MESSAGE_WELCOME] = on_welcome,
 	[MESSAGE_OPENED] = on_opened,
@@ -512,7 +519,7 @@ int session_handle(struct session *s, struct chan_client *c, const struct frame 
 	if (!s->greeted && m.kind != MESSAGE_WELCOME && m.kind != MESSAGE_GOAWAY)
 		return breach(&a, "something before its greeting");
 	if (m.kind != MESSAGE_WELCOME && m.kind != MESSAGE_GOAWAY && m.kind != MESSAGE_PING &&
-		m.kind != MESSAGE_PONG)
+		m.kind != MESSAGE_PONG && m.kind != MESSAGE_SEEN)
 		s->frames_received++;
 	return handlers[m.kind](&a);
 }

@@ -19,7 +19,8 @@
 
 static bool frame_counts(enum message_kind kind)
 {
-	return kind != MESSAGE_HELLO && kind != MESSAGE_PING && kind != MESSAGE_PONG;
+	return kind != MESSAGE_HELLO && kind != MESSAGE_PING && kind != MESSAGE_PONG &&
+	       kind != MESSAGE_SEEN;
 }
 
 int frame_put(

@@ -57,4 +57,18 @@
 /* Bytes of values of one session that wait in the broker (waiting sends, pieces not complete). */
 #define BYTES_IN_FLIGHT_MAX_DEFAULT (16u * 1024u * 1024u)
 
+/*
+ * Bytes of frames that either end may have sent and the other not confirmed by SEEN: what is kept for
+ * a resume. Enough for a fast line (1 MiB in a round trip of 1 ms is 8 Gbit/s); a session that can
+ * be resumed costs at most so much on each side.
+ */
+#define UNSEEN_BYTES_MAX_DEFAULT (1024u * 1024u)
+
+/* The receiver sends SEEN at the latest when so much has come since its last: often enough that the
+ * sender never waits for it, rarely enough to cost nothing. */
+#define SEEN_EVERY_BYTES(unseen_bytes_max) ((unseen_bytes_max) / 4)
+
+/* The longest lease: whoever holds a value for longer says so again in time. */
+#define LEASE_NS_MAX (24ull * 3600 * 1000000000)
+
 #endif

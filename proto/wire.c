@@ -6,8 +6,8 @@
  * cannot disagree. Every way of becoming (enum how) is a pair of functions here.
  *
  * Decoded messages live in an arena. The widest ratio is a header of empty repeated messages, two
- * bytes each: of those that a client may send, Case and Attribute become under 160 bytes (what
- * protobuf-c scans, its struct, ours), so FRAME_HEADER_BYTES_MAX bounds a frame's memory by 1.3 MB.
+ * bytes each: of those that a client may send, Case and Attribute become under 176 bytes (what
+ * protobuf-c scans, its struct, ours), so FRAME_HEADER_BYTES_MAX bounds a frame's memory by 1.5 MB.
  */
 #include "proto/wire.h"
 #include "chan/status.h"

@@ -20,6 +20,7 @@
 	X(BYE, 2, C)                                                                               \
 	X(PING, 3, E)                                                                              \
 	X(PONG, 4, E)                                                                              \
+	X(SEEN, 5, E)                                                                              \
 	X(MAKE, 10, C)                                                                             \
 	X(OPEN, 11, C)                                                                             \
 	X(RELEASE, 12, C)                                                                          \
@@ -36,6 +37,9 @@
 	X(STAT, 23, C)                                                                             \
 	X(LIST, 24, C)                                                                             \
 	X(PS, 25, C)                                                                               \
+	X(ACK, 26, C)                                                                              \
+	X(NACK, 27, C)                                                                             \
+	X(EXTEND, 28, C)                                                                           \
 	X(WELCOME, 40, B)                                                                          \
 	X(OPENED, 41, B)                                                                           \
 	X(DONE, 42, B)                                                                             \
@@ -82,7 +86,7 @@ struct wire_limits {
 	uint32_t frame_header_bytes, frame_payload_bytes, value_bytes;
 	uint64_t capacity;
 	uint32_t select_cases, credit, batch_values, ops_in_flight;
-	uint64_t bytes_in_flight;
+	uint64_t bytes_in_flight, unseen_bytes, lease_ns;
 };
 
 struct wire_attribute {
@@ -95,6 +99,7 @@ struct wire_case {
 	uint32_t direction; /* CHAN_SEND or CHAN_RECV */
 	uint32_t type;      /* of a send case's value; 0: not said */
 	uint64_t epoch;
+	uint64_t lease_ns; /* of a receive case */
 };
 
 struct wire_channel_stat {
@@ -110,7 +115,11 @@ struct wire_channel_stat {
 	const char *closed_by;
 	int64_t closed_unix_ns;
 	const char *reason;
-	uint64_t epoch;
+	uint64_t epoch, leased;
+	bool aborted;
+	uint64_t producers;
+	const struct wire_attribute *attributes;
+	size_t attribute_count;
 };
 
 struct wire_waiter {
@@ -150,7 +159,7 @@ struct message {
 		} welcome;
 		struct {
 			uint64_t nonce, frames_received;
-		} ping; /* and pong */
+		} ping; /* PING, PONG and, without nonce, SEEN */
 		struct {
 			int status; /* CHAN_E..., negative */
 			const char *message, *redirect_url;
@@ -200,8 +209,9 @@ struct message {
 		} grant;
 		struct {
 			struct wire_ranges deliveries;
-			uint64_t delay_ns; /* of a RETURN */
-		} settle;                  /* TAKEN, RETURN and GONE */
+			uint64_t delay_ns; /* of a RETURN or NACK */
+			uint64_t lease_ns; /* of an EXTEND */
+		} settle; /* TAKEN, RETURN, ACK, NACK, EXTEND and GONE */
 		struct {
 			const struct wire_case *cases;
 			size_t case_count;

@@ -57,7 +57,8 @@ static const struct shape credentials_shape =
 #define LIMIT(f) FIELD_SCALAR(Chand__Limits, f, struct wire_limits, f)
 static const struct field limits_fields[] = {LIMIT(frame_header_bytes), LIMIT(frame_payload_bytes),
 	LIMIT(value_bytes), LIMIT(capacity), LIMIT(select_cases), LIMIT(credit),
-	LIMIT(batch_values), LIMIT(ops_in_flight), LIMIT(bytes_in_flight)};
+	LIMIT(batch_values), LIMIT(ops_in_flight), LIMIT(bytes_in_flight), LIMIT(unseen_bytes),
+	LIMIT(lease_ns)};
 static const struct shape limits_shape =
 	SHAPE_OF(chand__limits__descriptor, limits_fields, struct wire_limits);
 
@@ -74,7 +75,8 @@ static const struct shape range_shape =
 	SHAPE_OF(chand__range__descriptor, range_fields, struct wire_range);
 
 #define CASE(f) FIELD_SCALAR(Chand__Case, f, struct wire_case, f)
-static const struct field case_fields[] = {CASE(channel), CASE(direction), CASE(epoch), CASE(type)};
+static const struct field case_fields[] = {
+	CASE(channel), CASE(direction), CASE(epoch), CASE(type), CASE(lease_ns)};
 static const struct shape case_shape =
 	SHAPE_OF(chand__case__descriptor, case_fields, struct wire_case);
 
@@ -86,7 +88,9 @@ static const struct field channel_stat_fields[] = {STAT_ANY(TEXT, name), STAT_NU
 	STAT_NUMBER(in_flight), STAT_NUMBER(sent), STAT_NUMBER(received), STAT_NUMBER(redelivered),
 	STAT_NUMBER(bytes_buffered), STAT_NUMBER(ends_open), STAT_NUMBER(made_unix_ns),
 	STAT_ANY(TEXT, closed_by), STAT_NUMBER(closed_unix_ns), STAT_ANY(TEXT, reason),
-	STAT_NUMBER(epoch)};
+	STAT_NUMBER(epoch), STAT_NUMBER(leased), STAT_ANY(BOOL, aborted), STAT_NUMBER(producers),
+	FIELD_REPEATED(LIST, Chand__ChannelStat, attributes, struct wire_channel_stat, attributes,
+		attribute_count, &attribute_shape)};
 static const struct shape channel_stat_shape =
 	SHAPE_OF(chand__channel_stat__descriptor, channel_stat_fields, struct wire_channel_stat);
 
@@ -134,6 +138,7 @@ static const struct field ping_fields[] = {
 	NUMBER(Ping, ping, nonce), NUMBER(Ping, ping, frames_received)};
 static const struct field pong_fields[] = {
 	NUMBER(Pong, ping, nonce), NUMBER(Pong, ping, frames_received)};
+static const struct field seen_fields[] = {NUMBER(Seen, ping, frames_received)};
 static const struct field goaway_fields[] = {ANY_OF(STATUS, GoAway, goaway, status),
 	ANY_OF(TEXT, GoAway, goaway, message), ANY_OF(TEXT, GoAway, goaway, redirect_url)};
 
@@ -163,10 +168,15 @@ static const struct field grant_fields[] = {SEQ_OF(Grant), NUMBER(Grant, grant, 
 #define DELIVERIES(K)                                                                              \
 	FIELD_REPEATED(LIST, Chand__##K, deliveries, struct message, settle.deliveries.list,       \
 		settle.deliveries.count, &range_shape)
-static const struct field taken_fields[] = {
-	FIELD_SCALAR(Chand__Taken, seq, struct message, seq), DELIVERIES(Taken)};
-static const struct field return_fields[] = {FIELD_SCALAR(Chand__Return, seq, struct message, seq),
-	DELIVERIES(Return), NUMBER(Return, settle, delay_ns)};
+#define SETTLE_SEQ(K) FIELD_SCALAR(Chand__##K, seq, struct message, seq) /* 0 is allowed */
+static const struct field taken_fields[] = {SETTLE_SEQ(Taken), DELIVERIES(Taken)};
+static const struct field return_fields[] = {
+	SETTLE_SEQ(Return), DELIVERIES(Return), NUMBER(Return, settle, delay_ns)};
+static const struct field ack_fields[] = {SETTLE_SEQ(Ack), DELIVERIES(Ack)};
+static const struct field nack_fields[] = {
+	SETTLE_SEQ(Nack), DELIVERIES(Nack), NUMBER(Nack, settle, delay_ns)};
+static const struct field extend_fields[] = {
+	SETTLE_SEQ(Extend), DELIVERIES(Extend), NUMBER(Extend, settle, lease_ns)};
 static const struct field gone_fields[] = {DELIVERIES(Gone)};
 
 static const struct field select_fields[] = {SEQ_OF(Select),
@@ -216,6 +226,7 @@ static const struct shape shapes[] = {
 	[MESSAGE_BYE] = {.descriptor = &chand__bye__descriptor},
 	[MESSAGE_PING] = KIND_SHAPE(Ping, ping),
 	[MESSAGE_PONG] = KIND_SHAPE(Pong, pong),
+	[MESSAGE_SEEN] = KIND_SHAPE(Seen, seen),
 	[MESSAGE_MAKE] = KIND_SHAPE(Make, make),
 	[MESSAGE_OPEN] = KIND_SHAPE(Open, open),
 	[MESSAGE_RELEASE] = KIND_SHAPE(Release, release),
@@ -225,6 +236,9 @@ static const struct shape shapes[] = {
 	[MESSAGE_GRANT] = KIND_SHAPE(Grant, grant),
 	[MESSAGE_TAKEN] = KIND_SHAPE(Taken, taken),
 	[MESSAGE_RETURN] = KIND_SHAPE(Return, return ),
+	[MESSAGE_ACK] = KIND_SHAPE(Ack, ack),
+	[MESSAGE_NACK] = KIND_SHAPE(Nack, nack),
+	[MESSAGE_EXTEND] = KIND_SHAPE(Extend, extend),
 	[MESSAGE_SELECT] = KIND_SHAPE(Select, select),
 	[MESSAGE_CANCEL] = KIND_SHAPE(Cancel, cancel),
 	[MESSAGE_CLOSE] = KIND_SHAPE(Close, close),

@@ -559,6 +559,7 @@ static int handle_frame(struct turn *t, const struct frame *f)
 		[MESSAGE_BYE] = on_bye,
 		[MESSAGE_PING] = on_ping,
 		[MESSAGE_PONG] = on_pong,
+		[MESSAGE_SEEN] = on_pong,
 	};
 
 	if (!message_kind_allowed(f->kind, true)) {

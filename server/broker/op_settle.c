@@ -97,3 +97,11 @@ int op_return(struct call *c)
 	}
 	return settle(c, false);
 }
+
+int op_lease(struct call *c)
+{
+	if (c->message->seq)
+		answer_fail(call_asked(c), CHAN_ENOTSUP, "%s: leases are not supported yet",
+			message_kind_name(c->message->kind));
+	return 0;
+}

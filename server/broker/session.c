@@ -81,6 +81,9 @@ static uint64_t numbers_used(const struct message *m)
 	case MESSAGE_GRANT: /* its number is that of the receive */
 		return 0;
 	case MESSAGE_TAKEN:
+	case MESSAGE_ACK:
+	case MESSAGE_NACK:
+	case MESSAGE_EXTEND:
 	case MESSAGE_RETURN: /* without a number they want no answer */
 		return m->seq != 0;
 	default:

@@ -86,6 +86,7 @@ int op_recv(struct call *c);
 int op_grant(struct call *c);
 int op_taken(struct call *c);
 int op_return(struct call *c);
+int op_lease(struct call *c);
 int op_select(struct call *c);
 int op_cancel(struct call *c);
 int op_close(struct call *c);

@@ -135,23 +135,24 @@ def fields(text):
 SPEAKER = fields('1 host text, 2 pid uint, 3 program text, 4 group text, 5 library text')
 LIMITS = fields('1 frame_header_bytes uint, 2 frame_payload_bytes uint, 3 value_bytes uint, 4 capacity uint,'
                 '5 select_cases uint, 6 credit uint, 7 batch_values uint, 8 ops_in_flight uint,'
-                '9 bytes_in_flight uint')
+                '9 bytes_in_flight uint, 10 unseen_bytes uint, 11 lease_ns uint')
 CREDENTIALS = fields('1 mechanism text, 2 token bytes')
 ATTRIBUTE = fields('1 name text, 2 value bytes')
 RANGE = fields('1 first uint, 2 count uint')
-CASE = fields('1 channel uint, 2 direction uint, 3 epoch uint, 4 type uint')
-CHANNEL_STAT = fields(
+CASE = fields('1 channel uint, 2 direction uint, 3 epoch uint, 4 type uint, 5 lease_ns uint')
+CHANNEL_STAT = dict(fields(
     '1 name text, 2 channel uint, 3 type uint, 4 capacity int, 5 length uint, 6 closed bool,'
     '7 temporary bool, 8 senders_waiting uint, 9 receivers_waiting uint, 10 in_flight uint, 11 sent uint,'
     '12 received uint, 13 redelivered uint, 14 bytes_buffered uint, 15 ends_open uint,'
-    '16 made_unix_ns int, 17 closed_by text, 18 closed_unix_ns int, 19 reason text, 20 epoch uint')
+    '16 made_unix_ns int, 17 closed_by text, 18 closed_unix_ns int, 19 reason text, 20 epoch uint,'
+    '21 leased uint, 22 aborted bool, 23 producers uint'), attributes=(24, [ATTRIBUTE]))
 WAITER = dict(fields('1 id uint, 3 participant uint, 4 operation text, 6 waiting_ns uint, 7 remaining_ns uint'),
               speaker=(2, SPEAKER), channels=(5, ['text']))
-ENVELOPE = dict(fields('1 attempt uint, 3 trace_id bytes, 4 unix_ns int'), headers=(2, [ATTRIBUTE]))
+ENVELOPE = dict(fields('1 attempt uint, 3 trace_id bytes, 4 unix_ns int, 5 token uint'), headers=(2, [ATTRIBUTE]))
 
-HELLO, BYE, PING, PONG = 1, 2, 3, 4
+HELLO, BYE, PING, PONG, SEEN = range(1, 6)
 MAKE, OPEN, RELEASE, SEND, PIECE, RECV, GRANT, TAKEN, RETURN, SELECT = range(10, 20)
-CANCEL, CLOSE, REMOVE, STAT, LIST, PS = range(20, 26)
+CANCEL, CLOSE, REMOVE, STAT, LIST, PS, ACK, NACK, EXTEND = range(20, 29)
 WELCOME, OPENED, DONE, FAIL, DELIVER, GONE, STATS, WAITERS, GOAWAY = range(40, 49)
 
 MESSAGES = {
@@ -162,6 +163,7 @@ MESSAGES = {
     BYE: {},
     PING: fields('1 nonce uint, 2 frames_received uint'),
     PONG: fields('1 nonce uint, 2 frames_received uint'),
+    SEEN: fields('1 frames_received uint'),
     MAKE: dict(fields('1 seq uint, 2 name text, 3 type uint, 4 type_name text, 5 capacity int,'
                       '6 temporary bool, 7 direction uint, 9 participant uint'),
                attributes=(8, [ATTRIBUTE])),
@@ -184,6 +186,9 @@ MESSAGES = {
     STAT: fields('1 seq uint, 2 name text, 3 channel uint'),
     LIST: fields('1 seq uint, 2 prefix text, 3 after text, 4 count_max uint'),
     PS: fields('1 seq uint, 2 after uint, 3 count_max uint'),
+    ACK: dict(fields('1 seq uint'), deliveries=(2, [RANGE])),
+    NACK: dict(fields('1 seq uint, 3 delay_ns uint'), deliveries=(2, [RANGE])),
+    EXTEND: dict(fields('1 seq uint, 3 lease_ns uint'), deliveries=(2, [RANGE])),
     WELCOME: dict(fields('1 version uint, 2 features uint, 3 broker text, 4 incarnation uint,'
                          '5 session_id bytes, 6 session_secret bytes, 7 connection_epoch uint,'
                          '8 resumed bool, 9 frames_received uint, 10 linger_ms uint, 11 heartbeat_ms uint'),
