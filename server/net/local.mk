@@ -4,4 +4,5 @@ server_net_libnet_a_SOURCES = \
 	server/net/address.c server/net/address.h \
 	server/net/listener.c server/net/listener.h \
 	server/net/stream.c server/net/stream.h \
+	server/net/stream_peer.c server/net/stream_peer.h \
 	server/net/stream_socket.c

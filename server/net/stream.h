@@ -1,5 +1,5 @@
 /*
- * stream.h - bytes both ways, over a socket or over what stands between (TLS, later).
+ * stream.h - bytes both ways, over a socket or over what stands between (TLS).
  *
  * A function table is the seam: nothing above this layer knows what kind a stream is. Reads and
  * writes never wait; who gets -EAGAIN waits with stream_wait, or lets a goroutine begin with
@@ -9,6 +9,7 @@
 #ifndef NET_STREAM_H
 #define NET_STREAM_H
 
+#include "server/net/stream_peer.h"
 #include "server/runtime/netpoll.h"
 #include <stddef.h>
 #include <stdint.h>
@@ -27,6 +28,8 @@ struct stream_ops {
 	ssize_t (*writev)(struct stream *s, const struct iovec *iov, int count);
 	/* As shutdown(2), and as harmless: no lock, no memory, callable from a timer's function. */
 	void (*shutdown)(struct stream *s, int how);
+	/* As stream_peer. */
+	void (*peer)(struct stream *s, struct stream_peer *ret_peer);
 	void (*free)(struct stream *s);
 };
 
@@ -55,6 +58,12 @@ static inline ssize_t stream_writev(struct stream *s, const struct iovec *iov, i
 static inline void stream_shutdown(struct stream *s, int how)
 {
 	s->ops->shutdown(s, how);
+}
+
+/* Who is at the other end (stream_peer.h); a few system calls each time. */
+static inline void stream_peer(struct stream *s, struct stream_peer *ret_peer)
+{
+	s->ops->peer(s, ret_peer);
 }
 
 /*
