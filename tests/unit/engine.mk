@@ -15,14 +15,15 @@ tests_unit_test_engine_select_LDADD = $(engine_test_libs)
 
 # What random tests of the engine have in common with its fuzzers.
 engine_model = tests/support/engine_model.c tests/support/engine_model.h tests/support/choices.h
+engine_account = tests/support/engine_account.c tests/support/engine_account.h \
+	tests/support/choices.h tests/support/failing_malloc.h
 
 unit_tests += tests/unit/test_engine_random
 tests_unit_test_engine_random_SOURCES = tests/unit/test_engine_random.c $(engine_model)
 tests_unit_test_engine_random_LDADD = $(engine_test_libs)
 
 unit_tests += tests/unit/test_engine_account
-tests_unit_test_engine_account_SOURCES = tests/unit/test_engine_account.c \
-	tests/support/failing_malloc.h
+tests_unit_test_engine_account_SOURCES = tests/unit/test_engine_account.c $(engine_account)
 tests_unit_test_engine_account_LDADD = $(engine_test_libs)
 tests_unit_test_engine_account_LDFLAGS = $(failing_malloc_ldflags)
 
