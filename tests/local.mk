@@ -30,4 +30,5 @@ include tests/shell/local.mk
 include tests/python/local.mk
 include tests/stress/local.mk
 include tests/bench/local.mk
+include tests/fuzz/local.mk
 include tests/tools/local.mk

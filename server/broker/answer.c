@@ -86,7 +86,7 @@ static void fail(struct asked a, int status, const char *text, const struct clos
 			.redirect_url = ""},
 	};
 
-	if (a.party)
+	if (a.party && a.seq) /* without a number, no answer is wanted (TAKEN, RETURN) */
 		answer(a.party, &m);
 }
 

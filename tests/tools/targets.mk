@@ -6,7 +6,7 @@
 # source folder, and EXTRA_DIST is proved on the side. What was built stays, so that the next run
 # builds only what changed; remove the folder to begin anew.
 
-variants = asan tsan clang debug valgrind coverage broken
+variants = asan tsan clang debug valgrind coverage broken fuzz
 VARIANT_asan = --with-sanitizer=address,undefined --enable-debug CFLAGS='-g -O1'
 VARIANT_tsan = --with-sanitizer=thread CFLAGS='-g -O1'
 VARIANT_clang = CC=clang
@@ -14,6 +14,9 @@ VARIANT_debug = --enable-debug
 VARIANT_valgrind = --enable-valgrind CFLAGS='-g -O1'
 VARIANT_coverage = CFLAGS='-g -O0 --coverage'
 VARIANT_broken =
+# No bytes from NULL on are no bytes (C2y says so too); whoever really leaves an object meets ASan.
+VARIANT_fuzz = CC=clang --enable-fuzz --enable-debug --with-sanitizer=address,undefined \
+	CFLAGS='-g -O1 -fno-sanitize=pointer-overflow'
 
 .PHONY: $(variants:%=variant-%)
 $(variants:%=variant-%): variant-%:

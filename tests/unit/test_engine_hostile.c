@@ -146,6 +146,8 @@ static void fill_settle(struct message *m)
 		ranges[i] = (struct wire_range){number(), number()};
 	if (m->kind == MESSAGE_RETURN && rarely())
 		m->settle.delay_ns = 1;
+	if (below(2))
+		m->seq = 0;
 }
 
 /* How many values the message wants. */
@@ -240,6 +242,7 @@ static void answered(struct party *to, const struct message *m, struct value *co
 	(void)attempts;
 	assert_non_null(to);
 	assert_in_range(m->kind, MESSAGE_WELCOME, MESSAGE_GOAWAY);
+	assert_true(m->seq || m->kind == MESSAGE_GONE);
 	if (m->kind == MESSAGE_FAIL)
 		assert_true(m->fail.status < 0 && m->fail.message[0] &&
 			    strlen(m->fail.message) < TEXT_BYTES_MAX);

@@ -1,0 +1,127 @@
+/*
+ * fuzz_frame.c - frames and messages: whatever comes is refused with a reason, or survives being
+ * written and read again unchanged.
+ *
+ * Input: frames one after another, as from a socket.
+ */
+#include "chan/status.h"
+#include "proto/limits.h"
+#include "proto/wire.h"
+#include "tests/fuzz/fuzz.h"
+#include <string.h>
+
+/* What decoding may take from memory for one header, see wire.c; the lists of answers included. */
+#define SCRATCH_BYTES_MAX (4u * 1024u * 1024u)
+
+static struct wire_scratch *scratch;
+
+/* Appends the message as a frame. False: its header became too large, as what was left out of it
+ * is said when we write it. */
+static bool encode(const struct message *m, const struct frame *f, struct buf *out)
+{
+	int rc = wire_encode(out, m, f->flags, f->payload_bytes);
+
+	fuzz_require(
+		rc == 0 || (rc == CHAN_ETOOLARGE && f->header_bytes > FRAME_HEADER_BYTES_MAX / 2));
+	if (rc == 0)
+		fuzz_require(buf_append(out, f->payload, f->payload_bytes) == 0);
+	return rc == 0;
+}
+
+static void decode_again(const struct buf *bytes, struct frame *ret_frame, struct message *ret)
+{
+	long n = frame_parse(buf_data(bytes), buf_len(bytes), ret_frame);
+
+	fuzz_require(n > 0 && (size_t)n == buf_len(bytes));
+	fuzz_require(wire_decode(ret_frame, scratch, ret) == 0);
+}
+
+/* What we write is read as what it was, so written again it has the same bytes. */
+static void check_round_trip(const struct message *m, const struct frame *f)
+{
+	struct buf once = {0}, twice = {0};
+	struct frame g;
+	struct message n;
+
+	if (encode(m, f, &once)) {
+		decode_again(&once, &g, &n);
+		fuzz_require(n.kind == m->kind && n.seq == m->seq && g.flags == f->flags);
+		fuzz_require(encode(&n, &g, &twice));
+		fuzz_require(buf_len(&once) == buf_len(&twice));
+		fuzz_require(memcmp(buf_data(&once), buf_data(&twice), buf_len(&once)) == 0);
+	}
+	buf_fini(&once);
+	buf_fini(&twice);
+}
+
+static void check_header(const struct frame *f)
+{
+	char why[TEXT_BYTES_MAX] = "";
+	struct message m;
+	int rc;
+
+	wire_scratch_reset(scratch);
+	rc = wire_decode(f, scratch, &m);
+	fuzz_require(wire_scratch_used(scratch) <= SCRATCH_BYTES_MAX);
+	if (rc == 0) {
+		check_round_trip(&m, f);
+		return;
+	}
+	fuzz_require(rc == CHAN_EPROTOCOL);
+	wire_explain(f, why, sizeof(why));
+	fuzz_require(*why);
+}
+
+/* Values lie within the payload, one behind the other, and end where it ends or is wrong. */
+static void check_payload(const struct frame *f)
+{
+	const uint8_t *at = f->payload, *before = at;
+	size_t left = f->payload_bytes;
+	struct wire_value v;
+	int rc;
+
+	while ((rc = wire_value_next(&at, &left, &v)) > 0) {
+		fuzz_require(v.bytes >= before && v.bytes + v.len == at &&
+			     at + left == f->payload + f->payload_bytes);
+		fuzz_require(v.attempt >= 1);
+		if (!v.enveloped)
+			fuzz_require(wire_value_bytes(v.len, 1) == (size_t)(at - before));
+		before = at;
+	}
+	fuzz_require(rc == CHAN_EPROTOCOL || left == 0);
+}
+
+/* What is refused is so from its first wrong byte on, and for a reason. */
+static void check_refused(const uint8_t *bytes, size_t n)
+{
+	char why[TEXT_BYTES_MAX] = "";
+	struct frame f;
+	size_t first = 0;
+
+	while (first < n && frame_parse(bytes, first, &f) == 0)
+		first++;
+	fuzz_require(first <= FRAME_PREFIX_BYTES);
+	for (; first <= FRAME_PREFIX_BYTES && first <= n; first++)
+		fuzz_require(frame_parse(bytes, first, &f) == CHAN_EPROTOCOL);
+	frame_explain(bytes, n, why, sizeof(why));
+	fuzz_require(*why && !strstr(why, "nothing is wrong"));
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
+{
+	struct frame f;
+	long taken;
+
+	scratch = wire_scratch_new();
+	fuzz_require(scratch);
+	while ((taken = frame_parse(bytes, n, &f)) > 0) {
+		check_header(&f);
+		check_payload(&f);
+		bytes += taken;
+		n -= (size_t)taken;
+	}
+	if (taken < 0)
+		check_refused(bytes, n);
+	wire_scratch_free(scratch);
+	return 0;
+}
