@@ -29,6 +29,7 @@ enum setting_kind {
 	SETTING_SPAN,
 	SETTING_MODE,
 	SETTING_LEVEL,
+	SETTING_CHOICE, /* a number: which of the words in `argument`, from 0 */
 	SETTING_TEXT,
 	SETTING_LISTEN
 };
@@ -47,11 +48,22 @@ struct setting {
 
 static const struct setting settings[] = {
 	{"listen", SETTING_LISTEN, false, FIELD(listen), "", 0, 0, "URL",
-		"Listen on unix:PATH or tcp://HOST:PORT instead of the default; may repeat"},
+		"Listen on unix:PATH, tcp://HOST:PORT or tls://HOST:PORT instead of the default; "
+		"may repeat"},
 	{"socket_mode", SETTING_MODE, false, FIELD(socket_mode), "0660", 0, 0777, "MODE",
 		"Permissions of the files of Unix sockets"},
 	{"user", SETTING_TEXT, false, FIELD(user), "", 0, 0, "NAME",
 		"Run as this user once the sockets are bound (when started as root)"},
+	{"tls_certificate", SETTING_TEXT, true, FIELD(tls_certificate), "", 0, 0, "FILE",
+		"Our certificate for tls:// listeners, with those between it and the authority"},
+	{"tls_key", SETTING_TEXT, true, FIELD(tls_key), "", 0, 0, "FILE",
+		"Its private key, where it is not in the same file"},
+	{"tls_client_certificates", SETTING_CHOICE, true, FIELD(tls_clients), "none", 0, 0,
+		"none|optional|required", "Whether clients are asked for a certificate"},
+	{"tls_client_ca", SETTING_TEXT, true, FIELD(tls_client_ca), "", 0, 0, "FILE",
+		"Certificates of the authorities that clients' certificates may come from"},
+	{"tls_version_min", SETTING_CHOICE, true, FIELD(tls_v13_only), "1.2", 0, 0, "1.2|1.3",
+		"The lowest version of TLS"},
 	{"log_level", SETTING_LEVEL, true, FIELD(log_level), "info", 0, 0, "LEVEL",
 		"error, warning, notice, info or debug"},
 	{"procs", SETTING_COUNT, false, FIELD(procs), "0", 0, GO_PROCS_MAX, "N",
@@ -126,6 +138,22 @@ static int64_t parse_mode(const char *text)
 	return *text >= '0' && *text <= '7' && !*end ? n : -1;
 }
 
+/* Which of the words, which bars separate; -1: none. */
+static int64_t parse_choice(const char *text, const char *words)
+{
+	size_t n = strlen(text);
+
+	for (int64_t i = 0;; i++) {
+		size_t len = strcspn(words, "|");
+
+		if (len == n && strncmp(words, text, n) == 0)
+			return i;
+		if (!words[len])
+			return -1;
+		words += len + 1;
+	}
+}
+
 static int parse_text(char out[static CONFIG_TEXT_BYTES_MAX], const char *text, char *why)
 {
 	if (strlen(text) >= CONFIG_TEXT_BYTES_MAX) {
@@ -153,9 +181,9 @@ static int add_listen(struct config *c, const char *text, char *why)
 	return 0;
 }
 
-static const char *kind_words(enum setting_kind kind)
+static const char *kind_words(const struct setting *o)
 {
-	switch (kind) {
+	switch (o->kind) {
 	case SETTING_SIZE:
 		return "a size in bytes (512, 64K, 1M, 2G)";
 	case SETTING_SPAN:
@@ -164,6 +192,8 @@ static const char *kind_words(enum setting_kind kind)
 		return "a file mode in octal (0660)";
 	case SETTING_LEVEL:
 		return "one of error, warning, notice, info, debug";
+	case SETTING_CHOICE:
+		return o->argument;
 	default:
 		return "a whole number";
 	}
@@ -195,6 +225,9 @@ static int set_value(struct config *c, const struct setting *o, const char *text
 	case SETTING_LEVEL:
 		n = log_level_parse(text);
 		break;
+	case SETTING_CHOICE:
+		n = parse_choice(text, o->argument);
+		break;
 	case SETTING_MODE:
 		n = parse_mode(text);
 		break;
@@ -209,8 +242,7 @@ static int set_value(struct config *c, const struct setting *o, const char *text
 		break;
 	}
 	if (n < 0) {
-		snprintf(
-			why, CONFIG_WHY_BYTES_MAX, "'%.200s' is not %s", text, kind_words(o->kind));
+		snprintf(why, CONFIG_WHY_BYTES_MAX, "'%.200s' is not %s", text, kind_words(o));
 		return -EINVAL;
 	}
 	if (o->max && (n < o->min || n > o->max)) {
@@ -384,7 +416,7 @@ static error_t take_setting(const struct setting *o, const char *text, struct ar
 	char why[CONFIG_WHY_BYTES_MAX], name[WORD_BYTES_MAX];
 	struct config scratch = {0};
 
-	/* A listener that is not supported is a matter of configuration, and found by the load. */
+	/* A listener that is no URL is a matter of configuration, and found by the load. */
 	if (!line->config && o->kind == SETTING_LISTEN)
 		return 0;
 	dashed_name(o, name);
@@ -464,6 +496,24 @@ void config_parse_arguments(int argc, char **argv, struct config_arguments *ret_
 
 /* ---- all together ------------------------------------------------------------------------- */
 
+static int check_tls(const struct config *c, char *why)
+{
+	for (int64_t i = 0; i < c->listen_count; i++)
+		if (address_is_tls(c->listen[i]) && !*c->tls_certificate) {
+			snprintf(why, CONFIG_WHY_BYTES_MAX,
+				"listen: %s needs a certificate (tls_certificate) and its key "
+				"(tls_key)",
+				c->listen[i]);
+			return -EINVAL;
+		}
+	if ((c->tls_clients != TLS_CLIENTS_NONE) == (*c->tls_client_ca != '\0'))
+		return 0;
+	snprintf(why, CONFIG_WHY_BYTES_MAX,
+		"tls_client_ca and tls_client_certificates (optional or required) go together: who "
+		"is asked for a certificate, and who may have made it");
+	return -EINVAL;
+}
+
 static int check_together(const struct config *c, char *why)
 {
 	if (c->bytes_in_flight_max < c->value_bytes_max) {
@@ -480,7 +530,7 @@ static int check_together(const struct config *c, char *why)
 			c->buffered_bytes_max, c->value_bytes_max);
 		return -EINVAL;
 	}
-	return 0;
+	return check_tls(c, why);
 }
 
 int config_load(const struct config_arguments *arguments, struct config *ret_config,
@@ -535,6 +585,17 @@ bool config_needs_restart(
 			n += (size_t)snprintf(
 				names + n, names_bytes - n, n ? " %s" : "%s", settings[i].name);
 	return n > 0;
+}
+
+struct tls_settings config_tls_settings(const struct config *c)
+{
+	return (struct tls_settings){
+		.certificate = c->tls_certificate,
+		.key = c->tls_key,
+		.client_ca = c->tls_client_ca,
+		.clients = (enum tls_clients)c->tls_clients,
+		.v13_only = c->tls_v13_only,
+	};
 }
 
 struct broker_options config_broker_options(const struct config *c)

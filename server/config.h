@@ -9,6 +9,7 @@
 #define SERVER_CONFIG_H
 
 #include "server/broker/broker.h"
+#include "server/net/tls.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -24,6 +25,11 @@ struct config {
 	int64_t listen_count;
 	char user[CONFIG_TEXT_BYTES_MAX]; /* "": stay who we are */
 	int64_t socket_mode;              /* permissions of Unix sockets' files */
+	char tls_certificate[CONFIG_TEXT_BYTES_MAX]; /* "": no TLS */
+	char tls_key[CONFIG_TEXT_BYTES_MAX];
+	char tls_client_ca[CONFIG_TEXT_BYTES_MAX];
+	int64_t tls_clients;              /* enum tls_clients */
+	int64_t tls_v13_only;             /* 0 or 1 */
 	int64_t log_level;                /* enum log_level */
 	int64_t procs;                    /* 0: the number of cores */
 	int64_t connections_max;
@@ -67,6 +73,9 @@ int config_load(const struct config_arguments *arguments, struct config *ret_con
  * log. */
 bool config_needs_restart(
 	const struct config *then, const struct config *now, char *names, size_t names_bytes);
+
+/* What TLS listeners need; it points into c. */
+struct tls_settings config_tls_settings(const struct config *c);
 
 /* The limits of a broker. */
 struct broker_options config_broker_options(const struct config *c);

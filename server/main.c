@@ -9,6 +9,7 @@
 #include "server/config.h"
 #include "server/net/address.h"
 #include "server/net/listener.h"
+#include "server/net/tls.h"
 #include "server/runtime/netpoll.h"
 #include "server/runtime/runtime.h"
 #include <errno.h>
@@ -17,6 +18,7 @@
 #include <malloc.h>
 #include <pwd.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,6 +37,7 @@ struct daemon {
 	struct config config;
 	struct listener *listeners[LISTENERS_MAX];
 	int listener_count;
+	struct tls_context *tls; /* NULL: no certificate is configured */
 	struct broker *broker;
 	int signal_fd;
 	struct netpoll_desc *signal_poll;
@@ -71,6 +74,35 @@ static void raise_descriptors(struct config *c)
 	c->connections_max = room > 0 ? room : 1;
 }
 
+/* Reads the certificate, if there is to be one. 0, or -errno with why. */
+static int load_tls(
+	const struct config *c, struct tls_context **ret_tls, char why[static CONFIG_WHY_BYTES_MAX])
+{
+	struct tls_settings settings = config_tls_settings(c);
+
+	*ret_tls = NULL;
+	if (!*c->tls_certificate)
+		return 0;
+	return tls_context_new(&settings, ret_tls, why, CONFIG_WHY_BYTES_MAX);
+}
+
+/* A line a second at most: whoever can connect can make handshakes fail. */
+static void log_failed_handshake(const struct stream_peer *peer, const char *why)
+{
+	static _Atomic int64_t silent_until_ns;
+	static _Atomic uint32_t untold;
+	int64_t now_ns = clock_now_ns(), until_ns = atomic_load(&silent_until_ns);
+
+	if (now_ns < until_ns ||
+		!atomic_compare_exchange_strong(&silent_until_ns, &until_ns, now_ns + NS_PER_S)) {
+		atomic_fetch_add(&untold, 1);
+		return;
+	}
+	log_info("TLS handshake with %s port %u failed: %s (%u others since the last such line)",
+		*peer->address ? peer->address : "a client", peer->port, why,
+		atomic_exchange(&untold, 0));
+}
+
 /* Binds every socket of one URL. 0 or an exit status. */
 static int listen_on(struct daemon *d, const char *url)
 {
@@ -88,6 +120,9 @@ static int listen_on(struct daemon *d, const char *url)
 			log_error("%s", why);
 			return EX_UNAVAILABLE;
 		}
+		if (address.tls)
+			listener_use_tls(d->listeners[d->listener_count], d->tls,
+				d->config.hello_timeout_ns, log_failed_handshake);
 		d->listener_count++;
 	}
 	return 0;
@@ -158,6 +193,24 @@ static void log_blocks(bool begins)
 		blocking_exit();
 }
 
+/* A new certificate for new connections; one that is wrong leaves the old in use. */
+static void reload_tls(struct daemon *d, const struct config *now)
+{
+	char why[CONFIG_WHY_BYTES_MAX];
+	struct tls_context *fresh;
+	int rc;
+
+	if (!d->tls)
+		return;
+	blocking_enter();
+	rc = load_tls(now, &fresh, why);
+	blocking_exit();
+	if (rc < 0)
+		log_error("reload: %s; the certificate in use stays", why);
+	else if (fresh)
+		tls_context_replace(d->tls, fresh);
+}
+
 static void reload(struct daemon *d)
 {
 	char why[CONFIG_WHY_BYTES_MAX], names[512];
@@ -171,6 +224,7 @@ static void reload(struct daemon *d)
 		log_error("reload: %s; nothing is changed", why);
 		return;
 	}
+	reload_tls(d, &now);
 	raise_descriptors(&now);
 	log_set_level((enum log_level)now.log_level);
 	broker_set_connections_max(d->broker, (uint32_t)now.connections_max);
@@ -236,6 +290,7 @@ static int daemon_main(void *arg)
 	dropped = broker_stop(d->broker);
 	broker_free(d->broker);
 	netpoll_close(d->signal_poll);
+	tls_context_free(d->tls);
 	log_notice("ended; %" PRIu64 " buffered values were dropped", dropped);
 	return 0;
 }
@@ -248,7 +303,7 @@ int main(int argc, char **argv)
 	int rc;
 
 	config_parse_arguments(argc, argv, &d.arguments);
-	if (config_load(&d.arguments, &d.config, why) < 0) {
+	if (config_load(&d.arguments, &d.config, why) < 0 || load_tls(&d.config, &d.tls, why) < 0) {
 		fprintf(stderr, "chand: %s\n", why);
 		return EX_CONFIG;
 	}

@@ -386,7 +386,7 @@ static void write_queue(struct connection *c, struct connection **others)
 	closing = c->closing && !c->writing;
 	lock_release(&c->lock);
 	if (closing)
-		stream_shutdown(c->stream, SHUT_WR);
+		stream_finish(c->stream);
 	connection_unref(c);
 }
 

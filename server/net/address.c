@@ -99,6 +99,11 @@ static int look_up(const char *text, struct address *a, char *why, size_t why_by
 	return 0;
 }
 
+bool address_is_tls(const char *url)
+{
+	return strncmp(url, "tls://", 6) == 0;
+}
+
 int address_check(const char *url, char *why, size_t why_bytes)
 {
 	struct address scratch;
@@ -107,15 +112,10 @@ int address_check(const char *url, char *why, size_t why_bytes)
 
 	if (strncmp(url, "unix:", 5) == 0)
 		return parse_unix(url + 5, &scratch, why, why_bytes);
-	if (strncmp(url, "tcp://", 6) == 0)
+	if (strncmp(url, "tcp://", 6) == 0 || address_is_tls(url))
 		return parse_tcp(url + 6, host, &port, why, why_bytes);
-	if (strncmp(url, "tls://", 6) == 0) {
-		snprintf(why, why_bytes,
-			"'%.200s': tls:// is not supported yet; use unix:PATH or tcp://HOST:PORT",
-			url);
-		return -ENOTSUP;
-	}
-	snprintf(why, why_bytes, "'%.200s' is not unix:PATH or tcp://HOST:PORT", url);
+	snprintf(why, why_bytes, "'%.200s' is not unix:PATH, tcp://HOST:PORT or tls://HOST:PORT",
+		url);
 	return -EINVAL;
 }
 
@@ -125,7 +125,7 @@ int address_parse(const char *url, struct address *ret_address, char *why, size_
 
 	if (rc < 0)
 		return rc;
-	*ret_address = (struct address){0};
+	*ret_address = (struct address){.tls = address_is_tls(url)};
 	if (strncmp(url, "unix:", 5) == 0)
 		return parse_unix(url + 5, ret_address, why, why_bytes);
 	return look_up(url + strlen("tcp://"), ret_address, why, why_bytes);

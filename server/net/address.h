@@ -3,13 +3,14 @@
  *
  *   unix:PATH           unix:/run/chand/chand.sock
  *   tcp://HOST:PORT     tcp://127.0.0.1:2426  tcp://[::1]:2426  tcp://:2426 (every interface)
- *   tls://HOST:PORT     known by name, not supported yet
+ *   tls://HOST:PORT     the same, with TLS
  *
  * The port may be left out (2426), and may be 0: the kernel then chooses, and the log tells.
  */
 #ifndef NET_ADDRESS_H
 #define NET_ADDRESS_H
 
+#include <stdbool.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -22,6 +23,7 @@ struct address {
 	struct sockaddr_storage sockets[ADDRESS_SOCKETS_MAX];
 	socklen_t lengths[ADDRESS_SOCKETS_MAX];
 	int count;
+	bool tls;
 };
 
 /* Longest text of address_format, its NUL included. */
@@ -32,11 +34,14 @@ int address_check(const char *url, char *why, size_t why_bytes);
 
 /*
  * Parses a URL and looks its host up; may block in name service, so not from a goroutine.
- * 0; or -EINVAL (not such a URL), -ENOTSUP (tls), -ENOENT (unknown host), with a sentence in why.
+ * 0; or -EINVAL (not such a URL), -ENOENT (unknown host), with a sentence in why.
  */
 int address_parse(const char *url, struct address *ret_address, char *why, size_t why_bytes);
 
-/* The URL of one socket address. */
+/* Whether it is a tls:// URL. */
+bool address_is_tls(const char *url);
+
+/* The URL of one socket address; that of a TCP socket is tcp://, whatever goes over it. */
 void address_format(
 	const struct sockaddr *sa, socklen_t len, char text[static ADDRESS_TEXT_BYTES_MAX]);
 

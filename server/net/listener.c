@@ -1,6 +1,7 @@
 #include "server/net/listener.h"
 
 #include "server/base/lock.h"
+#include "server/net/handshakes.h"
 #include "server/runtime/runtime.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -26,6 +27,8 @@ struct listener {
 	struct netpoll_desc *poll; /* NULL until started */
 	listener_accept_fn *accept_fn;
 	void *arg;
+	struct handshakes_options tls; /* without a context: none */
+	struct handshakes *handshakes; /* with TLS, once it is started */
 	int family;
 	dev_t dev; /* of a Unix socket's file, to remove only our own */
 	ino_t ino;
@@ -157,6 +160,14 @@ fail:
 	return rc;
 }
 
+void listener_use_tls(struct listener *l, struct tls_context *context, int64_t timeout_ns,
+	void (*failed)(const struct stream_peer *peer, const char *why))
+{
+	l->tls = (struct handshakes_options){
+		.context = context, .timeout_ns = timeout_ns, .failed = failed};
+	memcpy(l->url, "tls", 3);
+}
+
 const char *listener_url(const struct listener *l)
 {
 	return l->url;
@@ -208,12 +219,21 @@ static void accept_failed(struct listener *l, int error)
 	}
 }
 
+static void give_stream(struct listener *l, int fd)
+{
+	struct stream *s;
+
+	if (l->handshakes)
+		handshakes_begin(l->handshakes, fd);
+	else if (stream_socket_new(fd, &s) == 0)
+		l->accept_fn(l->arg, s);
+}
+
 static void accept_loop(struct listener *l)
 {
 	struct goroutine *stopper;
 
 	while (!atomic_load(&l->stopping)) {
-		struct stream *s;
 		int fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 		if (fd < 0) {
@@ -221,8 +241,7 @@ static void accept_loop(struct listener *l)
 			continue;
 		}
 		prepare_socket(l, fd);
-		if (stream_socket_new(fd, &s) == 0)
-			l->accept_fn(l->arg, s);
+		give_stream(l, fd);
 	}
 	lock_acquire(&l->lock);
 	l->ended = true;
@@ -240,8 +259,16 @@ int listener_start(struct listener *l, listener_accept_fn *accept_fn, void *arg)
 		return rc;
 	l->accept_fn = accept_fn;
 	l->arg = arg;
-	rc = go(accept_loop, l);
+	if (l->tls.context) {
+		l->tls.done = accept_fn;
+		l->tls.done_arg = arg;
+		l->handshakes = handshakes_new(&l->tls);
+		rc = l->handshakes ? 0 : -ENOMEM;
+	}
+	if (rc == 0)
+		rc = go(accept_loop, l);
 	if (rc < 0) {
+		handshakes_stop(l->handshakes);
 		netpoll_close(l->poll);
 		l->poll = NULL;
 	}
@@ -268,6 +295,7 @@ void listener_stop(struct listener *l)
 	if (l->poll) {
 		wait_until_ended(l);
 		netpoll_close(l->poll);
+		handshakes_stop(l->handshakes);
 	}
 	if (l->family == AF_UNIX && lstat(l->url + strlen("unix:"), &st) == 0 &&
 		st.st_dev == l->dev && st.st_ino == l->ino)

@@ -6,13 +6,14 @@
 
 #include "server/net/address.h"
 #include "server/net/stream.h"
+#include "server/net/tls.h"
 #include <stddef.h>
 #include <stdint.h>
 
 struct listener;
 
 /* What gives accepted streams their owner: the stream is the function's. Runs on the accepting
- * goroutine; may park. */
+ * goroutine, or with TLS on one of the stream's own; may park. */
 typedef void listener_accept_fn(void *arg, struct stream *stream);
 
 /*
@@ -24,6 +25,14 @@ typedef void listener_accept_fn(void *arg, struct stream *stream);
  */
 int listener_bind(const struct sockaddr *sa, socklen_t len, uint32_t unix_mode,
 	struct listener **ret_listener, char *why, size_t why_bytes);
+
+/*
+ * From here on its streams speak TLS, and come to their owner when they have shaken hands, for
+ * which they have `timeout_ns`. failed (may be NULL) is told of those that have not. Before the
+ * start; the context is to outlive it.
+ */
+void listener_use_tls(struct listener *l, struct tls_context *context, int64_t timeout_ns,
+	void (*failed)(const struct stream_peer *peer, const char *why));
 
 /* The URL that it really listens on (a port that the kernel chose included). Lives as long as it.
  */

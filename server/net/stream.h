@@ -28,6 +28,8 @@ struct stream_ops {
 	ssize_t (*writev)(struct stream *s, const struct iovec *iov, int count);
 	/* As shutdown(2), and as harmless: no lock, no memory, callable from a timer's function. */
 	void (*shutdown)(struct stream *s, int how);
+	/* As stream_finish. */
+	void (*finish)(struct stream *s);
 	/* As stream_peer. */
 	void (*peer)(struct stream *s, struct stream_peer *ret_peer);
 	void (*free)(struct stream *s);
@@ -58,6 +60,12 @@ static inline ssize_t stream_writev(struct stream *s, const struct iovec *iov, i
 static inline void stream_shutdown(struct stream *s, int how)
 {
 	s->ops->shutdown(s, how);
+}
+
+/* Tells the peer that nothing more will be written; it may go on writing. By the writer. */
+static inline void stream_finish(struct stream *s)
+{
+	s->ops->finish(s);
 }
 
 /* Who is at the other end (stream_peer.h); a few system calls each time. */

@@ -32,6 +32,11 @@ static void socket_shutdown(struct stream *s, int how)
 	shutdown(s->fd, how);
 }
 
+static void socket_finish(struct stream *s)
+{
+	shutdown(s->fd, SHUT_WR);
+}
+
 static void socket_peer(struct stream *s, struct stream_peer *ret_peer)
 {
 	stream_peer_of_socket(s->fd, ret_peer);
@@ -48,6 +53,7 @@ static const struct stream_ops socket_ops = {
 	.read = socket_read,
 	.writev = socket_writev,
 	.shutdown = socket_shutdown,
+	.finish = socket_finish,
 	.peer = socket_peer,
 	.free = socket_free,
 };

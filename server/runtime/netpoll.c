@@ -389,6 +389,19 @@ void netpoll_fire(struct netpoll_desc *desc, enum netpoll_mode mode, struct netp
 	}
 }
 
+void netpoll_poke(struct netpoll_desc *desc, enum netpoll_mode mode)
+{
+	struct netpoll_ready ready = {0};
+	struct goroutine *g;
+
+	netpoll_fire(desc, mode, &ready);
+	if ((g = go_queue_pop(&ready.goroutines)))
+		go_ready(g);
+	netpoll_start_armed(&ready);
+	if ((g = go_queue_pop(&ready.goroutines)))
+		put_next(this_machine(), g);
+}
+
 static void note_polled(void)
 {
 	int64_t now_ns = clock_now_ns();

@@ -67,6 +67,13 @@ void netpoll_on_at(const struct go_site *site, struct netpoll_desc *desc, enum n
 #define netpoll_on_readable(desc, fn, arg) netpoll_on(desc, NETPOLL_READ, fn, arg)
 #define netpoll_on_writable(desc, fn, arg) netpoll_on(desc, NETPOLL_WRITE, fn, arg)
 
+/*
+ * Makes it so that fd is ready in that direction, whatever the kernel says: who waits is woken or
+ * started, or the next that waits will not. For who stands between a descriptor and its reader or
+ * writer, and knows that there is something to do. From goroutines.
+ */
+void netpoll_poke(struct netpoll_desc *desc, enum netpoll_mode mode);
+
 /* Withdraws what netpoll_on armed: true if fn has not been started and will not be (what `arg` owns
  * is the caller's again), false if it was, or nothing is armed. */
 bool netpoll_off(struct netpoll_desc *desc, enum netpoll_mode mode);

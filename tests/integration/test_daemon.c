@@ -165,7 +165,7 @@ static void test_exit_statuses(void **state)
 
 	(void)state;
 	assert_int_equal(daemon_run(tls, text, sizeof(text)), 78);
-	assert_non_null(strstr(text, "not supported yet"));
+	assert_non_null(strstr(text, "needs a certificate (tls_certificate)"));
 	assert_int_equal(daemon_run(nonsense, text, sizeof(text)), 78);
 	assert_int_equal(daemon_run(stray, text, sizeof(text)), 64);
 	assert_int_equal(daemon_run(checked, text, sizeof(text)), 0);

@@ -50,7 +50,7 @@ static void test_defaults(void **state)
 	}
 }
 
-/* What is no URL of ours is refused with a sentence; tls by its name. */
+/* What is no URL of ours is refused with a sentence. */
 static void test_refused(void **state)
 {
 	static const struct {
@@ -68,7 +68,8 @@ static void test_refused(void **state)
 		{"tcp://[::1", -EINVAL, "HOST:PORT"},
 		{"tcp://[::1]x", -EINVAL, "HOST:PORT"},
 		{"tcp://127.0.0.1:1:2", -EINVAL, "HOST:PORT"},
-		{"tls://localhost:1", -ENOTSUP, "not supported yet"},
+		{"tls://localhost:x", -EINVAL, "HOST:PORT"},
+		{"tls:localhost", -EINVAL, "is not unix:PATH"},
 		{"tcp://256.1.1.1.invalid:1", -ENOENT, "cannot look up"},
 	};
 	char longest[300] = "unix:";

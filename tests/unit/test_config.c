@@ -247,8 +247,13 @@ static void test_file_errors(void **state)
 	assert_refused("socket_mode = 999\n",
 		"PATH:1: socket_mode: '999' is not a file mode in octal (0660)");
 	assert_refused("listen = {\"tls://h:1\"}\n",
-		"PATH:1: listen: 'tls://h:1': tls:// is not "
-		"supported yet; use unix:PATH or tcp://HOST:PORT");
+		"listen: tls://h:1 needs a certificate (tls_certificate) and its key (tls_key)");
+	assert_refused("tls_client_ca = /ca\n",
+		"tls_client_ca and tls_client_certificates (optional or required) go together: who "
+		"is asked for a certificate, and who may have made it");
+	assert_refused("tls_client_certificates = some\n",
+		"PATH:1: tls_client_certificates: 'some' is not none|optional|required");
+	assert_refused("tls_version_min = 1.1\n", "PATH:1: tls_version_min: '1.1' is not 1.2|1.3");
 	assert_refused("bytes_in_flight_max = 2K\n",
 		"bytes_in_flight_max (2048) must hold a value of value_bytes_max (1048576)");
 }

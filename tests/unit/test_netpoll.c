@@ -386,6 +386,36 @@ static void what_is_disarmed_does_not_start(void **state)
 	on_all_procs(disarm);
 }
 
+/* A poke is readiness: for who is armed, for who waits, and for who comes later. */
+static int poke(void *arg)
+{
+	static struct armed a;
+
+	(void)arg;
+	atomic_store(&a.starts, 0);
+	a.wanted = 0;
+	pair_init(&a.p);
+	all = (struct countdown)COUNTDOWN(1);
+	netpoll_on_readable(a.p.desc, on_bytes, &a);
+	netpoll_poke(a.p.desc, NETPOLL_READ);
+	countdown_wait(&all);
+	expect(atomic_load(&a.starts) == 1);
+	netpoll_poke(a.p.desc, NETPOLL_READ);
+	netpoll_poke(a.p.desc, NETPOLL_READ);
+	expect(netpoll_wait(a.p.desc, NETPOLL_READ, DEADLINE_NEVER) == 0);
+	expect(netpoll_wait(a.p.desc, NETPOLL_READ, clock_now_ns()) == -ETIMEDOUT);
+	go(netpoll_poke, a.p.desc, NETPOLL_READ);
+	expect(netpoll_wait(a.p.desc, NETPOLL_READ, DEADLINE_NEVER) == 0);
+	pair_fini(&a.p);
+	return 0;
+}
+
+static void a_poke_is_readiness(void **state)
+{
+	(void)state;
+	on_all_procs(poke);
+}
+
 static int hang_up(void *arg)
 {
 	static struct armed a;
@@ -570,6 +600,7 @@ int main(void)
 		cmocka_unit_test(arming_starts_one_goroutine_each_time),
 		cmocka_unit_test(arming_what_is_ready_starts_at_once),
 		cmocka_unit_test(what_is_disarmed_does_not_start),
+		cmocka_unit_test(a_poke_is_readiness),
 		cmocka_unit_test(a_hang_up_is_readiness),
 		cmocka_unit_test(sockets_are_looked_at_beside_busy_goroutines),
 		cmocka_unit_test(sockets_are_looked_at_beside_a_computing_one),
