@@ -66,11 +66,11 @@ struct chan_value;
 
 /* The last failure of a call of this thread, in detail. Strings are never NULL. */
 struct chan_error {
-	int status;             /* CHAN_E..., 0 when no call has failed yet */
-	const char *text;       /* what was asked, what stood in the way, what to do */
-	const char *closed_by;  /* of CHAN_ECLOSED, where known: "program[pid]@host" */
-	int64_t closed_unix_ns; /* of CHAN_ECLOSED, where known: nanoseconds since 1970, or 0 */
-	const char *reason;     /* of CHAN_ECLOSED: what chan_close was given */
+	int status;            /* CHAN_E..., 0 when no call has failed yet */
+	const char *text;      /* what was asked, what stood in the way, what to do */
+	const char *closed_by; /* of CHAN_ECLOSED and _EABORTED, where known: "program[pid]@host" */
+	int64_t closed_unix_ns; /* of the same, where known: nanoseconds since 1970, or 0 */
+	const char *reason;     /* of the same: what chan_close or chan_abort was given */
 };
 
 /* Both are this thread's and stay as they are until its next call that fails. */
@@ -160,7 +160,9 @@ struct chan_value {
 			size_t len;
 		};
 	};
-	uint64_t delivery; /* received with manual confirmation: what chan_confirm wants; else 0 */
+	uint64_t delivery; /* received with manual confirmation or under a lease: what chan_confirm,
+			    * chan_ack ... want; else 0 */
+	uint64_t token;    /* received under a lease: the fencing token, else 0; see leases below */
 	void *memory;      /* received: what bytes points into; the library's */
 };
 
@@ -268,12 +270,39 @@ struct chan_end_options {
 
 	/* Receive values as CHAN_TYPE_RAW. */
 	bool raw;
+
+	/* Receive values under a lease of so many nanoseconds, see leases below; 0: without one.
+	 * manual has no effect then. At most 24 h. */
+	int64_t lease_ns;
 };
+
+/* Any number of producers: the channel closes when all that ever opened it have closed it. */
+#define CHAN_PRODUCERS_AUTO (-1)
 
 struct chan_make_options {
 	bool temporary;                /* the channel goes with the last session that holds it */
 	enum chan_direction direction; /* of the end that is opened; 0: CHAN_BOTH */
 	struct chan_end_options end;
+
+	/*
+	 * 0: whoever has an end for sending may close the channel, for all, and a sender that dies
+	 * leaves no trace. N, or CHAN_PRODUCERS_AUTO: the channel counts its producers. Each
+	 * client that opens an end for sending is one, and at most N are let in: the next gets
+	 * CHAN_ELIMIT. chan_close there says that this client is done; the channel closes by
+	 * itself when N have said so (with AUTO: when all that came have, and at least one did).
+	 * A producer that ends without it, in whatever way, *aborts* the channel, see chan_abort.
+	 */
+	int producers;
+
+	/*
+	 * How often a value may be tried: one that comes back from a lease (by chan_nack, because
+	 * its time is up, or because its holder died) for the attempts_max-th time goes to the
+	 * channel dead_letter instead of to its place. 0: for ever. The two go together.
+	 * dead_letter: a buffered channel of the same type, or of any, that exists and is open when
+	 * a value is to go there; as long as it is not, values go back to their place after all.
+	 */
+	uint32_t attempts_max;
+	const char *dead_letter;
 };
 
 struct chan_open_options {
@@ -327,9 +356,18 @@ int64_t chan_len(struct chan *ch);
 /*
  * Closes the channel for everybody: no more sends; receivers get what is left and then 0. reason
  * (may be NULL) is shown to those who send later. Blocks. CHAN_ECLOSED: it was closed before;
- * CHAN_EWRONGEND: a receive-only end.
+ * CHAN_EWRONGEND: a receive-only end. On a channel that counts its producers: this client sends no
+ * more (its sends get CHAN_ECLOSED), and the channel closes with the last of them.
  */
 int chan_close(struct chan *ch, const char *reason);
+
+/*
+ * Ends the channel as a death would, for everybody: whoever waits to send, or sends later, gets
+ * CHAN_EABORTED; receivers get what is left and then CHAN_EABORTED instead of 0, so that they do
+ * not take it for the whole. chan_last_error says who did it, when and why. Blocks. Failures as
+ * chan_close.
+ */
+int chan_abort(struct chan *ch, const char *reason);
 
 /* Removes a channel by name: whoever waits gets CHAN_EREMOVED, what was buffered is dropped.
  * Blocks. CHAN_ENOCHANNEL. */
@@ -342,8 +380,9 @@ int chan_remove(struct chan_client *client, const char *name);
  * has taken it. The value stays the caller's, on failure too.
  *
  * CHAN_ECLOSED: chan_last_error says who closed it and when; CHAN_ETYPE, CHAN_ETOOLARGE: nothing
- * was sent; CHAN_EREMOVED, CHAN_ESTALE: the channel is no more; CHAN_EABORTED: nobody is left who
- * could receive; CHAN_EWRONGEND; CHAN_EWOULDBLOCK (try), CHAN_ETIMEDOUT (deadline).
+ * was sent; CHAN_EREMOVED, CHAN_ESTALE: the channel is no more; CHAN_EABORTED: it was aborted, or
+ * nobody is left who could receive; CHAN_EWRONGEND; CHAN_EWOULDBLOCK (try), CHAN_ETIMEDOUT
+ * (deadline).
  */
 int chan_send(struct chan *ch, const struct chan_value *v);
 int chan_try_send(struct chan *ch, const struct chan_value *v);
@@ -372,7 +411,8 @@ int chan_sendv(struct chan *ch, const struct chan_value *values, size_t n, int64
 /*
  * Receives a value. Blocks. 1: *ret_value is the caller's, who ends it by chan_value_clear; it is
  * confirmed by this call (unless the end was opened with manual confirmation). 0: the channel is
- * closed and drained, now and for ever. Failures: as chan_send's, CHAN_ECLOSED excepted.
+ * closed and drained, now and for ever. CHAN_EABORTED: it is drained and was aborted, or nobody is
+ * left who could send. Other failures as chan_send's, CHAN_ECLOSED excepted.
  */
 int chan_recv(struct chan *ch, struct chan_value *ret_value);
 int chan_try_recv(struct chan *ch, struct chan_value *ret_value);
@@ -407,6 +447,44 @@ int chan_recvv(struct chan *ch, struct chan_value *values, size_t n, int64_t tim
  */
 int chan_confirm(struct chan *ch, struct chan_value *values, size_t n);
 int chan_return(struct chan *ch, struct chan_value *values, size_t n);
+
+/* ---- leases -------------------------------------------------------------------------------
+ *
+ * To take a value is one thing, to be done with it another. Through an end with lease_ns a value is
+ * lent: when chan_recv returns it, it no longer counts in the channel (a place in the buffer is
+ * free, an unbuffered send has ended), but it comes back to its place, before everything younger
+ * and with a higher attempt, unless chan_ack says in time that it is done with. It comes back when
+ * chan_nack says so, when its time is up, and when this client's session ends. So every value is
+ * dealt with at least once, whatever dies; it may be more than once.
+ *
+ * A channel that is closed answers so (chan_recv returns 0) only when every lease is settled and
+ * nothing is left: until then receivers wait.
+ *
+ * A lease is not mutual exclusion. A program that was stopped for longer than its lease finds out
+ * later than the one who got the value next. Where two must never act, give the value's token to
+ * whatever they act on, and let that refuse a token lower than the highest it has seen: tokens rise
+ * with every lease of a channel, also of one that was removed and made again, and after a restart
+ * of the broker, as long as the clock of its machine is not set back.
+ */
+
+/*
+ * Of values that were received through ch, an end with a lease: they are done with; or they come
+ * back, and are not offered to anybody before delay_ns (0: at once); or they are needed for
+ * lease_ns from now on. Each is to be acknowledged or given back once (its delivery becomes 0).
+ * Block for the broker's answer.
+ *
+ * CHAN_EGONE: the lease of at least one was over, and somebody else may have the value; what was
+ * asked has happened to the others. An extension is best asked for when half of the time is left.
+ */
+int chan_ack(struct chan *ch, struct chan_value *values, size_t n);
+int chan_nack(struct chan *ch, struct chan_value *values, size_t n, int64_t delay_ns);
+int chan_extend(struct chan *ch, const struct chan_value *values, size_t n, int64_t lease_ns);
+
+/*
+ * Whether the lease of a value that was not settled yet is known to be over: the broker has said
+ * so, or the session is lost. Looks at what has arrived, without waiting (as chan_process does).
+ */
+bool chan_lease_lost(struct chan *ch, const struct chan_value *v);
 
 /* ---- select ------------------------------------------------------------------------------- */
 
@@ -444,7 +522,18 @@ struct chan_stat {
 	int64_t made_unix_ns;
 	int64_t closed_unix_ns; /* 0: not closed */
 	char closed_by[256];    /* "program[pid]@host" */
-	char reason[256];       /* given to chan_close; cut to this size */
+	char reason[256];       /* given to chan_close or chan_abort; cut to this size */
+
+	uint64_t leased;               /* taken under a lease and not settled; not in length */
+	uint64_t delayed;              /* in length, but given back to be offered later */
+	bool aborted;                  /* closed by chan_abort or the death of a producer */
+	int producers;                 /* as it was made */
+	uint64_t producers_open;       /* that came and are not done */
+	uint32_t attempts_max;         /* as it was made */
+	char dead_letter[256];         /* as it was made; "": none */
+	uint64_t dead_lettered;        /* values that went there */
+	uint64_t dead_letter_failures; /* that could not, and went back to their place */
+	char dead_letter_problem[256]; /* why, the last time; "": none did */
 };
 
 /* Blocks. CHAN_ENOCHANNEL. */
@@ -525,7 +614,14 @@ int chan_start_confirm(
 	struct chan *ch, struct chan_value *values, size_t n, void *tag, struct chan_op **ret_op);
 int chan_start_return(
 	struct chan *ch, struct chan_value *values, size_t n, void *tag, struct chan_op **ret_op);
+int chan_start_ack(
+	struct chan *ch, struct chan_value *values, size_t n, void *tag, struct chan_op **ret_op);
+int chan_start_nack(struct chan *ch, struct chan_value *values, size_t n, int64_t delay_ns,
+	void *tag, struct chan_op **ret_op);
+int chan_start_extend(struct chan *ch, const struct chan_value *values, size_t n, int64_t lease_ns,
+	void *tag, struct chan_op **ret_op);
 int chan_start_close(struct chan *ch, const char *reason, void *tag, struct chan_op **ret_op);
+int chan_start_abort(struct chan *ch, const char *reason, void *tag, struct chan_op **ret_op);
 
 /* The descriptor to poll, and what for: POLLIN, and POLLOUT while something waits to be written.
  * Ask again after every call. Sends off what has gathered, as a wait follows. */
