@@ -5,6 +5,7 @@
  * not asked for or a payload that is none ends the session with CHAN_EPROTOCOL.
  */
 #include "client/client.h"
+#include "client/lease.h"
 #include "proto/limits.h"
 #include "proto/status.h"
 #include <stdio.h>
@@ -92,7 +93,11 @@ static bool ends_by_done(const struct chan_op *op)
 	case OP_SEND:
 	case OP_CONFIRM:
 	case OP_RETURN:
+	case OP_ACK:
+	case OP_NACK:
+	case OP_EXTEND:
 	case OP_CLOSE:
+	case OP_ABORT:
 	case OP_REMOVE:
 	case OP_RELEASE:
 	case OP_CANCEL:
@@ -198,6 +203,7 @@ static struct delivery *delivery_new(uint64_t id, const struct wire_value *v)
 		return NULL;
 	d->id = id;
 	d->attempt = v->attempt;
+	d->token = v->token;
 	d->len = v->len;
 	memcpy(d->bytes, v->bytes, v->len);
 	d->bytes[v->len] = 0;
@@ -363,13 +369,17 @@ static void revoke_done(struct chan_op *list, const struct wire_ranges *ranges)
 	}
 }
 
-/* What was handed over already is out of our hands: chan_confirm says so to who asks. */
+/* What was handed over already is out of our hands: chan_confirm says so to who asks, and
+ * chan_lease_lost of leases. */
 static int on_gone(struct answer *a)
 {
 	const struct wire_ranges *ranges = &a->m->settle.deliveries;
 	struct partial *p, *next;
 	struct chan *ch;
+	size_t i;
 
+	for (i = 0; i < ranges->count; i++)
+		lease_forget(a->s, &ranges->list[i]);
 	DL_FOREACH_SAFE (a->s->partials, p, next)
 		if (within(ranges, p->delivery))
 			drop_partial(a->s, p);

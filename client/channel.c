@@ -215,6 +215,7 @@ static void start_stream(struct chan *ch)
 	op->m.recv.channel = ch->id;
 	op->m.recv.stream = true;
 	op->m.recv.credit = end_credit(ch);
+	op->m.recv.lease_ns = (uint64_t)ch->options.lease_ns;
 	ch->stream = op;
 	ch->stream_first = UINT64_MAX;
 	session_submit(&ch->client->session, op);
@@ -252,6 +253,7 @@ void end_stream_ended(struct chan *ch, struct chan_op *stream)
 	}
 	while (!ch->drained && (op = ch->receivers)) {
 		DL_DELETE(ch->receivers, op);
-		op_fail(op, stream->failure.status, stream->failure.text);
+		failure_copy(&op->failure, &stream->failure);
+		op_finish(op);
 	}
 }

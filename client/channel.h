@@ -16,6 +16,7 @@
 struct delivery {
 	struct delivery *prev, *next;
 	uint64_t id;
+	uint64_t token;
 	uint32_t attempt;
 	size_t len;
 	uint8_t bytes[]; /* len, and a NUL */

@@ -114,15 +114,14 @@ void client_start(struct chan_op *op, void *tag, struct chan_op **ret_op);
 int send_build(struct chan *ch, const struct chan_value *values, size_t n, int64_t timeout_ns,
 	struct chan_op **ret_op);
 int recv_build(struct chan *ch, int64_t timeout_ns, struct chan_op **ret_op);
-int settle_build(struct chan *ch, enum op_kind kind, struct chan_value *values, size_t n,
-	struct chan_op **ret_op);
 int select_build(struct chan_client *c, const struct chan_case *cases, size_t n, int64_t timeout_ns,
 	struct chan_op **ret_op);
 int make_build(struct chan_client *c, const char *name, enum chan_type type, int64_t capacity,
 	const struct chan_make_options *options, bool with_end, struct chan_op **ret_op);
 int open_build(struct chan_client *c, const char *name, enum chan_direction direction,
 	const struct chan_open_options *options, struct chan_op **ret_op);
-int close_build(struct chan *ch, const char *reason, struct chan_op **ret_op);
+int close_build(
+	struct chan *ch, enum op_kind kind, const char *reason, struct chan_op **ret_op);
 
 /* Submits what was built; receives of an end that fetches ahead are served by its stream. */
 void client_submit(struct chan_op *op);

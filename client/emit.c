@@ -190,7 +190,7 @@ uint32_t session_settle_frames(size_t ranges)
 	return (uint32_t)((ranges + RANGES_PER_FRAME - 1) / RANGES_PER_FRAME);
 }
 
-/* TAKEN and RETURN: as many frames as the ranges need. */
+/* TAKEN, RETURN, ACK, NACK and EXTEND: as many frames as the ranges need. */
 static int emit_settle(struct session *s, struct chan_op *op)
 {
 	size_t at, n;
@@ -322,7 +322,11 @@ static int (*const emitters[])(struct session *s, struct chan_op *op) = {
 	[OP_SELECT] = emit_select,
 	[OP_CONFIRM] = emit_settle,
 	[OP_RETURN] = emit_settle,
+	[OP_ACK] = emit_settle,
+	[OP_NACK] = emit_settle,
+	[OP_EXTEND] = emit_settle,
 	[OP_CLOSE] = emit_plain,
+	[OP_ABORT] = emit_plain,
 	[OP_REMOVE] = emit_plain,
 	[OP_STAT] = emit_plain,
 	[OP_LIST] = emit_plain,

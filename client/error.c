@@ -41,6 +41,14 @@ void failure_set(struct failure *f, int status, const char *text)
 	f->text = kept;
 }
 
+void failure_copy(struct failure *f, const struct failure *from)
+{
+	failure_set(f, from->status, from->text);
+	f->closed_by = copy(from->closed_by);
+	f->reason = copy(from->reason);
+	f->closed_unix_ns = from->closed_unix_ns;
+}
+
 void failure_set_message(struct failure *f, const struct message *fail)
 {
 	failure_set(f, fail->fail.status, fail->fail.message);

@@ -19,6 +19,7 @@ struct failure {
 /* Each replaces what f held; without memory only the status is kept. */
 void failure_set(struct failure *f, int status, const char *text);
 void failure_set_message(struct failure *f, const struct message *fail);
+void failure_copy(struct failure *f, const struct failure *from);
 void failure_fini(struct failure *f);
 
 /* Makes the sentence the calling thread's last error and returns status. */

@@ -10,6 +10,7 @@ chan_sources = \
 	client/emit.c client/emit.h \
 	client/error.c client/error.h \
 	client/flight.c client/flight.h \
+	client/lease.c client/lease.h \
 	client/look.c \
 	client/make.c \
 	client/op.c client/op.h \
@@ -18,6 +19,7 @@ chan_sources = \
 	client/select.c \
 	client/send.c \
 	client/session.c client/session.h \
+	client/settle.c \
 	client/stream.c client/stream.h \
 	client/stream_socket.c \
 	client/transfer.c \

@@ -77,8 +77,25 @@ static void copy_text(char *to, size_t size, const char *from)
 	to[n] = '\0';
 }
 
+/* One that is not known is passed over: a later broker may have more. */
+static void copy_attribute(struct chan_stat *to, const struct wire_attribute *a)
+{
+	char value[NAME_BYTES_MAX + 1];
+
+	snprintf(value, sizeof(value), "%.*s", (int)a->value.len, (const char *)a->value.bytes);
+	if (strcmp(a->name, "producers") == 0)
+		to->producers =
+			strcmp(value, "auto") == 0 ? CHAN_PRODUCERS_AUTO : (int)strtol(value, NULL, 10);
+	else if (strcmp(a->name, "attempts_max") == 0)
+		to->attempts_max = (uint32_t)strtoul(value, NULL, 10);
+	else if (strcmp(a->name, "dead_letter") == 0)
+		copy_text(to->dead_letter, sizeof(to->dead_letter), value);
+}
+
 static void copy_stat(struct chan_stat *to, const struct wire_channel_stat *from)
 {
+	size_t i;
+
 	memset(to, 0, sizeof(*to));
 	copy_text(to->name, sizeof(to->name), from->name);
 	to->id = from->channel;
@@ -99,6 +116,16 @@ static void copy_stat(struct chan_stat *to, const struct wire_channel_stat *from
 	to->closed_unix_ns = from->closed_unix_ns;
 	copy_text(to->closed_by, sizeof(to->closed_by), from->closed_by);
 	copy_text(to->reason, sizeof(to->reason), from->reason);
+	to->leased = from->leased;
+	to->delayed = from->delayed;
+	to->aborted = from->aborted;
+	to->producers_open = from->producers;
+	to->dead_lettered = from->dead_lettered;
+	to->dead_letter_failures = from->dead_letter_failures;
+	copy_text(to->dead_letter_problem, sizeof(to->dead_letter_problem),
+		from->dead_letter_problem);
+	for (i = 0; i < from->attribute_count; i++)
+		copy_attribute(to, &from->attributes[i]);
 }
 
 /* By name, or by id where name is "". */

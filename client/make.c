@@ -3,6 +3,7 @@
  */
 #include "client/client.h"
 #include "proto/name.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -40,6 +41,50 @@ static int check_name(const char *asked, const char *name)
 	return error_say(CHAN_EINVAL, "%s '%.80s': not a name: %s", asked, name, NAME_RULE);
 }
 
+/* ---- attributes --------------------------------------------------------------------------- */
+
+#define ATTRIBUTES_MAX 3
+#define NUMBER_BYTES 16
+
+static int add_attribute(struct chan_op *op, const char *name, const char *value)
+{
+	struct wire_attribute *list = (struct wire_attribute *)op->m.make.attributes;
+	const char *kept = op_keep(op, value);
+
+	if (!kept)
+		return CHAN_ENOMEM;
+	list[op->m.make.attribute_count++] =
+		(struct wire_attribute){name, {(const uint8_t *)kept, strlen(kept)}};
+	return 0;
+}
+
+static int add_number(struct chan_op *op, const char *name, long long n)
+{
+	char text[NUMBER_BYTES];
+
+	snprintf(text, sizeof(text), "%lld", n);
+	return add_attribute(op, name, text);
+}
+
+/* What was asked for beyond type and capacity. The broker knows what is allowed. */
+static int put_attributes(struct chan_op *op, const struct chan_make_options *options)
+{
+	int rc = 0;
+
+	op->m.make.attributes = op_keep_bytes(op, ATTRIBUTES_MAX * sizeof(struct wire_attribute));
+	if (!op->m.make.attributes)
+		return CHAN_ENOMEM;
+	if (options->producers == CHAN_PRODUCERS_AUTO)
+		rc = add_attribute(op, "producers", "auto");
+	else if (options->producers != 0)
+		rc = add_number(op, "producers", options->producers);
+	if (rc == 0 && options->attempts_max != 0)
+		rc = add_number(op, "attempts_max", options->attempts_max);
+	if (rc == 0 && options->dead_letter)
+		rc = add_attribute(op, "dead_letter", options->dead_letter);
+	return rc;
+}
+
 int make_build(struct chan_client *c, const char *name, enum chan_type type, int64_t capacity,
 	const struct chan_make_options *options, bool with_end, struct chan_op **ret_op)
 {
@@ -61,7 +106,7 @@ int make_build(struct chan_client *c, const char *name, enum chan_type type, int
 	op->m.make.capacity = capacity;
 	op->m.make.temporary = options->temporary;
 	op->m.make.direction = with_end ? direction : 0;
-	if (!op->m.make.name)
+	if (!op->m.make.name || put_attributes(op, options) < 0)
 		return refuse(op);
 	*ret_op = op;
 	return 0;
@@ -92,22 +137,24 @@ int open_build(struct chan_client *c, const char *name, enum chan_direction dire
 	return 0;
 }
 
-int close_build(struct chan *ch, const char *reason, struct chan_op **ret_op)
+int close_build(struct chan *ch, enum op_kind kind, const char *reason, struct chan_op **ret_op)
 {
 	struct chan_op *op;
-	int rc = end_check(ch, CHAN_SEND, "close");
+	int rc = end_check(ch, CHAN_SEND, op_kind_word(kind));
 
 	if (rc < 0)
 		return rc;
-	op = op_new(ch->client, OP_CLOSE, ch, CHAN_FOREVER);
+	op = op_new(ch->client, kind, ch, CHAN_FOREVER);
 	if (!op)
 		return CHAN_ENOMEM;
 	op->m.kind = MESSAGE_CLOSE;
 	op->m.close.channel = ch->id;
+	op->m.close.abort = kind == OP_ABORT;
 	op->m.close.reason = op_keep(op, reason);
 	if (!op->m.close.reason) {
 		op_unref(op);
-		return error_say(CHAN_ENOMEM, "close '%s': out of memory", ch->name);
+		return error_say(
+			CHAN_ENOMEM, "%s '%s': out of memory", op_kind_word(kind), ch->name);
 	}
 	*ret_op = op;
 	return 0;
@@ -176,17 +223,27 @@ int chan_open_reference(struct chan_client *c, const void *bytes, size_t len,
 	return rc;
 }
 
-int chan_close(struct chan *ch, const char *reason)
+static int close_end(struct chan *ch, enum op_kind kind, const char *reason)
 {
 	struct chan_op *op;
 	int rc;
 
 	client_lock(ch->client);
-	rc = close_build(ch, reason, &op);
+	rc = close_build(ch, kind, reason, &op);
 	if (rc == 0)
 		rc = run_for_end(ch->client, op, NULL);
 	client_unlock(ch->client);
 	return rc;
+}
+
+int chan_close(struct chan *ch, const char *reason)
+{
+	return close_end(ch, OP_CLOSE, reason);
+}
+
+int chan_abort(struct chan *ch, const char *reason)
+{
+	return close_end(ch, OP_ABORT, reason);
 }
 
 int chan_remove(struct chan_client *c, const char *name)
@@ -252,17 +309,28 @@ int chan_start_open(struct chan_client *c, const char *name, enum chan_direction
 	return rc;
 }
 
-int chan_start_close(struct chan *ch, const char *reason, void *tag, struct chan_op **ret_op)
+static int start_close(struct chan *ch, enum op_kind kind, const char *reason, void *tag,
+	struct chan_op **ret_op)
 {
 	struct chan_op *op;
 	int rc;
 
 	client_lock(ch->client);
-	rc = close_build(ch, reason, &op);
+	rc = close_build(ch, kind, reason, &op);
 	if (rc == 0)
 		client_start(op, tag, ret_op);
 	client_unlock(ch->client);
 	return rc;
+}
+
+int chan_start_close(struct chan *ch, const char *reason, void *tag, struct chan_op **ret_op)
+{
+	return start_close(ch, OP_CLOSE, reason, tag, ret_op);
+}
+
+int chan_start_abort(struct chan *ch, const char *reason, void *tag, struct chan_op **ret_op)
+{
+	return start_close(ch, OP_ABORT, reason, tag, ret_op);
 }
 
 /* ---- what is known of an end -------------------------------------------------------------- */

@@ -3,6 +3,7 @@
  */
 #include "client/op.h"
 #include "client/client.h"
+#include "client/lease.h"
 #include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
@@ -88,6 +89,11 @@ bool op_is_internal(const struct chan_op *op)
 	return op->kind >= OP_STREAM;
 }
 
+const char *op_kind_word(enum op_kind kind)
+{
+	return words[kind];
+}
+
 const char *op_word(const struct chan_op *op)
 {
 	return words[op->kind];
@@ -104,23 +110,30 @@ const char *op_whom(const struct chan_op *op)
 	return op->chan && op->chan->name ? op->chan->name : "";
 }
 
-const char *op_keep(struct chan_op *op, const char *string)
+void *op_keep_bytes(struct chan_op *op, size_t n)
 {
-	size_t size = strlen(string ? string : "") + 1;
-	struct word *word = malloc(sizeof(*word) + size);
+	struct word *word = malloc(sizeof(*word) + n);
 
 	if (!word)
 		return NULL;
-	memcpy(word->text, string ? string : "", size);
 	LL_PREPEND(op->words, word);
 	return word->text;
+}
+
+const char *op_keep(struct chan_op *op, const char *string)
+{
+	size_t size = strlen(string ? string : "") + 1;
+	char *kept = op_keep_bytes(op, size);
+
+	return kept ? memcpy(kept, string ? string : "", size) : NULL;
 }
 
 struct chan *op_ordered_end(const struct chan_op *op, uint32_t i)
 {
 	if (op->kind == OP_SELECT)
 		return op->cases[i].direction == CHAN_SEND ? op->cases[i].chan : NULL;
-	return op->kind == OP_SEND || op->kind == OP_CLOSE ? op->chan : NULL;
+	return op->kind == OP_SEND || op->kind == OP_CLOSE || op->kind == OP_ABORT ? op->chan
+										   : NULL;
 }
 
 uint32_t op_ordered_ends(const struct chan_op *op)
@@ -175,6 +188,8 @@ void op_finish(struct chan_op *op)
 	struct chan_op *timer = op->timer;
 
 	op->state = OP_DONE;
+	if (op->kind == OP_EXTEND)
+		lease_extended(&c->session, op);
 	if (timer) {
 		op->timer = NULL;
 		timer->timed = NULL;

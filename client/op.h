@@ -29,7 +29,11 @@ struct word;
 	X(SELECT, "select")                                                                        \
 	X(CONFIRM, "confirm to")                                                                   \
 	X(RETURN, "return to")                                                                     \
+	X(ACK, "acknowledge to")                                                                   \
+	X(NACK, "give back to")                                                                    \
+	X(EXTEND, "extend leases of")                                                              \
 	X(CLOSE, "close")                                                                          \
+	X(ABORT, "abort")                                                                          \
 	X(REMOVE, "remove")                                                                        \
 	X(STAT, "stat")                                                                            \
 	X(LIST, "list")                                                                            \
@@ -81,7 +85,7 @@ struct chan_op {
 	struct message m;          /* strings point into words */
 	struct word *words;        /* those strings */
 	struct buf payload;        /* values, encoded, that were not sent yet */
-	struct wire_range *ranges; /* of a CONFIRM or RETURN */
+	struct wire_range *ranges; /* of a CONFIRM, RETURN, ACK, NACK, EXTEND */
 	size_t range_count;
 	struct op_case *cases; /* of a SELECT: those with a channel */
 	struct wire_case *wire_cases;
@@ -102,7 +106,7 @@ struct chan_op {
 	bool closed;               /* a receive, or a select's receive case: closed and drained */
 	struct delivery *delivery; /* a value received and not handed over; owned */
 	struct buf reply; /* the answer's frame, for those that want to read it (STAT, LIST, PS) */
-	int64_t asked_ns; /* of a PING: when, which is its nonce */
+	int64_t asked_ns; /* of a PING: when, which is its nonce; of an EXTEND: when it began */
 };
 
 /* A new operation of a channel or, with ch NULL, of the client. NULL: out of memory, with the
@@ -113,6 +117,7 @@ struct chan_op *op_ref(struct chan_op *op);
 void op_unref(struct chan_op *op); /* frees what of it was not taken */
 
 bool op_is_internal(const struct chan_op *op);
+const char *op_kind_word(enum op_kind kind);
 const char *op_word(const struct chan_op *op);
 
 /* Whose failure it is: the channel's name, or what was asked for by name; "" where nobody's. */
@@ -125,6 +130,9 @@ uint32_t op_ordered_ends(const struct chan_op *op);
 
 /* Keeps a copy of a string for m. NULL is taken for "". NULL: out of memory. */
 const char *op_keep(struct chan_op *op, const char *string);
+
+/* Memory of n bytes for m, aligned for pointers. NULL: out of memory. */
+void *op_keep_bytes(struct chan_op *op, size_t n);
 
 /* Ends it, once: leaves it to its waiter, to client.completions, or does what is to be done after
  * an internal one. op_fail sets the failure first. The op may be freed by it when internal. */

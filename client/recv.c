@@ -1,5 +1,5 @@
 /*
- * recv.c - receiving, and confirming by hand.
+ * recv.c - receiving.
  */
 #include "client/client.h"
 #include <stdlib.h>
@@ -19,6 +19,7 @@ int recv_build(struct chan *ch, int64_t timeout_ns, struct chan_op **ret_op)
 	op->m.kind = MESSAGE_RECV;
 	op->m.recv.channel = ch->id;
 	op->m.recv.credit = 1;
+	op->m.recv.lease_ns = (uint64_t)ch->options.lease_ns;
 	*ret_op = op;
 	return 0;
 }
@@ -133,10 +134,10 @@ static int recv_typed(struct chan *ch, enum chan_type type, struct chan_value *r
 {
 	enum chan_type has = chan_type(ch);
 
-	if (ch->options.manual || ch->options.raw)
+	if (ch->options.manual || ch->options.raw || ch->options.lease_ns)
 		return error_say(CHAN_EINVAL,
 			"receive from '%s': use chan_recv on an end with manual "
-			"confirmation or raw values",
+			"confirmation, a lease or raw values",
 			ch->name);
 	if (has != type && has != CHAN_TYPE_RAW)
 		return error_say(CHAN_ETYPE,
@@ -220,111 +221,4 @@ int chan_recv_string(struct chan *ch, char **ret_string, size_t *ret_len)
 	if (rc > 0 && ret_len)
 		*ret_len = v.len;
 	return rc;
-}
-
-/* ---- confirming by hand ------------------------------------------------------------------- */
-
-static int compare_deliveries(const void *a, const void *b)
-{
-	const struct wire_range *x = a, *y = b;
-
-	return x->first < y->first ? -1 : x->first > y->first;
-}
-
-/* Sorts and joins. Returns how many ranges are left. */
-static size_t join_ranges(struct wire_range *ranges, size_t n)
-{
-	size_t i, last = 0;
-
-	qsort(ranges, n, sizeof(*ranges), compare_deliveries);
-	for (i = 1; i < n; i++) {
-		if (ranges[last].first + ranges[last].count == ranges[i].first)
-			ranges[last].count++;
-		else
-			ranges[++last] = ranges[i];
-	}
-	return last + 1;
-}
-
-int settle_build(struct chan *ch, enum op_kind kind, struct chan_value *values, size_t n,
-	struct chan_op **ret_op)
-{
-	const char *asked = kind == OP_CONFIRM ? "confirm to" : "return to";
-	struct chan_op *op;
-	size_t i;
-
-	for (i = 0; i < n; i++)
-		if (values[i].delivery == 0)
-			return error_say(CHAN_EINVAL,
-				"%s '%s': a value was confirmed or returned before", asked,
-				ch->name);
-	op = op_new(ch->client, kind, ch, CHAN_FOREVER);
-	if (!op)
-		return CHAN_ENOMEM;
-	op->ranges = calloc(n + 1, sizeof(*op->ranges));
-	if (!op->ranges) {
-		op_unref(op);
-		return error_say(CHAN_ENOMEM, "%s '%s': out of memory", asked, ch->name);
-	}
-	for (i = 0; i < n; i++) {
-		op->ranges[i] = (struct wire_range){values[i].delivery, 1};
-		session_note_grant(&ch->client->session, ch, values[i].delivery);
-		values[i].delivery = 0;
-	}
-	op->m.kind = kind == OP_CONFIRM ? MESSAGE_TAKEN : MESSAGE_RETURN;
-	op->range_count = n ? join_ranges(op->ranges, n) : 0;
-	op->count = session_settle_frames(op->range_count);
-	*ret_op = op;
-	return 0;
-}
-
-static int settle(struct chan *ch, enum op_kind kind, struct chan_value *values, size_t n)
-{
-	struct chan_op *op;
-	int rc;
-
-	client_lock(ch->client);
-	rc = settle_build(ch, kind, values, n, &op);
-	if (rc == 0) {
-		client_submit(op);
-		rc = client_run(ch->client, op, NULL);
-	}
-	client_unlock(ch->client);
-	return rc;
-}
-
-static int start_settle(struct chan *ch, enum op_kind kind, struct chan_value *values, size_t n,
-	void *tag, struct chan_op **ret_op)
-{
-	struct chan_op *op;
-	int rc;
-
-	client_lock(ch->client);
-	rc = settle_build(ch, kind, values, n, &op);
-	if (rc == 0)
-		client_start(op, tag, ret_op);
-	client_unlock(ch->client);
-	return rc;
-}
-
-int chan_confirm(struct chan *ch, struct chan_value *values, size_t n)
-{
-	return settle(ch, OP_CONFIRM, values, n);
-}
-
-int chan_return(struct chan *ch, struct chan_value *values, size_t n)
-{
-	return settle(ch, OP_RETURN, values, n);
-}
-
-int chan_start_confirm(
-	struct chan *ch, struct chan_value *values, size_t n, void *tag, struct chan_op **ret_op)
-{
-	return start_settle(ch, OP_CONFIRM, values, n, tag, ret_op);
-}
-
-int chan_start_return(
-	struct chan *ch, struct chan_value *values, size_t n, void *tag, struct chan_op **ret_op)
-{
-	return start_settle(ch, OP_RETURN, values, n, tag, ret_op);
 }

@@ -2,6 +2,7 @@
  * run.c - from a submitted operation to its outcome in the program's hands.
  */
 #include "client/client.h"
+#include "client/lease.h"
 #include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
@@ -57,9 +58,11 @@ int client_hand_over(struct chan *ch, struct delivery *d, struct chan_value *ret
 
 	if (rc < 0)
 		return rc;
-	if (ch->options.manual)
+	if (ch->options.lease_ns || ch->options.manual)
 		ret_value->delivery = id;
-	else
+	if (ch->options.lease_ns)
+		lease_hold(&ch->client->session, id, ch->options.lease_ns);
+	if (ch->options.lease_ns || !ch->options.manual)
 		confirm_taken(ch, id);
 	return 0;
 }

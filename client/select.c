@@ -36,6 +36,8 @@ static int add_case(struct chan_op *op, const struct chan_case *one, size_t i)
 	op->wire_cases[k].direction = one->direction;
 	if (one->direction == CHAN_SEND)
 		op->wire_cases[k].type = one->chan->type;
+	else
+		op->wire_cases[k].lease_ns = (uint64_t)one->chan->options.lease_ns;
 	op->case_count++;
 	return 0;
 }

@@ -92,6 +92,7 @@ void session_fini(struct session *s)
 	buf_fini(&s->out);
 	buf_fini(&s->batch.payload);
 	free(s->taken);
+	free(s->leases);
 	free(s->broker);
 	free(s->id);
 }

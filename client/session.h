@@ -65,6 +65,8 @@ struct session {
 
 	struct wire_range *taken; /* confirmations that have not left */
 	size_t taken_count, taken_size;
+	struct lease *leases; /* lease.c: values handed over under a lease, by rising id */
+	size_t lease_count, lease_size;
 	struct chan *granting; /* counted: ends with grant_due, by next_granting */
 
 	/* Signs of life. The broker revokes what is out to a client that is silent for two

@@ -98,7 +98,7 @@ int value_pack(
 	rc = check(ch, v, &e, e.len + tagged, asked);
 	if (rc < 0)
 		return rc;
-	rc = wire_value_put_prefix(payload, e.len + tagged, 1);
+	rc = wire_value_put_prefix(payload, e.len + tagged, 1, 0);
 	if (rc == 0 && tagged)
 		rc = buf_append(payload, &tag, 1);
 	if (rc == 0 && e.len > 0)
@@ -157,6 +157,7 @@ int value_unpack(struct chan *ch, struct delivery *d, struct chan_value *ret_val
 	if (rc < 0)
 		return rc;
 	v.attempt = d->attempt;
+	v.token = d->token;
 	if (points_into_memory(type))
 		v.memory = d;
 	else

@@ -120,6 +120,8 @@ struct wire_channel_stat {
 	uint64_t producers;
 	const struct wire_attribute *attributes;
 	size_t attribute_count;
+	uint64_t delayed, dead_lettered, dead_letter_failures;
+	const char *dead_letter_problem;
 };
 
 struct wire_waiter {
@@ -268,6 +270,8 @@ struct message {
 			uint32_t count;
 			uint64_t payload_bytes;
 			uint32_t case_index;
+			uint64_t token; /* of the first value, rising by 1; 0: no leases.
+					 * Travels in the values' envelopes */
 		} deliver;
 		struct {
 			const struct wire_channel_stat *channels;
@@ -326,6 +330,7 @@ struct wire_value {
 	size_t len;
 	uint32_t attempt; /* 1 without an envelope; more: redelivered */
 	bool enveloped;   /* an envelope came with it */
+	uint64_t token;   /* of its lease; 0: without one */
 };
 
 /*
@@ -335,10 +340,10 @@ struct wire_value {
 int wire_value_next(const uint8_t **at, size_t *left, struct wire_value *ret_value);
 
 /* Bytes that a value takes in a payload. */
-size_t wire_value_bytes(size_t len, uint32_t attempt);
+size_t wire_value_bytes(size_t len, uint32_t attempt, uint64_t token);
 
-/* Appends what stands before a value's bytes (its prefix and, with attempt > 1, an envelope).
- * CHAN_ENOMEM and CHAN_ETOOLARGE (not below 4 GiB) leave out as it was. */
-int wire_value_put_prefix(struct buf *out, size_t len, uint32_t attempt);
+/* Appends what stands before a value's bytes: its prefix and, with attempt > 1 or a token, an
+ * envelope. CHAN_ENOMEM and CHAN_ETOOLARGE (not below 4 GiB) leave out as it was. */
+int wire_value_put_prefix(struct buf *out, size_t len, uint32_t attempt, uint64_t token);
 
 #endif

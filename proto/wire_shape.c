@@ -90,7 +90,9 @@ static const struct field channel_stat_fields[] = {STAT_ANY(TEXT, name), STAT_NU
 	STAT_ANY(TEXT, closed_by), STAT_NUMBER(closed_unix_ns), STAT_ANY(TEXT, reason),
 	STAT_NUMBER(epoch), STAT_NUMBER(leased), STAT_ANY(BOOL, aborted), STAT_NUMBER(producers),
 	FIELD_REPEATED(LIST, Chand__ChannelStat, attributes, struct wire_channel_stat, attributes,
-		attribute_count, &attribute_shape)};
+		attribute_count, &attribute_shape),
+	STAT_NUMBER(delayed), STAT_NUMBER(dead_lettered), STAT_NUMBER(dead_letter_failures),
+	STAT_ANY(TEXT, dead_letter_problem)};
 static const struct shape channel_stat_shape =
 	SHAPE_OF(chand__channel_stat__descriptor, channel_stat_fields, struct wire_channel_stat);
 

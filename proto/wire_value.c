@@ -15,7 +15,7 @@
 /* Room on the stack for one that is read: all of those that the broker sends. */
 #define ENVELOPE_FIRST_BYTES 512u
 
-static bool read_envelope(const uint8_t *bytes, size_t len, uint32_t *ret_attempt)
+static bool read_envelope(const uint8_t *bytes, size_t len, struct wire_value *v)
 {
 	_Alignas(max_align_t) uint8_t first[ENVELOPE_FIRST_BYTES];
 	struct arena arena;
@@ -24,8 +24,10 @@ static bool read_envelope(const uint8_t *bytes, size_t len, uint32_t *ret_attemp
 
 	arena_init(&arena, first, sizeof(first));
 	envelope = chand__envelope__unpack(&allocator, len, bytes);
-	if (envelope)
-		*ret_attempt = envelope->attempt ? envelope->attempt : 1;
+	if (envelope) {
+		v->attempt = envelope->attempt ? envelope->attempt : 1;
+		v->token = envelope->token;
+	}
 	arena_reset(&arena);
 	return envelope;
 }
@@ -50,7 +52,7 @@ int wire_value_next(const uint8_t **at, size_t *left, struct wire_value *ret_val
 			return CHAN_EPROTOCOL;
 		envelope_bytes = get_be16(v.bytes);
 		if (envelope_bytes > len - ENVELOPE_PREFIX_BYTES ||
-			!read_envelope(v.bytes + ENVELOPE_PREFIX_BYTES, envelope_bytes, &v.attempt))
+			!read_envelope(v.bytes + ENVELOPE_PREFIX_BYTES, envelope_bytes, &v))
 			return CHAN_EPROTOCOL;
 		v.enveloped = true;
 		v.bytes += ENVELOPE_PREFIX_BYTES + envelope_bytes;
@@ -62,41 +64,42 @@ int wire_value_next(const uint8_t **at, size_t *left, struct wire_value *ret_val
 	return 1;
 }
 
-static Chand__Envelope envelope_of(uint32_t attempt)
+static Chand__Envelope envelope_of(uint32_t attempt, uint64_t token)
 {
 	Chand__Envelope envelope = CHAND__ENVELOPE__INIT;
 
 	envelope.attempt = attempt;
+	envelope.token = token;
 	return envelope;
 }
 
 /* What stands between the value's length and its bytes: nothing for all but a few. */
-static size_t envelope_room(uint32_t attempt)
+static size_t envelope_room(uint32_t attempt, uint64_t token)
 {
 	Chand__Envelope envelope;
 
-	if (attempt <= 1)
+	if (attempt <= 1 && token == 0)
 		return 0;
-	envelope = envelope_of(attempt);
+	envelope = envelope_of(attempt, token);
 	return ENVELOPE_PREFIX_BYTES + chand__envelope__get_packed_size(&envelope);
 }
 
-static void put_envelope(uint8_t *at, size_t room, uint32_t attempt)
+static void put_envelope(uint8_t *at, size_t room, uint32_t attempt, uint64_t token)
 {
-	Chand__Envelope envelope = envelope_of(attempt);
+	Chand__Envelope envelope = envelope_of(attempt, token);
 
 	put_be16(at, (uint16_t)(room - ENVELOPE_PREFIX_BYTES));
 	chand__envelope__pack(&envelope, at + ENVELOPE_PREFIX_BYTES);
 }
 
-size_t wire_value_bytes(size_t len, uint32_t attempt)
+size_t wire_value_bytes(size_t len, uint32_t attempt, uint64_t token)
 {
-	return VALUE_PREFIX_BYTES + envelope_room(attempt) + len;
+	return VALUE_PREFIX_BYTES + envelope_room(attempt, token) + len;
 }
 
-int wire_value_put_prefix(struct buf *out, size_t len, uint32_t attempt)
+int wire_value_put_prefix(struct buf *out, size_t len, uint32_t attempt, uint64_t token)
 {
-	size_t room = envelope_room(attempt);
+	size_t room = envelope_room(attempt, token);
 	uint8_t *at;
 
 	if (len > UINT32_MAX - room)
@@ -107,7 +110,7 @@ int wire_value_put_prefix(struct buf *out, size_t len, uint32_t attempt)
 	at[0] = room ? VALUE_ENVELOPE : 0;
 	put_be32(at + 1, (uint32_t)(room + len));
 	if (room)
-		put_envelope(at + VALUE_PREFIX_BYTES, room, attempt);
+		put_envelope(at + VALUE_PREFIX_BYTES, room, attempt, token);
 	out->end += VALUE_PREFIX_BYTES + room;
 	return 0;
 }

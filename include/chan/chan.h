@@ -481,8 +481,9 @@ int chan_nack(struct chan *ch, struct chan_value *values, size_t n, int64_t dela
 int chan_extend(struct chan *ch, const struct chan_value *values, size_t n, int64_t lease_ns);
 
 /*
- * Whether the lease of a value that was not settled yet is known to be over: the broker has said
- * so, or the session is lost. Looks at what has arrived, without waiting (as chan_process does).
+ * Whether the lease of a value that was not settled yet is over, or may be: the broker has said so,
+ * the session is lost, or its time is up by the clock of this machine. Looks at what has arrived,
+ * without waiting (as chan_process does).
  */
 bool chan_lease_lost(struct chan *ch, const struct chan_value *v);
 

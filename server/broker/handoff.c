@@ -104,6 +104,7 @@ static void tell_deliveries(const struct waiter *w, struct delivery *const *run,
 	m.kind = MESSAGE_DELIVER;
 	m.seq = op->seq;
 	m.deliver.delivery = run[0]->id;
+	m.deliver.token = 0;
 	m.deliver.channel = w->channel->id;
 	m.deliver.count = n;
 	m.deliver.payload_bytes = 0; /* whoever writes the frame knows */

@@ -90,13 +90,20 @@ static int add_value(struct outbox *o, struct value *v, uint32_t attempt)
 	return 0;
 }
 
+/* Whether the values of m are the next ones of the entry. */
+static bool continues(const struct outbox_entry *e, const struct message *m)
+{
+	return e->seq == m->seq && e->delivery + e->count == m->deliver.delivery &&
+	       e->channel == m->deliver.channel && e->case_index == m->deliver.case_index &&
+	       (e->token ? e->token + e->count : 0) == m->deliver.token;
+}
+
 static int add_deliver(struct outbox *o, const struct message *m, struct value *const *values,
 	const uint32_t *attempts, size_t value_count)
 {
 	struct outbox_entry *e = last_entry(o, OUTBOX_DELIVER);
 
-	if (!e || e->seq != m->seq || e->delivery + e->count != m->deliver.delivery ||
-		e->channel != m->deliver.channel || e->case_index != m->deliver.case_index) {
+	if (!e || !continues(e, m)) {
 		e = add_entry(o);
 		if (!e)
 			return CHAN_ENOMEM;
@@ -104,6 +111,7 @@ static int add_deliver(struct outbox *o, const struct message *m, struct value *
 			.seq = m->seq,
 			.delivery = m->deliver.delivery,
 			.channel = m->deliver.channel,
+			.token = m->deliver.token,
 			.case_index = m->deliver.case_index};
 	}
 	for (size_t i = 0; i < value_count; i++) {

@@ -25,6 +25,7 @@ struct outbox_entry {
 	uint64_t seq;
 	uint64_t delivery; /* id of the first value */
 	uint64_t channel;
+	uint64_t token; /* of the first value, rising by 1; 0: without leases */
 	uint32_t case_index;
 	uint32_t count : 30;
 	enum outbox_kind kind : 2;

@@ -99,20 +99,20 @@ static int put_head(struct writer *w, const struct message *m, uint8_t flags, si
 	return rc;
 }
 
-static int put_value_prefix(struct writer *w, const struct outbox_value *v)
+static int put_value_prefix(struct writer *w, const struct outbox_value *v, uint64_t token)
 {
 	size_t before = buf_len(&w->round);
-	int rc = wire_value_put_prefix(&w->round, v->value->len, v->attempt);
+	int rc = wire_value_put_prefix(&w->round, v->value->len, v->attempt, token);
 
 	if (rc == 0)
 		note_own(w, before);
 	return rc;
 }
 
-static int put_value_copied(struct writer *w, const struct outbox_value *v)
+static int put_value_copied(struct writer *w, const struct outbox_value *v, uint64_t token)
 {
 	size_t before = buf_len(&w->round);
-	int rc = wire_value_put_prefix(&w->round, v->value->len, v->attempt);
+	int rc = wire_value_put_prefix(&w->round, v->value->len, v->attempt, token);
 
 	if (rc == 0)
 		rc = buf_append(&w->round, v->value->bytes, v->value->len);
@@ -121,13 +121,13 @@ static int put_value_copied(struct writer *w, const struct outbox_value *v)
 	return rc;
 }
 
-static int put_value(struct writer *w, const struct outbox_value *v)
+static int put_value(struct writer *w, const struct outbox_value *v, uint64_t token)
 {
 	int rc;
 
 	if (v->value->len <= WRITER_COPY_BYTES_MAX)
-		return put_value_copied(w, v);
-	rc = put_value_prefix(w, v);
+		return put_value_copied(w, v, token);
+	rc = put_value_prefix(w, v, token);
 	if (rc == 0)
 		put_foreign(w, v->value->bytes, v->value->len);
 	return rc;
@@ -154,9 +154,17 @@ static bool in_bulk(const struct writer *w, uint64_t seq)
 	return false;
 }
 
-static size_t payload_bytes_of(const struct outbox_value *v)
+/* The token of the entry's i-th value. */
+static uint64_t token_of(const struct outbox_entry *e, uint32_t i)
 {
-	return wire_value_bytes(v->value->len, v->attempt);
+	return e->token ? e->token + i : 0;
+}
+
+/* What the entry's i-th value takes; v points to the entry's first. */
+static size_t payload_bytes_of(
+	const struct outbox_entry *e, const struct outbox_value *v, uint32_t i)
+{
+	return wire_value_bytes(v[i].value->len, v[i].attempt, token_of(e, i));
 }
 
 static struct message deliver_message(const struct outbox_entry *e, uint32_t count, size_t bytes)
@@ -175,7 +183,7 @@ static struct message deliver_message(const struct outbox_entry *e, uint32_t cou
 static int put_bulk_head(
 	struct writer *w, const struct outbox_entry *e, const struct outbox_value *v)
 {
-	size_t total = payload_bytes_of(v);
+	size_t total = payload_bytes_of(e, v, 0);
 	struct message m = deliver_message(e, 1, total);
 	struct writer_bulk *b = malloc(sizeof(*b));
 	int rc;
@@ -191,28 +199,28 @@ static int put_bulk_head(
 	w->bulk_tail = b;
 	w->head->bytes -= v->value->len; /* it counts until its last piece is written */
 	rc = put_head(w, &m, FRAME_MORE, total - v->value->len);
-	return rc < 0 ? rc : put_value_prefix(w, v);
+	return rc < 0 ? rc : put_value_prefix(w, v, e->token);
 }
 
 /* Writes one frame with values of the entry, from the next one on: as many as fit. */
 static int put_small(struct writer *w, const struct outbox_entry *e, const struct outbox_value *v,
 	uint32_t *ret_count)
 {
-	size_t bytes = payload_bytes_of(v);
+	size_t bytes = payload_bytes_of(e, v, 0);
 	uint32_t n = 1, foreign = v->value->len > WRITER_COPY_BYTES_MAX;
 	uint32_t room = (uint32_t)(WRITER_IOV_MAX - 2 - w->segment_count) / 2;
 	struct message m;
 	int rc;
 
 	while (n < e->count && n < BATCH_VALUES_MAX && foreign < room &&
-		bytes + payload_bytes_of(&v[n]) <= DATA_BYTES) {
+		bytes + payload_bytes_of(e, v, n) <= DATA_BYTES) {
 		foreign += v[n].value->len > WRITER_COPY_BYTES_MAX;
-		bytes += payload_bytes_of(&v[n++]);
+		bytes += payload_bytes_of(e, v, n++);
 	}
 	m = deliver_message(e, n, bytes);
 	rc = put_head(w, &m, 0, bytes);
 	for (uint32_t i = 0; rc == 0 && i < n; i++)
-		rc = put_value(w, &v[i]);
+		rc = put_value(w, &v[i], token_of(e, i));
 	*ret_count = n;
 	return rc;
 }
@@ -223,12 +231,13 @@ static int put_deliver(struct writer *w, struct outbox_entry *e, const struct ou
 	uint32_t n = 1;
 	int rc;
 
-	if (payload_bytes_of(v) > FRAME_PAYLOAD_BYTES_MAX || in_bulk(w, e->seq))
+	if (payload_bytes_of(e, v, 0) > FRAME_PAYLOAD_BYTES_MAX || in_bulk(w, e->seq))
 		rc = put_bulk_head(w, e, v);
 	else
 		rc = put_small(w, e, v, &n);
 	e->count -= n;
 	e->delivery += n;
+	e->token = token_of(e, n);
 	w->value += n;
 	return rc;
 }

@@ -85,7 +85,7 @@ static void check_payload(const struct frame *f)
 			     at + left == f->payload + f->payload_bytes);
 		fuzz_require(v.attempt >= 1);
 		if (!v.enveloped)
-			fuzz_require(wire_value_bytes(v.len, 1) == (size_t)(at - before));
+			fuzz_require(wire_value_bytes(v.len, 1, 0) == (size_t)(at - before));
 		before = at;
 	}
 	fuzz_require(rc == CHAN_EPROTOCOL || left == 0);

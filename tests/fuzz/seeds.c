@@ -36,7 +36,7 @@ static void write_input(const char *fuzzer, const char *name, const void *bytes,
 
 static void put_payload(struct buf *out, const char *bytes, size_t n)
 {
-	wire_value_put_prefix(out, n, 1);
+	wire_value_put_prefix(out, n, 1, 0);
 	buf_append(out, bytes, n);
 }
 

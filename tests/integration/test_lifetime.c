@@ -55,7 +55,7 @@ static uint64_t send_end(struct peer *p, uint64_t channel, uint64_t incarnation,
 	uint8_t bytes[TYPE_CHAN_BYTES_MAX];
 	size_t n = type_put_chan(bytes, &ref);
 
-	assert_int_equal(wire_value_put_prefix(&payload, n, 1), 0);
+	assert_int_equal(wire_value_put_prefix(&payload, n, 1, 0), 0);
 	assert_int_equal(buf_append(&payload, bytes, n), 0);
 	m.send.channel = channel;
 	m.send.count = 1;

@@ -36,7 +36,7 @@ static struct buf payload_of(size_t n, unsigned int seed)
 {
 	struct buf b = {0};
 
-	assert_int_equal(wire_value_put_prefix(&b, n, 1), 0);
+	assert_int_equal(wire_value_put_prefix(&b, n, 1, 0), 0);
 	assert_int_equal(buf_reserve(&b, n), 0);
 	for (size_t i = 0; i < n; i++)
 		b.bytes[b.end++] = (uint8_t)(i * 7 + i / 251 + seed);

@@ -145,7 +145,8 @@ CHANNEL_STAT = dict(fields(
     '7 temporary bool, 8 senders_waiting uint, 9 receivers_waiting uint, 10 in_flight uint, 11 sent uint,'
     '12 received uint, 13 redelivered uint, 14 bytes_buffered uint, 15 ends_open uint,'
     '16 made_unix_ns int, 17 closed_by text, 18 closed_unix_ns int, 19 reason text, 20 epoch uint,'
-    '21 leased uint, 22 aborted bool, 23 producers uint'), attributes=(24, [ATTRIBUTE]))
+    '21 leased uint, 22 aborted bool, 23 producers uint, 25 delayed uint, 26 dead_lettered uint,'
+    '27 dead_letter_failures uint, 28 dead_letter_problem text'), attributes=(24, [ATTRIBUTE]))
 WAITER = dict(fields('1 id uint, 3 participant uint, 4 operation text, 6 waiting_ns uint, 7 remaining_ns uint'),
               speaker=(2, SPEAKER), channels=(5, ['text']))
 ENVELOPE = dict(fields('1 attempt uint, 3 trace_id bytes, 4 unix_ns int, 5 token uint'), headers=(2, [ATTRIBUTE]))

@@ -43,7 +43,7 @@ static void put_value(struct agent *a, struct buf *payload, uint32_t value)
 	uint8_t bytes[TYPE_INT_BYTES];
 
 	type_put_int(bytes, value);
-	if (wire_value_put_prefix(payload, sizeof(bytes), 1) < 0 ||
+	if (wire_value_put_prefix(payload, sizeof(bytes), 1, 0) < 0 ||
 		buf_append(payload, bytes, sizeof(bytes)) < 0)
 		problem(a, "out of memory");
 }

@@ -83,7 +83,7 @@ void fake_write(struct fake_broker *b, const struct message *m, unsigned count, 
 	va_start(texts, count);
 	for (i = 0; i < count; i++) {
 		text = va_arg(texts, const char *);
-		wire_value_put_prefix(&payload, strlen(text), 1);
+		wire_value_put_prefix(&payload, strlen(text), 1, 0);
 		buf_append(&payload, text, strlen(text));
 	}
 	va_end(texts);

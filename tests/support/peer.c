@@ -237,7 +237,7 @@ uint64_t peer_send_many(struct peer *p, uint64_t channel, int count, const char 
 	struct buf payload = {0};
 
 	for (int i = 0; i < count; i++) {
-		assert_int_equal(wire_value_put_prefix(&payload, strlen(values[i]), 1), 0);
+		assert_int_equal(wire_value_put_prefix(&payload, strlen(values[i]), 1, 0), 0);
 		assert_int_equal(buf_append(&payload, values[i], strlen(values[i])), 0);
 	}
 	m.send.channel = channel;

@@ -658,7 +658,7 @@ static void test_large_values_arrive_in_pieces(void **state)
 
 	(void)state;
 	assert_int_equal(chan_start_recv(ch, CHAN_FOREVER, NULL, NULL), 0);
-	wire_value_put_prefix(&payload, 6, 3);
+	wire_value_put_prefix(&payload, 6, 3, 0);
 	buf_append(&payload, "abcdef", 6);
 	m.deliver.delivery = 9;
 	m.deliver.count = 1;
@@ -1116,7 +1116,7 @@ static void put_answers(struct buf *out)
 	struct buf value = {0};
 	size_t i;
 
-	wire_value_put_prefix(&value, 3, 2);
+	wire_value_put_prefix(&value, 3, 2, 0);
 	buf_append(&value, "abc", 3);
 	m[0].deliver.count = m[5].deliver.count = 1;
 	m[0].deliver.delivery = 1;

@@ -97,7 +97,7 @@ static struct buf payload_of(size_t n)
 {
 	struct buf p = {0};
 
-	assert_int_equal(wire_value_put_prefix(&p, n, 1), 0);
+	assert_int_equal(wire_value_put_prefix(&p, n, 1, 0), 0);
 	assert_int_equal(buf_reserve(&p, n), 0);
 	memset(p.bytes + p.end, 'v', n);
 	p.end += n;

@@ -55,7 +55,11 @@ static const struct wire_channel_stat channel_stats[] = {{.name = "jobs",
 								 .aborted = true,
 								 .producers = 16,
 								 .attributes = attributes,
-								 .attribute_count = 2},
+								 .attribute_count = 2,
+								 .delayed = 17,
+								 .dead_lettered = 18,
+								 .dead_letter_failures = 19,
+								 .dead_letter_problem = "closed"},
 	{.name = "more", .channel = 3, .closed_by = "", .reason = ""}};
 static const char *const channel_names[] = {"recv:jobs", "send:more"};
 static const struct wire_waiter waiters[] = {{.id = 1,
@@ -401,7 +405,7 @@ static void test_bytes_of_a_send(void **state)
 		.send = {.channel = 1, .count = 1, .payload_bytes = 7}};
 
 	assert_int_equal(wire_encode(&x->out, &m, 0, 7), 0);
-	assert_int_equal(wire_value_put_prefix(&x->out, 2, 1), 0);
+	assert_int_equal(wire_value_put_prefix(&x->out, 2, 1, 0), 0);
 	assert_int_equal(buf_append(&x->out, "hi", 2), 0);
 	assert_int_equal(buf_len(&x->out), 23);
 	assert_memory_equal(buf_data(&x->out),
@@ -675,27 +679,31 @@ static void test_values_one_after_another(void **state)
 	static const struct {
 		const char *text;
 		uint32_t attempt;
-	} in[] = {{"one", 1}, {"", 1}, {"three", 2}, {"", 300}, {"five", 1}};
+		uint64_t token;
+	} in[] = {{"one", 1, 0}, {"", 1, 0}, {"three", 2, 0}, {"", 300, 0}, {"five", 1, 0},
+		{"leased", 1, 1}, {"", 7, UINT64_MAX}};
+	const size_t n = sizeof(in) / sizeof(in[0]);
 	const uint8_t *at;
 	size_t left, expected = 0;
 	struct wire_value v;
 
-	for (size_t i = 0; i < 5; i++) {
+	for (size_t i = 0; i < n; i++) {
 		size_t len = strlen(in[i].text);
 
-		assert_int_equal(wire_value_put_prefix(&x->out, len, in[i].attempt), 0);
+		assert_int_equal(wire_value_put_prefix(&x->out, len, in[i].attempt, in[i].token), 0);
 		assert_int_equal(buf_append(&x->out, in[i].text, len), 0);
-		expected += wire_value_bytes(len, in[i].attempt);
+		expected += wire_value_bytes(len, in[i].attempt, in[i].token);
 	}
 	assert_int_equal(buf_len(&x->out), expected);
 	left = buf_len(&x->out);
 	at = guarded_copy(&x->guarded, buf_data(&x->out), left);
-	for (size_t i = 0; i < 5; i++) {
+	for (size_t i = 0; i < n; i++) {
 		assert_int_equal(wire_value_next(&at, &left, &v), 1);
 		assert_int_equal(v.len, strlen(in[i].text));
 		assert_memory_equal(v.bytes, in[i].text, v.len);
 		assert_int_equal(v.attempt, in[i].attempt);
-		assert_int_equal(v.enveloped, in[i].attempt > 1);
+		assert_true(v.token == in[i].token);
+		assert_int_equal(v.enveloped, in[i].attempt > 1 || in[i].token > 0);
 	}
 	assert_int_equal(wire_value_next(&at, &left, &v), 0);
 }
