@@ -29,6 +29,7 @@ include tests/integration/local.mk
 include tests/shell/local.mk
 include tests/python/local.mk
 include tests/stress/local.mk
+include tests/torture/local.mk
 include tests/bench/local.mk
 include tests/fuzz/local.mk
 include tests/tools/local.mk

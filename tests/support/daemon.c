@@ -37,9 +37,9 @@ void test_time_limit(void)
 
 static const char *program(char path[static 512])
 {
-	const char *dir = getenv("top_builddir");
+	const char *dir = getenv("top_builddir"), *name = getenv("CHAND_PROGRAM");
 
-	snprintf(path, 512, "%s/chand", dir ? dir : ".");
+	snprintf(path, 512, "%s/%s", dir ? dir : ".", name ? name : "chand");
 	return path;
 }
 

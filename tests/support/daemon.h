@@ -2,7 +2,7 @@
  * daemon.h - a real chand of its own for a test, on a private Unix socket and on a TCP port that
  * the kernel chose.
  *
- * The daemon is $top_builddir/chand. Set CHAND_TEST_URL to let the tests speak to one that runs
+ * The daemon is $top_builddir/chand, or what CHAND_PROGRAM names there. Set CHAND_TEST_URL to let the tests speak to one that runs
  * already (in gdb, say); starting and stopping then do nothing. Every function fails the test by
  * cmocka's assertions, so they are for the main thread.
  */

@@ -1,0 +1,269 @@
+/*
+ * test_torture.c - every call that can fail is made to fail, one after another, while two clients
+ * converse: in the daemon, in the library, and while the daemon starts.
+ *
+ * For each kind of fault the n-th call fails, for n = 1, 2, ... until a whole conversation passes
+ * without meeting one. After each, with nothing failing any more, every value must be accounted for
+ * and another whole conversation must succeed: the daemon has degraded, answered and recovered.
+ *
+ * `make check` takes each STRIDE-th call, `make torture` all. TORTURE_STRIDE=k takes each k-th;
+ * TORTURE_N=n (with TORTURE_KIND=MEMORY) just that one.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "tests/support/daemon.h"
+#include "tests/torture/conversation.h"
+#include "tests/torture/faults.h"
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#define STRIDE 13
+
+/* More calls of one kind than a conversation makes: if it still meets one there is no end to it. */
+#define CALLS_MAX 20000
+
+/* What the daemon may have grown by in a kind's rounds, but for caches it has a right to. */
+#define GROWTH_BYTES_MAX (8u * 1024 * 1024)
+
+static struct test_daemon under_test;
+static struct fault_page *page; /* the daemon's */
+static int conversations;
+
+static int64_t number_from(const char *name, int64_t otherwise)
+{
+	const char *text = getenv(name);
+
+	return text ? atoll(text) : otherwise;
+}
+
+static int64_t stride_in_force(void)
+{
+	return number_from("TORTURE_STRIDE", STRIDE);
+}
+
+static int setup(void **state)
+{
+	static char path[] = "/tmp/chand-faults-XXXXXX";
+	int fd = mkstemp(path);
+
+	(void)state;
+	assert_true(fd >= 0);
+	close(fd);
+	page = fault_page_new(path);
+	setenv("CHAND_FAULTS", path, 1);
+	setenv("CHAND_PROGRAM", "tests/torture/chand", 1);
+	setenv("CHAND_PROCS", "1", 1); /* the n-th call is the same one in every run, almost */
+	daemon_start(&under_test, NULL);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	daemon_stop(&under_test);
+	unlink(getenv("CHAND_FAULTS"));
+	return 0;
+}
+
+static void converse(struct talk *t, bool resumable)
+{
+	*t = (struct talk){.url = conversations % 2 ? under_test.tcp_url : under_test.url,
+		.number = ++conversations,
+		.resumable = resumable};
+	talk_hold(t);
+}
+
+static void expect_nothing_wrong(struct talk *t, enum fault kind, int64_t n)
+{
+	talk_account(t);
+	if (t->wrong[0])
+		fail_msg("call %lld of %s: %s (%s)", (long long)n, fault_name(kind), t->wrong,
+			t->excuse);
+}
+
+static void expect_recovery(enum fault kind, int64_t n)
+{
+	struct talk t;
+
+	converse(&t, false);
+	if (t.status < 0)
+		fail_msg("after call %lld of %s, %s failed: %s", (long long)n, fault_name(kind),
+			t.step, t.excuse);
+	expect_nothing_wrong(&t, kind, n);
+}
+
+/* One conversation with a fault in it. Whether it was met. */
+static bool suffer(struct fault_page *at, enum fault kind, int64_t n, int64_t run)
+{
+	struct talk t;
+	bool met;
+
+	fault_arm(at, kind, n, run);
+	converse(&t, false);
+	met = fault_disarm(at) > 0;
+	if (!met && t.status < 0)
+		fail_msg("without a fault %s failed: %s", t.step, t.excuse);
+	expect_nothing_wrong(&t, kind, n);
+	if (met)
+		expect_recovery(kind, n);
+	return met;
+}
+
+static void torture(struct fault_page *at, enum fault kind, int64_t run)
+{
+	int64_t stride = stride_in_force(), only = number_from("TORTURE_N", 0);
+	uint64_t before = daemon_resident_bytes(&under_test), after;
+	int64_t n = only ? only : 1;
+	int failed = 0;
+
+	while (suffer(at, kind, n, run)) {
+		failed++;
+		n += stride;
+		if (only || n > CALLS_MAX)
+			break;
+	}
+	assert_true(n < CALLS_MAX);
+	after = daemon_resident_bytes(&under_test);
+	print_message("# %s, %d at a time: %d calls failed; daemon %llu KiB, then %llu KiB\n",
+		fault_name(kind), (int)run, failed, (unsigned long long)before / 1024,
+		(unsigned long long)after / 1024);
+	assert_true(after < before + GROWTH_BYTES_MAX);
+}
+
+/* ---- in the daemon, and in the library ------------------------------------------------------ */
+
+static void torture_daemon(void **state)
+{
+	enum fault kind = *(const enum fault *)*state;
+
+	torture(page, kind, 1);
+	torture(page, kind, 10);
+}
+
+static void torture_library(void **state)
+{
+	torture(fault_page(), *(const enum fault *)*state, 1);
+}
+
+/* ---- what a conversation does not meet ------------------------------------------------------ */
+
+/* A full disk under the log: what cannot be written is lost, and nothing else. */
+static void test_log_without_space(void **state)
+{
+	struct talk t;
+
+	(void)state;
+	for (int64_t n = 1; n <= 3; n++) {
+		fault_arm(page, FAULT_SPACE, n, 3);
+		daemon_signal(&under_test, SIGHUP);
+		daemon_signal(&under_test, SIGQUIT);
+		converse(&t, false);
+		assert_int_equal(t.status, 0);
+		while (atomic_load(&page->hits) == 0) /* the daemon gets to its signals */
+			usleep(1000);
+		fault_disarm(page);
+		expect_nothing_wrong(&t, FAULT_SPACE, n);
+	}
+}
+
+/* Starts a daemon with a fault armed: it says "ready", and ends at SIGTERM with 0, or says why not
+ * and ends with a status that the manual knows. */
+static void start_and_stop(enum fault kind, int64_t n)
+{
+	char log[64], text[4096] = "";
+	pid_t pid;
+	int fds[2], status;
+	size_t got = 0;
+	ssize_t more;
+
+	snprintf(log, sizeof(log), "unix:/tmp/chand-torture-%d.sock", (int)getpid());
+	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		dup2(fds[1], STDERR_FILENO);
+		execl("tests/torture/chand", "chand", "--listen", log, NULL);
+		_exit(127);
+	}
+	close(fds[1]);
+	while (!strstr(text, "ready") && got < sizeof(text) - 1 &&
+		(more = read(fds[0], text + got, sizeof(text) - 1 - got)) > 0)
+		got += (size_t)more;
+	fault_disarm(page);
+	if (strstr(text, "ready"))
+		kill(pid, SIGTERM);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	close(fds[0]);
+	unlink(log + strlen("unix:"));
+	status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+	if (status != (strstr(text, "ready") ? 0 : status) ||
+		(status && status != EX_UNAVAILABLE && status != EX_OSERR && status != EX_CONFIG))
+		fail_msg("call %lld of %s: the daemon ended with %d: %s", (long long)n,
+			fault_name(kind), status, text);
+	if (status != 0)
+		assert_true(strlen(text) > 0);
+}
+
+static void torture_start(void **state)
+{
+	enum fault kind = *(const enum fault *)*state;
+	int64_t n = 1, stride = stride_in_force();
+	int failed = -1;
+
+	do {
+		failed++;
+		fault_arm(page, kind, n, 1);
+		start_and_stop(kind, n);
+		n += stride;
+	} while (atomic_load(&page->hits) > 0 && n < CALLS_MAX);
+	print_message("# %s: %d calls failed\n", fault_name(kind), failed);
+}
+
+#define KIND_CONSTANT(name, what) FAULT_##name,
+static enum fault kinds[] = {FAULT_LIST(KIND_CONSTANT)};
+enum { KINDS = sizeof(kinds) / sizeof(kinds[0]), TESTS_MAX = 3 * KINDS + 1 };
+
+/* A test for each kind, but those that another is named for alone. */
+static size_t add_tests(struct CMUnitTest *tests, const char *where, void (*test)(void **state))
+{
+	static char names[TESTS_MAX][32];
+	static size_t used;
+	const char *only = getenv("TORTURE_KIND");
+	size_t count = 0;
+
+	for (size_t i = 0; i < KINDS; i++) {
+		const char *name = fault_name(kinds[i]);
+		int length = (int)strcspn(name, ":");
+
+		if (only && strncmp(name, only, (size_t)length) != 0)
+			continue;
+		snprintf(names[used], sizeof(names[used]), "%s: %.*s", where, length, name);
+		tests[count++] = (struct CMUnitTest){names[used++], test, NULL, NULL, &kinds[i]};
+	}
+	return count;
+}
+
+int main(void)
+{
+	struct CMUnitTest tests[TESTS_MAX];
+	size_t count = 0;
+
+	test_time_limit();
+	count += add_tests(tests + count, "in the daemon", torture_daemon);
+	count += add_tests(tests + count, "in the library", torture_library);
+	count += add_tests(tests + count, "at the start", torture_start);
+	tests[count++] = (struct CMUnitTest){
+		"a log without space", test_log_without_space, NULL, NULL, NULL};
+	return _cmocka_run_group_tests("torture", tests, count, setup, teardown);
+}
