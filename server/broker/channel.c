@@ -118,14 +118,23 @@ static void fail_queue(struct engine *e, struct waitq *q, int status)
 		operation_fail(e, waiter_operation(w), status, w->index);
 }
 
-/* Streams without credit. */
-static void fail_streams(struct engine *e, struct channel *ch, int status)
+/* Streams without credit, and receivers of absent parties: for them alone with bereaved. (A select
+ * that fails takes other waiters along, which may be the next.) */
+static void fail_receivers_aside(struct engine *e, struct channel *ch, int status, bool bereaved)
 {
-	struct waiter *w, *next;
+	struct list rest, *link;
 
-	LIST_FOREACH_SAFE (w, next, &ch->aside, link)
-		if (w->direction == CHAN_RECV)
-			operation_fail(e, waiter_operation(w), status, w->index);
+	list_init(&rest);
+	while ((link = list_pop_front(&ch->aside))) {
+		struct waiter *w = list_entry(link, struct waiter, link);
+		struct operation *op = waiter_operation(w);
+
+		list_push_back(&rest, link);
+		if (w->direction == CHAN_RECV &&
+			(!bereaved || channel_bereaved(ch, op->party, CHAN_RECV)))
+			operation_fail(e, op, status, w->index);
+	}
+	list_splice_back(&ch->aside, &rest);
 }
 
 bool channel_bereaved(const struct channel *ch, const struct party *p, uint8_t direction)
@@ -163,16 +172,6 @@ static void fail_bereaved(struct engine *e, struct channel *ch, struct waitq *q)
 	list_splice_back(&q->list, &rest);
 }
 
-static void fail_bereaved_streams(struct engine *e, struct channel *ch)
-{
-	struct waiter *w, *next;
-
-	LIST_FOREACH_SAFE (w, next, &ch->aside, link)
-		if (w->direction == CHAN_RECV &&
-			channel_bereaved(ch, waiter_operation(w)->party, CHAN_RECV))
-			operation_fail(e, waiter_operation(w), CHAN_EABORTED, w->index);
-}
-
 /* What is left is received first, and what is out may come back: receivers are told after it. */
 static void tell_bereaved(struct engine *e, struct channel *ch)
 {
@@ -185,15 +184,14 @@ static void tell_bereaved(struct engine *e, struct channel *ch)
 		return;
 	ch->loss = false;
 	fail_bereaved(e, ch, &ch->receivers);
-	fail_bereaved_streams(e, ch);
+	fail_receivers_aside(e, ch, CHAN_EABORTED, true);
 }
 
-/* Senders whose value is out, and streams. The delivery goes on without its sender. */
+/* Everybody aside. The delivery of a sender whose value is out goes on without it. */
 static void fail_aside(struct engine *e, struct channel *ch, int status)
 {
-	struct waiter *w, *next;
-
-	LIST_FOREACH_SAFE (w, next, &ch->aside, link) {
+	while (!list_empty(&ch->aside)) {
+		struct waiter *w = list_entry(ch->aside.next, struct waiter, link);
 		struct operation *op = waiter_operation(w);
 
 		if (op->delivery) {
@@ -258,7 +256,7 @@ void channel_pump(struct engine *e, struct channel *ch)
 	}
 	if (ch->closing && channel_drained(ch)) {
 		fail_queue(e, &ch->receivers, CHAN_ECLOSED);
-		fail_streams(e, ch, CHAN_ECLOSED);
+		fail_receivers_aside(e, ch, CHAN_ECLOSED, false);
 	}
 	if (ch->loss)
 		tell_bereaved(e, ch);

@@ -37,7 +37,8 @@ struct channel {
 	uint32_t in_flight; /* deliveries out, of an unbuffered channel too */
 
 	struct waitq senders, receivers;
-	struct list aside; /* senders whose value is out; streams without credit */
+	/* Senders whose value is out; streams without credit; receivers of absent parties. */
+	struct list aside;
 	struct channel *next_dirty;
 	struct closing *closing; /* NULL: open */
 

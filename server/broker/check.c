@@ -60,7 +60,9 @@ static void check_operation(const struct operation *op, struct census *sum)
 		bool queued = w->place == PLACE_QUEUE || w->place == PLACE_BACK;
 
 		check(!w->channel->removed || op->out);
-		check(queued || op->out || (op->stream && op->recv.credit == 0));
+		check(queued || op->out || (op->stream && op->recv.credit == 0) ||
+			(w->direction == CHAN_RECV && op->party->absent));
+		check(!queued || w->direction == CHAN_SEND || !op->party->absent);
 		sum->queued -= queued;
 	}
 }

@@ -81,9 +81,18 @@ int engine_apply(struct engine *e, struct party *p, const struct message *m,
 	struct value *const *values, size_t value_count, int64_t now_ns);
 
 /*
+ * Nobody is there to receive for the party (its connection is lost, and may come back): its
+ * receives, and the receive cases of its selects, keep their places and are passed over until
+ * engine_party_present. Everything else goes on: sends and send cases stand, deadlines come, what
+ * is out stays out, a channel that closes or goes is told. Calling either twice does nothing.
+ */
+void engine_party_absent(struct engine *e, struct party *p, int64_t now_ns);
+void engine_party_present(struct engine *e, struct party *p, int64_t now_ns);
+
+/*
  * Takes back whatever is out for delivery to the party, which has been silent for too long: each
- * value returns to its place, the party is told by GONE, and lives on. Its receives end with
- * EGONE (they are not matched again), so that values do not go to it while nobody listens.
+ * value returns to its place, the party is told by GONE, and lives on. Unless it is absent its
+ * receives end with EGONE, so that values do not go to it while nobody listens.
  */
 void engine_party_revoke(struct engine *e, struct party *p, int64_t now_ns);
 

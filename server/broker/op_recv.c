@@ -83,9 +83,9 @@ int op_grant(struct call *c)
 		operation_end(c->engine, op);
 		return 0;
 	}
-	op->recv.credit += credit;
-	if (w->place == PLACE_ASIDE)
+	if (op->recv.credit == 0)
 		waiter_to_tail(c->engine, w);
+	op->recv.credit += credit;
 	channel_touch(c->engine, w->channel);
 	return 0;
 }

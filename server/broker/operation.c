@@ -90,7 +90,10 @@ void waiter_bind(struct waiter *w, struct channel *ch, uint8_t direction)
 
 void waiter_stand(struct waiter *w)
 {
-	waitq_put(waiter_queue(w), w);
+	if (w->direction == CHAN_RECV && waiter_operation(w)->party->absent)
+		waiter_set_aside(w);
+	else
+		waitq_put(waiter_queue(w), w);
 }
 
 void waiter_set_aside(struct waiter *w)
@@ -262,6 +265,38 @@ void operation_stand(struct engine *e, struct operation *op)
 		if (&op->waiters[i] != first)
 			stand_in(e, op, &op->waiters[i]);
 	operation_time(e, op);
+}
+
+void operation_pass_over(struct operation *op)
+{
+	for (uint32_t i = 0; op->kind != OP_OPEN && i < op->waiter_count; i++) {
+		struct waiter *w = &op->waiters[i];
+
+		if (w->direction != CHAN_RECV || w->place == PLACE_NONE || w->place == PLACE_ASIDE)
+			continue;
+		waiter_leave(w);
+		waiter_set_aside(w);
+	}
+}
+
+static void come_back(struct engine *e, struct operation *op, struct waiter *w)
+{
+	waiter_leave(w);
+	stand_in(e, op, w);
+}
+
+void operation_count_in(struct engine *e, struct operation *op)
+{
+	struct waiter *first = NULL;
+
+	if (op->kind == OP_SEND || op->kind == OP_OPEN || op->out ||
+		(op->kind == OP_RECV && op->recv.credit == 0))
+		return;
+	if (op->kind == OP_SELECT && (first = choose_ready(e, op)) && first->place == PLACE_ASIDE)
+		come_back(e, op, first);
+	for (uint32_t i = 0; i < op->waiter_count; i++)
+		if (op->waiters[i].place == PLACE_ASIDE)
+			come_back(e, op, &op->waiters[i]);
 }
 
 void operation_go_out(struct engine *e, struct waiter *w, struct delivery *d)

@@ -6,9 +6,9 @@
  * waiter in a queue), so that whoever has something to tell it finds it.
  *
  * The states of a record:
- *   standing   each of its waiters is in its channel's queue, or aside (a stream without credit);
- *              an OPEN is on the list of the name that it awaits
- *   out        the value of one waiter (op->out) is in a receiver's hands, on an unbuffered
+ *   standing   each of its waiters is in its channel's queue, or aside (a stream without credit,
+ * and whatever receives for a party that is absent); an OPEN is on the list of the name that it
+ * awaits out        the value of one waiter (op->out) is in a receiver's hands, on an unbuffered
  *              channel; no waiter is in a queue, that one is aside; TAKEN or RETURN decides.
  *              Only a select, or a SEND of one value: see wait_to_send
  *   ended      a stream whose deliveries are not all settled; nobody finds it any more
@@ -35,7 +35,7 @@ enum waiter_place {
 	PLACE_NONE,
 	PLACE_QUEUE, /* link is on its queue's list */
 	PLACE_BACK,  /* node is in its queue's heap */
-	PLACE_ASIDE, /* link is on channel->aside */
+	PLACE_ASIDE, /* link is on channel->aside: waits, but is not to be matched */
 };
 
 /* An operation on one channel: a select has one a case, the others have one. */
@@ -144,7 +144,8 @@ struct waitq *waiter_queue(const struct waiter *w);
 /* Sets the channel and the direction of a waiter that is not used yet. */
 void waiter_bind(struct waiter *w, struct channel *ch, uint8_t direction);
 
-void waiter_stand(struct waiter *w); /* in its channel's queue, by its ticket */
+/* In its channel's queue, by its ticket; aside, where it receives and its party is absent. */
+void waiter_stand(struct waiter *w);
 void waiter_set_aside(struct waiter *w);
 void waiter_leave(struct waiter *w); /* wherever it is */
 
@@ -154,6 +155,12 @@ void waiter_to_tail(struct engine *e, struct waiter *w);
 /* All waiters to their places by their tickets, its clock running again, and its channels touched
  * in an order in which a ready one, chosen at random, comes first. */
 void operation_stand(struct engine *e, struct operation *op);
+
+/* Its party is absent now: its waiters that receive go aside, with their tickets. */
+void operation_pass_over(struct operation *op);
+
+/* Its party is present again: they come back to their places, and their channels are touched. */
+void operation_count_in(struct engine *e, struct operation *op);
 
 /* Starts its clock, if it has a deadline. */
 void operation_time(struct engine *e, struct operation *op);

@@ -234,12 +234,34 @@ void party_return_all(struct engine *e, struct party *p, bool tell)
 		answer_gone(p, ranges, count);
 }
 
-void engine_party_revoke(struct engine *e, struct party *p, int64_t now_ns)
+void engine_party_absent(struct engine *e, struct party *p, int64_t now_ns)
+{
+	const struct seqmap_entry *entry;
+
+	e->now_ns = now_ns;
+	p->absent = true;
+	for (uint64_t key = 0; (entry = seqmap_from(&p->operations, key)); key = entry->key + 1)
+		operation_pass_over(entry->ptr);
+	engine_step(e);
+}
+
+void engine_party_present(struct engine *e, struct party *p, int64_t now_ns)
+{
+	const struct seqmap_entry *entry;
+
+	e->now_ns = now_ns;
+	p->absent = false;
+	for (uint64_t key = 0; (entry = seqmap_from(&p->operations, key)); key = entry->key + 1)
+		operation_count_in(e, entry->ptr);
+	engine_step(e);
+}
+
+/* Ends the operations that could receive. */
+static void end_receives(struct engine *e, struct party *p, int status)
 {
 	const struct seqmap_entry *entry;
 	uint64_t key;
 
-	e->now_ns = now_ns;
 	for (key = 0; (entry = seqmap_from(&p->operations, key));) {
 		struct operation *op = entry->ptr;
 		bool receives = op->kind == OP_RECV;
@@ -248,8 +270,15 @@ void engine_party_revoke(struct engine *e, struct party *p, int64_t now_ns)
 		for (uint32_t i = 0; op->kind == OP_SELECT && i < op->waiter_count; i++)
 			receives |= op->waiters[i].direction == CHAN_RECV;
 		if (receives)
-			operation_withdraw(e, op, CHAN_EGONE, 0);
+			operation_withdraw(e, op, status, 0);
 	}
+}
+
+void engine_party_revoke(struct engine *e, struct party *p, int64_t now_ns)
+{
+	e->now_ns = now_ns;
+	if (!p->absent)
+		end_receives(e, p, CHAN_EGONE);
 	party_return_all(e, p, true);
 	engine_step(e);
 }

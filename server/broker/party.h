@@ -33,6 +33,7 @@ struct party {
 	uint64_t next_delivery;
 	uint64_t ops_in_flight;   /* sequence numbers not answered */
 	uint64_t bytes_in_flight; /* values in waiting sends */
+	bool absent;              /* its receives are passed over: engine_party_absent */
 	struct wire_speaker speaker;
 	char strings[]; /* what speaker points to */
 };

@@ -68,6 +68,7 @@ struct session {
 	int index;
 	struct party *party;
 	uint64_t seq;
+	bool absent; /* its receivers are passed over */
 };
 
 enum item_state { FREE, WAITS, BUFFERED, OUT, LOST /* out, of a channel that was removed */ };
@@ -244,7 +245,7 @@ static struct receiver *first_receiver(int channel)
 
 	RECEIVER_FOREACH (r)
 		if (r->used && r->channel == channel && r->credit > 0 &&
-			(!first || r->turn < first->turn))
+			!run.sessions[r->party].absent && (!first || r->turn < first->turn))
 			first = r;
 	return first;
 }
@@ -566,6 +567,7 @@ static void start_session(struct session *s)
 	s->party = engine_party_new(
 		run.engine, s, &(struct wire_speaker){"host", "test", "", "test", 1});
 	require(s->party);
+	s->absent = false;
 	for (int ch = 0; ch < CHANNELS; ch++)
 		open_channel(s, ch);
 }
@@ -604,7 +606,7 @@ static void step_revoke(void)
 	struct session *s = any_session();
 
 	RECEIVER_FOREACH (r)
-		if (r->used && r->party == s->index)
+		if (r->used && r->party == s->index && !s->absent)
 			receiver_fail(r, CHAN_EGONE);
 	ITEM_FOREACH (i) {
 		if (!is_out(i) || i->holder != s->index)
@@ -613,6 +615,18 @@ static void step_revoke(void)
 		model_settle(i, false);
 	}
 	engine_party_revoke(run.engine, s->party, run.now_ns);
+}
+
+/* Its connection is lost, or is back. */
+static void step_absent(void)
+{
+	struct session *s = any_session();
+
+	s->absent = !s->absent;
+	if (s->absent)
+		engine_party_absent(run.engine, s->party, run.now_ns);
+	else
+		engine_party_present(run.engine, s->party, run.now_ns);
 }
 
 static void step_close(void)
@@ -688,6 +702,7 @@ static const struct {
 	{step_time, 6},
 	{step_end, 1},
 	{step_revoke, 1},
+	{step_absent, 4},
 	{step_close, 1},
 	{step_remove, 1},
 };

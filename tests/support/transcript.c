@@ -262,6 +262,24 @@ void end(struct actor *p)
 	engine_check(stage.engine);
 }
 
+void absent(struct actor *p)
+{
+	engine_party_absent(stage.engine, p->party, stage.now_ns);
+	engine_check(stage.engine);
+}
+
+void present(struct actor *p)
+{
+	engine_party_present(stage.engine, p->party, stage.now_ns);
+	engine_check(stage.engine);
+}
+
+void revoke_from(struct actor *p)
+{
+	engine_party_revoke(stage.engine, p->party, stage.now_ns);
+	engine_check(stage.engine);
+}
+
 void pass_ns(int64_t ns)
 {
 	stage.now_ns += ns;

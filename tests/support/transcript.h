@@ -121,6 +121,9 @@ uint64_t select_cases(struct actor *p, struct how how, const struct pick *picks,
 int apply(struct actor *p, const struct message *m, const char *const *values, size_t n);
 
 void end(struct actor *p);
+void absent(struct actor *p);
+void present(struct actor *p);
+void revoke_from(struct actor *p);
 void pass_ns(int64_t ns); /* time goes by, deadlines pass */
 
 /* A chan value. Returns its length. */

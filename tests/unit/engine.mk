@@ -9,6 +9,10 @@ unit_tests += tests/unit/test_engine_channels
 tests_unit_test_engine_channels_SOURCES = tests/unit/test_engine_channels.c $(transcript)
 tests_unit_test_engine_channels_LDADD = $(engine_test_libs)
 
+unit_tests += tests/unit/test_engine_absent
+tests_unit_test_engine_absent_SOURCES = tests/unit/test_engine_absent.c $(transcript)
+tests_unit_test_engine_absent_LDADD = $(engine_test_libs)
+
 unit_tests += tests/unit/test_engine_select
 tests_unit_test_engine_select_SOURCES = tests/unit/test_engine_select.c $(transcript)
 tests_unit_test_engine_select_LDADD = $(engine_test_libs)
