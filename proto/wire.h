@@ -213,7 +213,7 @@ struct message {
 			struct wire_ranges deliveries;
 			uint64_t delay_ns; /* of a RETURN or NACK */
 			uint64_t lease_ns; /* of an EXTEND */
-		} settle; /* TAKEN, RETURN, ACK, NACK, EXTEND and GONE */
+		} settle;                  /* TAKEN, RETURN, ACK, NACK, EXTEND and GONE */
 		struct {
 			const struct wire_case *cases;
 			size_t case_count;

@@ -93,6 +93,13 @@ static const struct setting settings[] = {
 		"TIME", "A client that reads nothing of what it is sent for so long is cut off"},
 	{"settle_timeout", SETTING_SPAN, false, FIELD(settle_timeout_ns), "5s", 0, 3600 * NS_PER_S,
 		"TIME", "How long a shutdown waits for confirmations"},
+	{"sessions_max", SETTING_COUNT, false, FIELD(sessions_max), "20000", 0, 100000000, "N",
+		"Sessions at once that have lost their connection and may be resumed"},
+	{"session_linger_max", SETTING_SPAN, false, FIELD(session_linger_max_ns), "5m", 0,
+		24 * 3600 * NS_PER_S, "TIME",
+		"The longest time without a connection that a client may ask for"},
+	{"unseen_bytes_max", SETTING_SIZE, false, FIELD(unseen_bytes_max), "1M", 64 * KIB, GIB,
+		"SIZE", "Bytes sent to a session that may be resumed, and not confirmed by it"},
 };
 
 enum { SETTINGS = sizeof(settings) / sizeof(settings[0]), WORD_BYTES_MAX = 32 };
@@ -616,5 +623,8 @@ struct broker_options config_broker_options(const struct config *c)
 		.silence_ns = c->silence_timeout_ns,
 		.stall_ns = c->stall_timeout_ns,
 		.settle_timeout_ns = c->settle_timeout_ns,
+		.sessions_max = (uint32_t)c->sessions_max,
+		.session_linger_max_ns = c->session_linger_max_ns,
+		.unseen_bytes_max = (size_t)c->unseen_bytes_max,
 	};
 }

@@ -23,15 +23,15 @@ enum {
 struct config {
 	char listen[CONFIG_LISTEN_MAX][CONFIG_TEXT_BYTES_MAX];
 	int64_t listen_count;
-	char user[CONFIG_TEXT_BYTES_MAX]; /* "": stay who we are */
-	int64_t socket_mode;              /* permissions of Unix sockets' files */
+	char user[CONFIG_TEXT_BYTES_MAX];            /* "": stay who we are */
+	int64_t socket_mode;                         /* permissions of Unix sockets' files */
 	char tls_certificate[CONFIG_TEXT_BYTES_MAX]; /* "": no TLS */
 	char tls_key[CONFIG_TEXT_BYTES_MAX];
 	char tls_client_ca[CONFIG_TEXT_BYTES_MAX];
-	int64_t tls_clients;              /* enum tls_clients */
-	int64_t tls_v13_only;             /* 0 or 1 */
-	int64_t log_level;                /* enum log_level */
-	int64_t procs;                    /* 0: the number of cores */
+	int64_t tls_clients;  /* enum tls_clients */
+	int64_t tls_v13_only; /* 0 or 1 */
+	int64_t log_level;    /* enum log_level */
+	int64_t procs;        /* 0: the number of cores */
 	int64_t connections_max;
 	int64_t channels_max;
 	int64_t capacity_max;
@@ -44,6 +44,9 @@ struct config {
 	int64_t silence_timeout_ns;
 	int64_t stall_timeout_ns;
 	int64_t settle_timeout_ns;
+	int64_t sessions_max;
+	int64_t session_linger_max_ns;
+	int64_t unseen_bytes_max;
 };
 
 /* What was said on the command line. Filled by config_parse_arguments. */

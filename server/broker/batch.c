@@ -72,6 +72,7 @@ struct batch *batch_new(struct session *s)
 		}
 	}
 	b->session = s;
+	b->connection = NULL;
 	return b;
 }
 

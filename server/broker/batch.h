@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct connection;
 struct session;
 
 /* Operations of one batch at most: what the broker does between two looks at its clock, and what
@@ -32,12 +33,17 @@ struct session;
 /* Of sentences and copies: none in most batches, one in most others. */
 #define BATCH_ARENA_BYTES 256u
 
-/*
- * What is to be done: an operation of a client; or HELLO, which begins the session; or FAIL, which
- * the session found for an operation that does not reach the engine, and PONG, which are only to
- * be answered; or GOAWAY, which ends the session for a breach of the protocol; or BYE, which ends it.
- */
+enum batch_what {
+	BATCH_OPERATION, /* of a client, for the engine */
+	BATCH_BEGIN,     /* a session, by its HELLO */
+	BATCH_RESUME, /* another connection for a session, by its HELLO; the batch has none yet */
+	BATCH_ANSWER, /* only to be answered: a PONG, or FAIL for what does not reach the engine */
+	BATCH_END,    /* of the session: by a breach, as the GOAWAY says, or without one */
+	BATCH_DETACH, /* its connection has ended; nothing more comes over it */
+};
+
 struct batch_op {
+	enum batch_what what;
 	struct message m;
 	size_t value_first; /* its values: batch.values[value_first ...] */
 	size_t value_count;
@@ -46,7 +52,8 @@ struct batch_op {
 struct batch {
 	struct list link; /* in the pool; free for others' use outside of it */
 	struct session *session;
-	struct wire_scratch *scratch; /* what the messages point to */
+	struct connection *connection; /* of a BATCH_RESUME */
+	struct wire_scratch *scratch;  /* what the messages point to */
 	struct batch_op *ops;
 	size_t count, size;
 	size_t pages;          /* operations among them that answer with one */

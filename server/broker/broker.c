@@ -1,4 +1,4 @@
-#include "server/broker/broker.h"
+#include "server/broker/broker_state.h"
 
 #define LOG_SUBSYSTEM "broker"
 
@@ -27,50 +27,11 @@
 /* Batches of one turn, after which answers leave whatever else waits. */
 #define TURN_BATCHES_MAX 32
 
-/* Silence is looked for this often, and only while something is out for delivery. */
-#define SILENCE_TICK_NS NS_PER_S
-
 /* A client sends PING after half of silence_ns, or this if it is less, while operations wait. */
 #define HEARTBEAT_NS_MAX (5 * NS_PER_S)
 
 /* Connections over the limit that are being told so at once; more are closed without a word. */
 #define REFUSALS_MAX 64
-
-enum broker_state {
-	BROKER_RUNNING,
-	BROKER_SETTLING, /* no operations but TAKEN and RETURN; until nothing is out for delivery */
-	BROKER_LEAVING,  /* GOAWAY was said; until all connections have gone */
-	BROKER_STOPPED,
-};
-
-enum broker_event {
-	EVENT_STOP,
-	EVENT_EMPTY, /* the last connection has gone */
-};
-
-struct broker {
-	struct broker_options options;
-	uint64_t incarnation;
-	struct hchan *batches; /* of struct batch *; their receiver is the broker's goroutine */
-	struct hchan *events;  /* of enum broker_event */
-	struct hchan *stopped; /* closed at the end */
-
-	/* The goroutine's. */
-	struct engine *engine;
-	struct list sessions;
-	struct list touched; /* sessions with answers in this turn */
-	enum broker_state state;
-	int64_t state_deadline_ns; /* of SETTLING and LEAVING */
-	int64_t silence_tick_ns;   /* next look; DEADLINE_NEVER while nothing is out */
-	uint64_t dropped;          /* values that were in buffers at the end */
-	bool abandoned;            /* at the end some connections still referred to all this */
-
-	struct lock lock; /* guards these: */
-	struct list connections;
-	uint32_t connection_count;
-	uint32_t connections_max;
-	bool leaving; /* tell EVENT_EMPTY */
-};
 
 /* ---- life --------------------------------------------------------------------------------- */
 
@@ -96,11 +57,12 @@ struct broker *broker_new(const struct broker_options *options)
 	b->options = *options;
 	b->incarnation = engine_options.incarnation;
 	list_init(&b->sessions);
+	list_init(&b->detached);
 	list_init(&b->touched);
 	list_init(&b->connections);
 	lock_init(&b->lock, LOCK_RANK_OUTER);
 	b->connections_max = options->connections_max;
-	b->silence_tick_ns = b->state_deadline_ns = DEADLINE_NEVER;
+	b->watch_ns = b->state_deadline_ns = DEADLINE_NEVER;
 	b->engine = engine_new(&engine_options);
 	b->batches = hchan_make(struct batch *, BATCHES_WAITING_MAX);
 	b->events = hchan_make(enum broker_event, 2);
@@ -120,6 +82,9 @@ void broker_free(struct broker *b)
 		return;
 	LIST_FOREACH_SAFE (s, next, &b->sessions, link)
 		session_free(s);
+	LIST_FOREACH_SAFE (s, next, &b->detached, link)
+		session_free(s);
+	seqmap_fini(&b->lingering);
 	engine_free(b->engine);
 	hchan_unref(b->batches);
 	hchan_unref(b->events);
@@ -246,10 +211,6 @@ int broker_check_hello(
 			"the broker has restarted; it knows nothing of the session");
 		return CHAN_ERESTARTED;
 	}
-	if (hello->hello.session_id.len) {
-		snprintf(why, why_bytes, "resuming a session is not supported yet");
-		return CHAN_ENOTSUP;
-	}
 	return 0;
 }
 
@@ -267,7 +228,10 @@ void broker_fill_welcome(
 	m.welcome.incarnation = b->incarnation;
 	m.welcome.session_id = (struct wire_bytes){s->id, sizeof(s->id)};
 	m.welcome.session_secret = (struct wire_bytes){s->secret, sizeof(s->secret)};
-	m.welcome.connection_epoch = 1;
+	m.welcome.connection_epoch = s->epoch;
+	m.welcome.resumed = s->epoch > 1;
+	m.welcome.frames_received = s->frames_received;
+	m.welcome.linger_ms = (uint64_t)(s->linger_ns / NS_PER_MS);
 	m.welcome.heartbeat_ms = (uint64_t)(heartbeat_ns / NS_PER_MS);
 	m.welcome.limits = (struct wire_limits){
 		.frame_header_bytes = FRAME_HEADER_BYTES_MAX,
@@ -279,6 +243,7 @@ void broker_fill_welcome(
 		.batch_values = BATCH_VALUES_MAX,
 		.ops_in_flight = limits->ops_in_flight_max,
 		.bytes_in_flight = limits->bytes_in_flight_max,
+		.unseen_bytes = b->options.unseen_bytes_max,
 	};
 	*ret_message = m;
 }
@@ -291,12 +256,14 @@ void broker_touch(struct broker *b, struct session *s)
 		list_push_back(&b->touched, &s->touched);
 }
 
-/* Hands the session's answers of this turn to its connection; as connection_queue. */
-static size_t flush_session(struct session *s, struct connection **chain)
+/* While there is no connection the answers gather in the session. */
+size_t broker_flush(struct session *s, struct connection **chain)
 {
 	struct outbox *answers = s->answers;
 
 	list_remove(&s->touched);
+	if (!s->connection)
+		return 0;
 	s->answers = NULL;
 	if (s->failed) {
 		log_warning("out of memory for an answer; its connection is cut");
@@ -308,8 +275,7 @@ static size_t flush_session(struct session *s, struct connection **chain)
 	return 0;
 }
 
-/* Ends the session's part in the engine, and lets its connection say why (0: without a word). */
-static void end_party(struct broker *b, struct session *s, int status, const char *text)
+void broker_end_party(struct broker *b, struct session *s, int status, const char *text)
 {
 	struct connection *chain = NULL;
 
@@ -317,11 +283,13 @@ static void end_party(struct broker *b, struct session *s, int status, const cha
 		return;
 	engine_party_end(b->engine, s->party, clock_now_ns());
 	s->party = NULL;
-	flush_session(s, &chain);
+	resume_forget(b, s);
+	broker_flush(s, &chain);
 	connection_start_writers(chain);
 	if (status)
 		log_info("session ends: %s: %s", status_name(status), text);
-	connection_close(s->connection, status, text);
+	if (s->connection)
+		connection_close(s->connection, status, text);
 }
 
 /* About a round's worth of answers is written by one goroutine. A chain is written from its end:
@@ -334,9 +302,13 @@ static void flush_touched(struct broker *b)
 	while (!list_empty(&b->touched)) {
 		struct session *s = list_entry(b->touched.next, struct session, touched);
 
+		if (s->failed && !s->connection) {
+			resume_end(b, s, "out of memory for an answer");
+			continue;
+		}
 		if (s->failed)
-			end_party(b, s, 0, NULL);
-		bytes += flush_session(s, &chain);
+			broker_end_party(b, s, 0, NULL);
+		bytes += broker_flush(s, &chain);
 		if (bytes < WRITER_ROUND_BYTES)
 			continue;
 		connection_start_writers(chain);
@@ -353,47 +325,63 @@ static void begin_party(struct broker *b, struct session *s, const struct messag
 		connection_close(s->connection, CHAN_ESHUTDOWN, "the broker is shutting down");
 		return;
 	}
-	s->party = engine_party_new(b->engine, s, &hello->hello.speaker);
-	if (!s->party)
-		connection_close(s->connection, CHAN_ENOMEM, "the broker is out of memory");
+	if (resume_register(b, s) == 0)
+		s->party = engine_party_new(b->engine, s, &hello->hello.speaker);
+	if (s->party)
+		return;
+	resume_forget(b, s);
+	connection_close(s->connection, CHAN_ENOMEM, "the broker is out of memory");
 }
 
-/* Applies one operation of a session. False once the session was freed. */
-static bool apply(struct broker *b, struct session *s, struct batch *batch, struct batch_op *op,
+static void end_session(struct broker *b, struct session *s, const struct message *m)
+{
+	resume_refuse_next(s, CHAN_EUNKNOWN, "the session has ended");
+	broker_end_party(b, s, m->goaway.status, m->goaway.message);
+	session_free(s);
+}
+
+/* An operation of a client. */
+static void operate(struct broker *b, struct session *s, struct batch *batch, struct batch_op *op,
 	int64_t now_ns)
 {
 	struct value **values = batch->values + op->value_first;
 	int rc;
 
-	switch (op->m.kind) {
-	case MESSAGE_HELLO:
-		begin_party(b, s, &op->m);
-		return true;
-	case MESSAGE_BYE:
-		end_party(b, s, 0, NULL);
-		session_free(s);
-		return false;
-	case MESSAGE_GOAWAY:
-		end_party(b, s, op->m.goaway.status, op->m.goaway.message);
-		session_free(s);
-		return false;
-	case MESSAGE_FAIL:
-	case MESSAGE_PONG:
-		if (s->party)
-			session_answer(s, &op->m, NULL, NULL, 0);
-		return true;
-	default:
-		break;
-	}
 	if (!s->party)
-		return true;
+		return;
 	rc = engine_apply(b->engine, s->party, &op->m, values, op->value_count, now_ns);
 	for (size_t i = 0; i < op->value_count; i++)
 		values[i] = NULL; /* their references were the engine's to take */
 	if (rc < 0)
-		end_party(b, s, rc,
+		broker_end_party(b, s, rc,
 			"the operation cannot come from a client that follows the protocol");
-	return true;
+}
+
+static void apply(struct broker *b, struct batch *batch, struct batch_op *op, int64_t now_ns)
+{
+	struct session *s = batch->session; /* the last operation may free it */
+
+	switch (op->what) {
+	case BATCH_OPERATION:
+		operate(b, s, batch, op, now_ns);
+		break;
+	case BATCH_BEGIN:
+		begin_party(b, s, &op->m);
+		break;
+	case BATCH_RESUME:
+		resume_ask(b, batch->connection, &op->m);
+		break;
+	case BATCH_ANSWER:
+		if (s->party)
+			session_answer(s, &op->m, NULL, NULL, 0);
+		break;
+	case BATCH_END:
+		end_session(b, s, &op->m);
+		break;
+	case BATCH_DETACH:
+		resume_detach(b, s);
+		break;
+	}
 }
 
 static void apply_batch(struct broker *b, struct batch *batch)
@@ -401,53 +389,13 @@ static void apply_batch(struct broker *b, struct batch *batch)
 	int64_t now_ns = clock_now_ns();
 
 	for (size_t i = 0; i < batch->count; i++)
-		if (!apply(b, batch->session, batch, &batch->ops[i], now_ns))
-			break;
+		apply(b, batch, &batch->ops[i], now_ns);
 	batch_free(batch);
 }
 
 void broker_submit(struct broker *b, struct batch *batch)
 {
 	hchan_send(b->batches, &batch);
-}
-
-/* ---- silence ------------------------------------------------------------------------------ */
-
-/* Takes back what is out to a session that has been silent for too long. One that does not even
- * read what it is sent is ended: it could not learn which of its deliveries were revoked. */
-static void check_silence(struct broker *b, struct session *s, int64_t now_ns)
-{
-	int64_t heard_ns = atomic_load_explicit(&s->connection->heard_ns, memory_order_relaxed);
-
-	if (!s->party || !engine_party_deliveries_out(s->party)) {
-		s->out_since_ns = 0;
-		return;
-	}
-	if (!s->out_since_ns)
-		s->out_since_ns = now_ns;
-	if (now_ns - s->out_since_ns < b->options.silence_ns ||
-		now_ns - heard_ns < b->options.silence_ns)
-		return;
-	log_info("a receiver was silent for %d s; what it had not confirmed goes back",
-		(int)(b->options.silence_ns / NS_PER_S));
-	s->out_since_ns = 0;
-	if (connection_busy(s->connection))
-		connection_cut(s->connection);
-	else
-		engine_party_revoke(b->engine, s->party, now_ns);
-}
-
-static void look_for_silence(struct broker *b, int64_t now_ns)
-{
-	struct session *s;
-
-	if (now_ns >= b->silence_tick_ns)
-		LIST_FOREACH (s, &b->sessions, link)
-			check_silence(b, s, now_ns);
-	if (!engine_deliveries_out(b->engine))
-		b->silence_tick_ns = DEADLINE_NEVER;
-	else if (now_ns >= b->silence_tick_ns || b->silence_tick_ns == DEADLINE_NEVER)
-		b->silence_tick_ns = now_ns + SILENCE_TICK_NS;
 }
 
 /* ---- the goroutine ------------------------------------------------------------------------- */
@@ -474,6 +422,7 @@ static void advance(struct broker *b, int64_t now_ns)
 				out);
 		b->dropped = engine_values_buffered(b->engine);
 		enter_state(b, BROKER_LEAVING, 2 * CONNECTION_LINGER_NS);
+		resume_expire(b, now_ns, true);
 		flush_touched(b);
 		if (!close_connections(b))
 			b->state = BROKER_STOPPED;
@@ -498,8 +447,8 @@ static int64_t next_deadline(const struct broker *b)
 {
 	int64_t deadline_ns = engine_deadline_ns(b->engine);
 
-	if (b->silence_tick_ns < deadline_ns)
-		deadline_ns = b->silence_tick_ns;
+	if (b->watch_ns < deadline_ns)
+		deadline_ns = b->watch_ns;
 	return b->state_deadline_ns < deadline_ns ? b->state_deadline_ns : deadline_ns;
 }
 
@@ -529,7 +478,7 @@ static void turn(struct broker *b)
 	now_ns = clock_now_ns();
 	if (now_ns >= engine_deadline_ns(b->engine))
 		engine_expire(b->engine, now_ns);
-	look_for_silence(b, now_ns);
+	watch(b, now_ns);
 	flush_touched(b);
 	advance(b, now_ns);
 }

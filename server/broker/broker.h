@@ -29,7 +29,10 @@ struct broker_options {
 			     */
 	int64_t stall_ns; /* a client that reads not one byte of what it is sent for so long is cut
 			     off */
-	int64_t settle_timeout_ns; /* at shutdown, for what is out for delivery */
+	int64_t settle_timeout_ns;     /* at shutdown, for what is out for delivery */
+	uint32_t sessions_max;         /* that linger without a connection */
+	int64_t session_linger_max_ns; /* the longest that one may ask for */
+	size_t unseen_bytes_max; /* of frames sent and not confirmed, of one that may linger */
 };
 
 /* NULL: out of memory. */

@@ -2,25 +2,34 @@
  * connection.h - a stream to a client, and the two goroutines that work on it now and then.
  *
  * An idle connection has no goroutine and no buffer. When bytes arrive the netpoller starts the
- * reader: it takes all there is, handles every frame in order, hands a batch of operations to the
- * broker after each read, and ends. When there is something to write, whoever queued it starts a
- * writer, which ends when the queue is empty.
+ * reader (reading.c): it takes all there is, handles every frame in order, hands a batch of
+ * operations to the broker after each read, and ends. When there is something to write, whoever
+ * queued it starts a writer (writing.c), which ends when the queue is empty, or when the client has
+ * to confirm before it may be sent more.
  *
  * Life: made by broker_accept with one reference, the reader's, which stays while no reader runs
  * (the armed netpoller holds it) and goes when the stream has ended. The session has another, the
  * running writer one more. Whoever drops the last closes the stream.
  *
- * Ending: only the reader ends a connection, when its read returns 0 or an error; everybody else
- * makes that happen. connection_close lets what is queued leave, says GOAWAY and shuts the sending
- * side down; the peer then closes, or a timer does the rest. connection_cut ends it at once.
+ * Ending: only the reader ends a connection, when its read returns 0 or an error or it was cut;
+ * everybody else makes that happen. connection_close lets what is queued leave, says GOAWAY and
+ * shuts the sending side down; the peer then closes, or a timer does the rest. connection_cut ends
+ * it at once.
+ *
+ * A session that lingers outlives its connection: once the reader has ended and the writer has let
+ * go, whichever is later sends the broker a BATCH_DETACH, behind everything that the connection
+ * brought. What was queued is not lost then. To resume, a new connection's HELLO goes to the broker
+ * while its reader rests, and connection_adopt sets both to work with the session.
  */
 #ifndef BROKER_CONNECTION_H
 #define BROKER_CONNECTION_H
 
 #include "proto/buf.h"
+#include "proto/wire.h"
 #include "server/base/list.h"
 #include "server/base/lock.h"
 #include "server/broker/outbox.h"
+#include "server/broker/outgoing.h"
 #include "server/net/stream.h"
 #include "server/runtime/timer.h"
 #include <stdatomic.h>
@@ -34,7 +43,8 @@ struct session;
  * While more than this is queued to be written, nothing more is read: whoever asks faster than it
  * reads answers is slowed down, and its outbox stays within this, the answers of one batch, those
  * of the operations in flight, and the values that its own credit let come. Who reads nothing at
- * all for stall_ns is cut off.
+ * all for stall_ns is cut off. (While the writer waits for SEEN the reader cannot rest, since it is
+ * who would read it: then twice as much is the end of the connection.)
  */
 #define CONNECTION_QUEUED_BYTES_MAX (4u * 1024u * 1024u)
 
@@ -46,6 +56,7 @@ struct session;
 
 enum connection_state {
 	CONNECTION_GREETING,   /* no HELLO yet */
+	CONNECTION_RESUMING,   /* the broker has the HELLO, the reader rests */
 	CONNECTION_TALKING,    /* has a session */
 	CONNECTION_DISCARDING, /* ending: what still comes is thrown away */
 };
@@ -56,8 +67,9 @@ struct connection {
 	struct list link;      /* in broker.connections, guarded by broker.lock */
 	atomic_uint refs;
 	_Atomic int64_t heard_ns; /* when the peer last gave a sign of life */
+	atomic_bool cut;          /* the reader reads no more, whatever there is */
 
-	/* The reader's. */
+	/* The reader's; the broker's while it rests in CONNECTION_RESUMING. */
 	struct session *session; /* in CONNECTION_TALKING */
 	struct buf in; /* what was read and not handled; empty while idle but for half a frame */
 	int64_t silent_until_ns; /* until then PONG is the broker's to say */
@@ -66,13 +78,20 @@ struct connection {
 	struct timer read_timer; /* for the HELLO, and for the rest of a frame */
 	atomic_bool impatient;   /* it fired */
 
+	/* Of a session that lingers, else NULL: its frames. Set before anything is queued; the
+	 * writer's, and whose the connection is when there is none. */
+	struct outgoing *outgoing;
+	atomic_bool catching_up; /* a resumed session's old frames and answers have not all left */
+
 	/* The queue, guarded by lock. */
 	struct lock lock;
 	bool writing;        /* a writer runs, or is about to be started */
-	bool broken;         /* writing failed, or was cut: nothing is queued any more */
+	bool broken;         /* writing failed, or was cut: nothing is written any more */
 	bool closing;        /* the farewell follows what is queued */
-	bool reader_resting; /* the reader ended because too much was queued; the writer starts it
-			      */
+	bool stalled;        /* the writer waits for SEEN: close_timer runs */
+	bool reader_resting; /* the reader ended because too much was queued, or to let the broker
+				have the HELLO; the writer starts it */
+	bool reader_ended;   /* of a session that lingers: DETACH follows when nobody writes */
 	struct outbox *queue_head, *queue_tail;
 	struct buf control;  /* frames that go ahead of the queue */
 	struct buf farewell; /* GOAWAY, or nothing */
@@ -97,10 +116,12 @@ struct connection *connection_ref(struct connection *c);
 bool connection_try_ref(struct connection *c);
 void connection_unref(struct connection *c);
 
+/* ---- writing: any goroutine ---------------------------------------------------------------- */
+
 /*
  * Queues answers (its own from here on) to be written. Where no writer runs c comes to the head of
  * the chain, and the caller calls connection_start_writers soon. Returns the bytes that c brought
- * to the chain; 0: it is not in it. Any goroutine.
+ * to the chain; 0: it is not in it.
  */
 size_t connection_queue(struct connection *c, struct outbox *answers, struct connection **chain);
 
@@ -112,14 +133,58 @@ size_t connection_queue(struct connection *c, struct outbox *answers, struct con
  */
 void connection_start_writers(struct connection *chain);
 
+/* Queues a frame ahead of all answers. 0 or CHAN_ENOMEM. */
+int connection_say(struct connection *c, const struct message *m);
+
+/* The client has so many frames of a session that lingers. 0 or CHAN_EPROTOCOL: it was not sent so
+ * many. The reader. */
+int connection_seen(struct connection *c, uint64_t frames);
+
 /* Ends it once what is queued has left: with GOAWAY where status is not 0; what is queued later is
- * dropped. Any goroutine; the second and later calls do nothing. */
+ * dropped. The second and later calls do nothing. */
 void connection_close(struct connection *c, int status, const char *text);
 
-/* Ends it now; what is queued is lost. Any goroutine. */
+/* Ends it now. What is queued is lost, unless its session lingers. */
 void connection_cut(struct connection *c);
 
 /* Whether something is queued or being written. */
 bool connection_busy(struct connection *c);
+
+/* ---- passing a session on: the broker's goroutine ------------------------------------------- */
+
+/*
+ * A connection in CONNECTION_RESUMING goes on with a session and what that has sent and gathered
+ * (answers: one outbox or NULL), behind this WELCOME. 0; or CHAN_ENOMEM, or CHAN_ESHUTDOWN where
+ * the connection is ending: then nothing has changed.
+ */
+int connection_adopt(struct connection *c, struct session *s, struct outgoing *outgoing,
+	struct outbox *answers, const struct message *welcome);
+
+/* One in CONNECTION_RESUMING ends with GOAWAY instead. */
+void connection_turn_away(struct connection *c, int status, const char *text);
+
+/* Takes what a connection that has let go (BATCH_DETACH) had still to write. */
+struct outgoing *connection_give_up(struct connection *c);
+
+/* ---- between reading.c and writing.c --------------------------------------------------------- */
+
+/* The reading goroutine's function. */
+void connection_read(void *arg);
+
+/* Under c->lock: whether the caller has to start a writer, once it has released the lock. */
+bool connection_claim_writer(struct connection *c);
+
+/* The reader has ended, and the session may linger: DETACH, once nobody writes. */
+void connection_let_go(struct connection *c);
+
+/* Whether the reader has to rest until what is queued has been written; the writer then starts it.
+ */
+bool connection_must_rest(struct connection *c);
+
+/* Sends DETACH. Waits for memory. */
+void connection_detach(struct connection *c);
+
+/* How long to wait for memory where there is no other way out. */
+#define MEMORY_REST_NS (10 * NS_PER_MS)
 
 #endif

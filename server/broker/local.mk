@@ -30,9 +30,15 @@ server_broker_libengine_a_SOURCES = \
 noinst_LIBRARIES += server/broker/libbroker.a
 server_broker_libbroker_a_SOURCES = \
 	server/broker/batch.c server/broker/batch.h \
-	server/broker/broker.c server/broker/broker.h \
+	server/broker/broker.c server/broker/broker.h server/broker/broker_state.h \
 	server/broker/buffers.c server/broker/buffers.h \
 	server/broker/connection.c server/broker/connection.h \
 	server/broker/outbox.c server/broker/outbox.h \
+	server/broker/outgoing.c server/broker/outgoing.h \
+	server/broker/reading.c \
+	server/broker/replay.c server/broker/replay.h \
+	server/broker/resume.c \
 	server/broker/session.c server/broker/session.h \
-	server/broker/writer.c server/broker/writer.h
+	server/broker/watch.c \
+	server/broker/writer.c server/broker/writer.h \
+	server/broker/writing.c

@@ -134,7 +134,8 @@ static int add_encoded(struct outbox *o, const struct message *m)
 	e = add_entry(o);
 	if (!e)
 		return CHAN_ENOMEM;
-	*e = (struct outbox_entry){.kind = OUTBOX_ENCODED,
+	*e = (struct outbox_entry){
+		.kind = m->kind == MESSAGE_PONG ? OUTBOX_CONTROL : OUTBOX_ENCODED,
 		.seq = m->seq,
 		.count = (uint32_t)(buf_len(&o->encoded) - before)};
 	o->bytes += e->count;

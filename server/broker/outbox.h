@@ -19,6 +19,7 @@ enum outbox_kind {
 	OUTBOX_DONE,    /* operations seq .. seq+count-1 succeeded */
 	OUTBOX_DELIVER, /* count values, the next ones of outbox.values */
 	OUTBOX_ENCODED, /* a frame of count bytes, the next ones of outbox.encoded */
+	OUTBOX_CONTROL, /* the same, one that has no number: a PONG */
 };
 
 struct outbox_entry {

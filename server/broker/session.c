@@ -2,11 +2,14 @@
 
 #include "chan/status.h"
 #include "chan/value.h"
+#include "proto/endian.h"
 #include "proto/limits.h"
 #include "server/base/clock.h"
 #include "server/broker/broker.h"
 #include "server/broker/connection.h"
+#include <errno.h>
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,18 +30,46 @@ struct assembly {
 	int64_t began_ns;
 };
 
-struct session *session_new(struct broker *broker, struct connection *connection)
+/* Of the sessions of this run of the broker. The number in the id finds the session; that who names
+ * it may have it shows by what is random. */
+static int set_id(struct session *s)
+{
+	static _Atomic uint64_t last_number;
+
+	s->number = atomic_fetch_add(&last_number, 1) + 1;
+	if (getrandom(s->id, sizeof(s->id), 0) != sizeof(s->id) ||
+		getrandom(s->secret, sizeof(s->secret), 0) != sizeof(s->secret))
+		return -EAGAIN;
+	put_be64(s->id, s->number);
+	return 0;
+}
+
+/* What the session needs to outlive its connection, as long as the client wants and may. */
+static int grant_linger(struct session *s, struct connection *c, uint64_t linger_ms)
+{
+	const struct broker_options *options = broker_options(s->broker);
+	uint64_t max_ms = (uint64_t)(options->session_linger_max_ns / NS_PER_MS);
+
+	s->linger_ns = (int64_t)(linger_ms < max_ms ? linger_ms : max_ms) * NS_PER_MS;
+	if (s->linger_ns == 0)
+		return 0;
+	c->outgoing = outgoing_new(options->unseen_bytes_max);
+	return c->outgoing ? 0 : CHAN_ENOMEM;
+}
+
+struct session *session_new(
+	struct broker *broker, struct connection *connection, uint64_t linger_ms)
 {
 	struct session *s = calloc(1, sizeof(*s));
 
 	if (!s)
 		return NULL;
-	if (getrandom(s->id, sizeof(s->id), 0) != sizeof(s->id) ||
-		getrandom(s->secret, sizeof(s->secret), 0) != sizeof(s->secret)) {
+	s->broker = broker;
+	if (set_id(s) < 0 || grant_linger(s, connection, linger_ms) < 0) {
 		free(s);
 		return NULL;
 	}
-	s->broker = broker;
+	s->epoch = 1;
 	s->connection = connection_ref(connection);
 	list_init(&s->assemblies);
 	list_init(&s->link);
@@ -66,7 +97,9 @@ void session_free(struct session *s)
 	list_remove(&s->link);
 	list_remove(&s->touched);
 	outbox_free(s->answers);
-	connection_unref(s->connection);
+	outgoing_free(s->outgoing);
+	if (s->connection)
+		connection_unref(s->connection);
 	free(s);
 }
 
@@ -142,6 +175,7 @@ static void refuse(struct batch *b, uint64_t seq, uint32_t count, int status, co
 {
 	struct batch_op *op = &b->ops[b->count - 1];
 
+	op->what = BATCH_ANSWER;
 	op->m = (struct message){.kind = MESSAGE_FAIL, .seq = seq};
 	op->m.fail.count = count;
 	op->m.fail.status = status;

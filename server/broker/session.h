@@ -1,13 +1,12 @@
 /*
- * session.h - one client, from its HELLO to its end: its numbers, its operations, its deliveries.
+ * session.h - what a client owns at the broker: numbers, operations, deliveries, ends.
  *
- * A session is not its connection (connection.h): it is what a reconnecting client will resume.
- * So far each has exactly one connection and ends with it.
- *
- * Two goroutines see a session, each its own half: the connection's reader (sequence numbers and
- * payloads that arrive in pieces) and the broker's (the party, the answers). It is made by the
- * reader at the HELLO, which goes to the broker as the first operation, and is freed by the broker
- * at the operation that ends it (BYE or GOAWAY), the last that the reader sends.
+ * One structure with two halves, each with one owner: the reader's half (sequence numbers, frames
+ * that have come, payloads that arrive in pieces), which passes from one connection's reader to the
+ * next one's, and the broker's (the party, the answers). It is made by the reader at the HELLO,
+ * which goes to the broker as the first operation, and is freed by the broker: at the operation
+ * that ends it, the last that the reader sends; or, where it lingers, when its time without a
+ * connection is up (resume.c).
  */
 #ifndef BROKER_SESSION_H
 #define BROKER_SESSION_H
@@ -22,6 +21,7 @@
 
 struct broker;
 struct connection;
+struct outgoing;
 struct party;
 
 #define SESSION_ID_BYTES 16u
@@ -32,7 +32,9 @@ struct party;
 struct session {
 	/* The reader's half. */
 	uint64_t last_seq;
-	struct list assemblies; /* in the order in which they began */
+	uint64_t frames_received; /* of those that count: all that was handled stands */
+	uint64_t unsaid_bytes;    /* of frames, since the last SEEN */
+	struct list assemblies;   /* in the order in which they began */
 	uint32_t assembly_count;
 	uint64_t assembly_bytes; /* announced by those that were not refused */
 
@@ -44,15 +46,28 @@ struct session {
 	bool failed;            /* an answer could not be kept: the connection must go */
 	int64_t out_since_ns;   /* since when it always had deliveries out, to a second; 0: has none
 				 */
+	struct connection *connection; /* one reference; NULL while it has none */
+	uint64_t epoch;                /* of the HELLO that was accepted last */
+
+	/* While it has no connection. */
+	struct outgoing *outgoing;
+	int64_t heard_ns; /* when the last one heard something */
+	int64_t until_ns; /* it ends then */
+
+	struct connection *next; /* has asked to resume, and waits until the old one has let go */
+	uint64_t next_frames;    /* that this one has received */
 
 	/* Constant. */
 	struct broker *broker;
-	struct connection *connection; /* one reference */
+	int64_t linger_ns; /* 0: it ends with its connection */
+	uint64_t number;   /* the first half of its id */
 	uint8_t id[SESSION_ID_BYTES], secret[SESSION_ID_BYTES];
 };
 
-/* Takes a reference to the connection. NULL: out of memory. */
-struct session *session_new(struct broker *broker, struct connection *connection);
+/* Takes a reference to the connection, which gets what a session that lingers needs. NULL: out of
+ * memory. */
+struct session *session_new(
+	struct broker *broker, struct connection *connection, uint64_t linger_ms);
 void session_free(struct session *s);
 
 /* ---- the reader's half -------------------------------------------------------------------- */

@@ -19,9 +19,10 @@ struct writer_bulk {
 	uint64_t seq, delivery;
 };
 
-void writer_init(struct writer *w)
+void writer_init(struct writer *w, struct writer_todo *todo)
 {
 	memset(w, 0, offsetof(struct writer, segments));
+	w->todo = todo;
 }
 
 static void free_bulk(struct writer_bulk *list)
@@ -37,55 +38,82 @@ static void free_bulk(struct writer_bulk *list)
 
 void writer_fini(struct writer *w)
 {
-	outbox_free_list(w->head);
 	outbox_free_list(w->spent);
-	free_bulk(w->bulk_head);
 	free_bulk(w->bulk_spent);
 	buf_fini(&w->round);
 }
 
-void writer_add(struct writer *w, struct outbox *list)
+/* ---- what there is to do ------------------------------------------------------------------- */
+
+void writer_todo_add(struct writer_todo *t, struct outbox *list)
 {
 	if (!list)
 		return;
-	if (w->tail)
-		w->tail->next = list;
+	if (t->tail)
+		t->tail->next = list;
 	else
-		w->head = list;
+		t->head = list;
 	while (list->next)
 		list = list->next;
-	w->tail = list;
+	t->tail = list;
+}
+
+size_t writer_todo_bytes(const struct writer_todo *t)
+{
+	size_t bytes = 0;
+
+	for (const struct outbox *o = t->head; o; o = o->next)
+		bytes += o->bytes;
+	for (const struct writer_bulk *b = t->bulk_head; b; b = b->next)
+		bytes += b->value->len;
+	return bytes;
+}
+
+void writer_todo_fini(struct writer_todo *t)
+{
+	outbox_free_list(t->head);
+	free_bulk(t->bulk_head);
+	*t = (struct writer_todo){0};
 }
 
 /* ---- the round ---------------------------------------------------------------------------- */
 
 /* Notes that bytes were appended to w->round since it was `before` long. */
-static void note_own(struct writer *w, size_t before)
+static void note(struct writer *w, size_t before, bool counted)
 {
 	struct writer_segment *s = w->segment_count ? &w->segments[w->segment_count - 1] : NULL;
 	size_t n = buf_len(&w->round) - before;
 
-	if (s && !s->bytes)
-		s->len += n;
+	if (s && !s->value && s->counted == counted)
+		s->len += (uint32_t)n;
 	else if (n)
-		w->segments[w->segment_count++] = (struct writer_segment){NULL, before, n};
+		w->segments[w->segment_count++] =
+			(struct writer_segment){NULL, (uint32_t)before, (uint32_t)n, counted};
 	w->round_bytes += n;
 }
 
-static int put_own(struct writer *w, const void *bytes, size_t len)
+static void note_own(struct writer *w, size_t before)
+{
+	note(w, before, true);
+}
+
+/* Whole frames, encoded already. */
+static int put_frames(struct writer *w, const void *bytes, size_t len, bool counted)
 {
 	size_t before = buf_len(&w->round);
 	int rc = buf_append(&w->round, bytes, len);
 
 	if (rc == 0)
-		note_own(w, before);
+		note(w, before, counted);
 	return rc;
 }
 
-static void put_foreign(struct writer *w, const uint8_t *bytes, size_t len)
+/* A part of a value, from where it is. */
+static void put_foreign(struct writer *w, struct value *v, size_t offset, size_t len)
 {
 	if (len)
-		w->segments[w->segment_count++] = (struct writer_segment){bytes, 0, len};
+		w->segments[w->segment_count++] =
+			(struct writer_segment){v, (uint32_t)offset, (uint32_t)len, true};
 	w->round_bytes += len;
 }
 
@@ -94,9 +122,11 @@ static int put_head(struct writer *w, const struct message *m, uint8_t flags, si
 	size_t before = buf_len(&w->round);
 	int rc = wire_encode(&w->round, m, flags, (uint32_t)payload_bytes);
 
-	if (rc == 0)
-		note_own(w, before);
-	return rc;
+	if (rc < 0)
+		return rc;
+	note_own(w, before);
+	w->frames++;
+	return 0;
 }
 
 static int put_value_prefix(struct writer *w, const struct outbox_value *v, uint64_t token)
@@ -129,13 +159,13 @@ static int put_value(struct writer *w, const struct outbox_value *v, uint64_t to
 		return put_value_copied(w, v, token);
 	rc = put_value_prefix(w, v, token);
 	if (rc == 0)
-		put_foreign(w, v->value->bytes, v->value->len);
+		put_foreign(w, v->value, 0, v->value->len);
 	return rc;
 }
 
 int writer_put_control(struct writer *w, const struct buf *frames)
 {
-	return put_own(w, frames->bytes + frames->start, buf_len(frames));
+	return put_frames(w, frames->bytes + frames->start, buf_len(frames), false);
 }
 
 static bool round_full(const struct writer *w)
@@ -148,7 +178,7 @@ static bool round_full(const struct writer *w)
 
 static bool in_bulk(const struct writer *w, uint64_t seq)
 {
-	for (const struct writer_bulk *b = w->bulk_head; b; b = b->next)
+	for (const struct writer_bulk *b = w->todo->bulk_head; b; b = b->next)
 		if (b->seq == seq)
 			return true;
 	return false;
@@ -186,18 +216,19 @@ static int put_bulk_head(
 	size_t total = payload_bytes_of(e, v, 0);
 	struct message m = deliver_message(e, 1, total);
 	struct writer_bulk *b = malloc(sizeof(*b));
+	struct writer_todo *t = w->todo;
 	int rc;
 
 	if (!b)
 		return CHAN_ENOMEM;
 	*b = (struct writer_bulk){
 		.value = value_ref(v->value), .seq = e->seq, .delivery = e->delivery};
-	if (w->bulk_tail)
-		w->bulk_tail->next = b;
+	if (t->bulk_tail)
+		t->bulk_tail->next = b;
 	else
-		w->bulk_head = b;
-	w->bulk_tail = b;
-	w->head->bytes -= v->value->len; /* it counts until its last piece is written */
+		t->bulk_head = b;
+	t->bulk_tail = b;
+	t->head->bytes -= v->value->len; /* it counts until its last piece is written */
 	rc = put_head(w, &m, FRAME_MORE, total - v->value->len);
 	return rc < 0 ? rc : put_value_prefix(w, v, e->token);
 }
@@ -238,7 +269,7 @@ static int put_deliver(struct writer *w, struct outbox_entry *e, const struct ou
 	e->count -= n;
 	e->delivery += n;
 	e->token = token_of(e, n);
-	w->value += n;
+	w->todo->value += n;
 	return rc;
 }
 
@@ -254,10 +285,13 @@ static int put_done(struct writer *w, struct outbox_entry *e)
 
 static int put_encoded(struct writer *w, struct outbox_entry *e)
 {
-	int rc = put_own(w, buf_data(&w->head->encoded) + w->encoded, e->count);
+	struct writer_todo *t = w->todo;
+	bool counted = e->kind == OUTBOX_ENCODED;
+	int rc = put_frames(w, buf_data(&t->head->encoded) + t->encoded, e->count, counted);
 
-	w->encoded += e->count;
+	t->encoded += e->count;
 	e->count = 0;
+	w->frames += counted;
 	return rc;
 }
 
@@ -267,8 +301,9 @@ static int put_entry(struct writer *w, struct outbox_entry *e)
 	case OUTBOX_DONE:
 		return put_done(w, e);
 	case OUTBOX_DELIVER:
-		return put_deliver(w, e, &w->head->values[w->value]);
+		return put_deliver(w, e, &w->todo->head->values[w->todo->value]);
 	case OUTBOX_ENCODED:
+	case OUTBOX_CONTROL:
 		break;
 	}
 	return put_encoded(w, e);
@@ -277,24 +312,27 @@ static int put_entry(struct writer *w, struct outbox_entry *e)
 /* The head outbox is encoded to its end. */
 static void retire_head(struct writer *w)
 {
-	struct outbox *o = w->head;
+	struct writer_todo *t = w->todo;
+	struct outbox *o = t->head;
 
-	w->head = o->next;
-	if (!w->head)
-		w->tail = NULL;
+	t->head = o->next;
+	if (!t->head)
+		t->tail = NULL;
 	o->next = w->spent;
 	w->spent = o;
-	w->entry = w->value = w->encoded = 0;
+	t->entry = t->value = t->encoded = 0;
 }
 
 static int fill_entries(struct writer *w)
 {
-	while (w->head && !round_full(w)) {
-		struct outbox *o = w->head;
-		struct outbox_entry *e = &o->entries[w->entry];
+	struct writer_todo *t = w->todo;
+
+	while (t->head && !round_full(w)) {
+		struct outbox *o = t->head;
+		struct outbox_entry *e = &o->entries[t->entry];
 		int rc;
 
-		if (w->entry == o->entry_count) {
+		if (t->entry == o->entry_count) {
 			retire_head(w);
 			continue;
 		}
@@ -304,7 +342,7 @@ static int fill_entries(struct writer *w)
 		if (rc < 0)
 			return rc;
 		if (e->count == 0)
-			w->entry++;
+			t->entry++;
 	}
 	return 0;
 }
@@ -312,7 +350,8 @@ static int fill_entries(struct writer *w)
 /* One piece of the large value that began first. */
 static int fill_piece(struct writer *w)
 {
-	struct writer_bulk *b = w->bulk_head;
+	struct writer_todo *t = w->todo;
+	struct writer_bulk *b = t->bulk_head;
 	struct message m = {.kind = MESSAGE_PIECE};
 	size_t n, left;
 	int rc;
@@ -325,13 +364,13 @@ static int fill_piece(struct writer *w)
 	rc = put_head(w, &m, n < left ? FRAME_MORE : 0, n);
 	if (rc < 0)
 		return rc;
-	put_foreign(w, b->value->bytes + b->offset, n);
+	put_foreign(w, b->value, b->offset, n);
 	b->offset += n;
 	if (n < left)
 		return 0;
-	w->bulk_head = b->next;
-	if (!w->bulk_head)
-		w->bulk_tail = NULL;
+	t->bulk_head = b->next;
+	if (!t->bulk_head)
+		t->bulk_tail = NULL;
 	b->next = w->bulk_spent;
 	w->bulk_spent = b;
 	return 0;
@@ -343,15 +382,35 @@ int writer_fill(struct writer *w)
 
 	if (rc == 0)
 		rc = fill_piece(w);
-	if (rc < 0)
-		return rc;
+	return rc < 0 ? rc : writer_round(w);
+}
+
+int writer_round(struct writer *w)
+{
 	for (int i = 0; i < w->segment_count; i++) {
 		const struct writer_segment *s = &w->segments[i];
-		const uint8_t *bytes = s->bytes ? s->bytes : buf_data(&w->round) + s->offset;
+		uint8_t *bytes = s->value ? s->value->bytes : buf_data(&w->round);
 
-		w->iov[i] = (struct iovec){(void *)bytes, s->len};
+		w->iov[i] = (struct iovec){bytes + s->offset, s->len};
 	}
 	return w->segment_count;
+}
+
+int writer_keep(struct writer *w, struct replay *r)
+{
+	int rc = 0;
+
+	for (int i = 0; rc == 0 && i < w->segment_count; i++) {
+		const struct writer_segment *s = &w->segments[i];
+
+		if (!s->counted)
+			continue;
+		rc = s->value ? replay_keep_value(r, s->value, s->offset, s->len)
+			      : replay_keep(r, buf_data(&w->round) + s->offset, s->len);
+	}
+	if (rc == 0)
+		replay_sent(r, w->frames);
+	return rc;
 }
 
 size_t writer_written(struct writer *w)
@@ -369,5 +428,6 @@ size_t writer_written(struct writer *w)
 	buf_consume(&w->round, buf_len(&w->round));
 	w->segment_count = 0;
 	w->round_bytes = 0;
+	w->frames = 0;
 	return bytes;
 }

@@ -10,12 +10,15 @@
  * answer that ends the receive waits, with all behind it, until they are written.
  *
  * A writer has one owner, does no I/O and takes no lock. Values up to WRITER_COPY_BYTES_MAX are
- * copied into the round, larger ones are written from where they are.
+ * copied into the round, larger ones are written from where they are. What it has not made frames
+ * of stands apart (writer_todo): it outlives the writer, which is made anew for each run of rounds,
+ * and where the session lingers its connection.
  */
 #ifndef BROKER_WRITER_H
 #define BROKER_WRITER_H
 
 #include "server/broker/outbox.h"
+#include "server/broker/replay.h"
 #include <stdbool.h>
 #include <sys/uio.h>
 
@@ -31,40 +34,58 @@
 
 struct writer_bulk;
 
-/* A run of the round: bytes of ours (at an offset, since the buffer moves) or of a value. */
+/* Answers that are to become frames. Zeroed: none. */
+struct writer_todo {
+	struct outbox *head, *tail;                /* not encoded wholly yet; head is at work */
+	size_t entry, value, encoded;              /* in head: what comes next */
+	struct writer_bulk *bulk_head, *bulk_tail; /* large values that have begun, in order */
+};
+
+/* A run of the round: bytes of ours (the buffer moves, an offset stays) or of a value. */
 struct writer_segment {
-	const uint8_t *bytes; /* NULL: ours */
-	size_t offset, len;
+	struct value *value; /* NULL: ours */
+	uint32_t offset, len;
+	bool counted; /* part of frames that PROTOCOL.md numbers; all but PONG and the like */
 };
 
 struct writer {
-	struct outbox *head, *tail;                /* not encoded wholly yet; head is at work */
-	struct outbox *spent;                      /* encoded; kept until the round is written */
-	size_t entry, value, encoded;              /* in head: what comes next */
-	struct writer_bulk *bulk_head, *bulk_tail; /* large values that have begun, in order */
+	struct writer_todo *todo;
+	struct outbox *spent; /* encoded; kept until the round is written */
 	struct writer_bulk *bulk_spent;
 
 	struct buf round;
 	int segment_count;
 	size_t round_bytes;
+	uint64_t frames;                                /* counted ones in the round */
 	struct writer_segment segments[WRITER_IOV_MAX]; /* from here on not set by writer_init */
 	struct iovec iov[WRITER_IOV_MAX];
 };
 
-void writer_init(struct writer *w);
+/* Adds a list of outboxes (linked by next) behind what there is. */
+void writer_todo_add(struct writer_todo *t, struct outbox *list);
 
-/* Frees everything that was not written, too. */
+/* Bytes of it, as the outboxes count them. */
+size_t writer_todo_bytes(const struct writer_todo *t);
+
+/* Frees what was not written. */
+void writer_todo_fini(struct writer_todo *t);
+
+void writer_init(struct writer *w, struct writer_todo *todo);
 void writer_fini(struct writer *w);
-
-/* Takes over a list of outboxes (linked by next), behind what it has. */
-void writer_add(struct writer *w, struct outbox *list);
 
 /* Puts bytes of whole frames at the head of the round that is about to be filled. 0 or CHAN_ENOMEM.
  */
 int writer_put_control(struct writer *w, const struct buf *frames);
 
-/* Fills a round: w->iov with the number of elements returned. 0: nothing to write. CHAN_ENOMEM. */
+/* Fills a round: w->iov with the number of elements returned. 0: nothing to write. CHAN_ENOMEM:
+ * what there is to do has lost something, and is good for nothing any more. */
 int writer_fill(struct writer *w);
+
+/* The same with what is in the round already (control frames). */
+int writer_round(struct writer *w);
+
+/* Keeps the round's counted frames. Before it is written. 0 or CHAN_ENOMEM. */
+int writer_keep(struct writer *w, struct replay *r);
 
 /* The round was written; frees what it held. Returns how much of what the outboxes counted
  * (outbox.bytes) is done with. */
@@ -73,7 +94,7 @@ size_t writer_written(struct writer *w);
 /* Whether nothing is left to fill a round with. */
 static inline bool writer_idle(const struct writer *w)
 {
-	return !w->head && !w->bulk_head;
+	return !w->todo->head && !w->todo->bulk_head;
 }
 
 #endif

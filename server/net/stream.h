@@ -90,6 +90,9 @@ int stream_write_all(struct stream *s, struct iovec *iov, int count, int64_t sta
  * (A macro, so that dumps show the caller's place.) */
 #define stream_on_readable(s, fn, arg) netpoll_on_readable((s)->poll, fn, arg)
 
+/* The same when something can be written. Not while a writer is at work. */
+#define stream_on_writable(s, fn, arg) netpoll_on_writable((s)->poll, fn, arg)
+
 /* Closes and frees. Nobody may wait on it any more; NULL is fine. */
 void stream_free(struct stream *s);
 

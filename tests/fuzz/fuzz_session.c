@@ -36,6 +36,7 @@ static struct client {
 	struct session *session;
 	uint64_t delivered; /* the highest delivery number so far */
 	struct writer writer;
+	struct writer_todo todo; /* of the writer */
 } clients[CLIENTS];
 
 static struct engine *engine;
@@ -136,7 +137,7 @@ static void flush(void)
 	for (struct client *c = clients; c < clients + CLIENTS; c++) {
 		if (!c->session || !c->session->answers)
 			continue;
-		writer_add(&c->writer, c->session->answers);
+		writer_todo_add(&c->todo, c->session->answers);
 		c->session->answers = NULL;
 		while ((n = writer_fill(&c->writer)) > 0) {
 			check_round(c, n);
@@ -158,12 +159,13 @@ static void arrive(struct client *c)
 {
 	struct wire_speaker speaker = {"host", "program", "", "", 7};
 
-	c->session = session_new(NULL, NULL);
+	c->session = session_new(NULL, NULL, 0);
 	fuzz_require(c->session);
 	c->session->party = engine_party_new(engine, c->session, &speaker);
 	fuzz_require(c->session->party);
 	c->delivered = 0;
-	writer_init(&c->writer);
+	c->todo = (struct writer_todo){0};
+	writer_init(&c->writer, &c->todo);
 }
 
 static void leave(struct client *c)
@@ -173,6 +175,7 @@ static void leave(struct client *c)
 	session_free(c->session);
 	c->session = NULL;
 	writer_fini(&c->writer);
+	writer_todo_fini(&c->todo);
 }
 
 static void start_anew(struct client *c)
@@ -186,7 +189,7 @@ static int apply(struct client *c, struct batch *b, struct batch_op *op)
 {
 	int rc;
 
-	if (op->m.kind == MESSAGE_FAIL) {
+	if (op->what == BATCH_ANSWER) {
 		session_answer(c->session, &op->m, NULL, NULL, 0);
 		return 0;
 	}

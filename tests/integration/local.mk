@@ -29,6 +29,10 @@ integration_tests += tests/integration/test_lifetime
 tests_integration_test_lifetime_SOURCES = tests/integration/test_lifetime.c $(support_sources)
 tests_integration_test_lifetime_LDADD = $(integration_libs)
 
+integration_tests += tests/integration/test_resume
+tests_integration_test_resume_SOURCES = tests/integration/test_resume.c $(support_sources)
+tests_integration_test_resume_LDADD = $(integration_libs)
+
 integration_tests += tests/integration/test_daemon
 tests_integration_test_daemon_SOURCES = tests/integration/test_daemon.c $(support_sources)
 tests_integration_test_daemon_LDADD = $(integration_libs)

@@ -133,7 +133,7 @@ static void test_greeting(void **state)
 	m.hello.incarnation = incarnation;
 	peer_connect(&p, d.url);
 	peer_say(&p, &m);
-	expect_goaway(&p, CHAN_ENOTSUP, "resuming");
+	expect_goaway(&p, CHAN_EUNKNOWN, "no such session");
 }
 
 /* Who says nothing is sent away; who dials and hangs up is forgotten. */
@@ -310,8 +310,8 @@ static void test_bounds(void **state)
 	assert_bystander_unaffected();
 }
 
-/* Dials, again while the daemon is at its limit: it learns that connections have ended when it reads
- * their ends. */
+/* Dials, again while the daemon is at its limit: it learns that connections have ended when it
+ * reads their ends. */
 static void dial_when_there_is_room(struct peer *p, const char *url)
 {
 	struct message hello = {.kind = MESSAGE_HELLO};

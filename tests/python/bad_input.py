@@ -139,9 +139,9 @@ breach('credentials', frame(c.HELLO, dict(version_min=1, version_max=1, credenti
        first=b'', status='ENOTSUP')
 breach('a session to resume, of another incarnation',
        frame(c.HELLO, dict(version_min=1, version_max=1, session_id=b'x' * 16, incarnation=1)), first=b'', status='ERESTARTED')
-breach('a session to resume',
+breach('a session that is not known',
        frame(c.HELLO, dict(version_min=1, version_max=1, session_id=b'x' * 16, incarnation=bystander.welcome['incarnation'])),
-       'resum', first=b'', status='ENOTSUP')
+       'no such session', first=b'', status='EUNKNOWN')
 
 
 @test('a connection that says nothing is closed, one with half a frame too')

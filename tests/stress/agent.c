@@ -101,7 +101,8 @@ bool agent_may_ask(const struct agent *a, int values)
 
 	for (int i = 0; i < a->asked_count; i++)
 		credit += a->asked[i].credit;
-	return a->fd >= 0 && a->asked_count < OPS_MAX && a->held_count + credit + values <= HELD_MAX;
+	return a->fd >= 0 && a->asked_count < OPS_MAX &&
+	       a->held_count + credit + values <= HELD_MAX;
 }
 
 void agent_send(struct agent *a, uint32_t channel, int count, struct patience p)
@@ -138,8 +139,9 @@ void agent_recv(struct agent *a, uint32_t channel, uint32_t credit, struct patie
 	m.recv.credit = credit;
 	m.recv.try = p.try;
 	m.recv.timeout_ns = p.timeout_ns;
-	enter(a, (struct event){
-			 .kind = EVENT_RECV, .op = asked->op, .channel = channel, .number = credit});
+	enter(a,
+		(struct event){
+			.kind = EVENT_RECV, .op = asked->op, .channel = channel, .number = credit});
 	write_message(a, &m, NULL);
 }
 
@@ -219,8 +221,8 @@ void agent_settle(struct agent *a, int index, bool give_back)
 	asked->value = held->value;
 	m.kind = give_back ? MESSAGE_RETURN : MESSAGE_TAKEN;
 	m.settle.deliveries = (struct wire_ranges){.list = &range, .count = 1};
-	enter(a, (struct event){.kind = give_back ? EVENT_RETURNED : EVENT_TAKEN,
-			 .value = held->value});
+	enter(a, (struct event){
+			 .kind = give_back ? EVENT_RETURNED : EVENT_TAKEN, .value = held->value});
 	write_message(a, &m, NULL);
 }
 
@@ -258,7 +260,8 @@ static void done_one(struct agent *a, struct asked *asked, uint32_t case_index)
 	switch (asked->kind) {
 	case ASKED_SELECT:
 		if (case_index >= (uint32_t)asked->case_count || !asked->cases[case_index].value)
-			return problem(a, "a select was done by a case that is no send: %u", case_index);
+			return problem(
+				a, "a select was done by a case that is no send: %u", case_index);
 		e.value = asked->cases[case_index].value;
 		/* fall through */
 	case ASKED_SEND:
@@ -336,8 +339,8 @@ static void on_fail(struct agent *a, const struct message *m, const struct frame
 	}
 }
 
-static void deliver_one(struct agent *a, const struct message *m, uint64_t delivery,
-	const struct wire_value *value)
+static void deliver_one(
+	struct agent *a, const struct message *m, uint64_t delivery, const struct wire_value *value)
 {
 	struct asked *asked = asked_find(a, m->seq);
 	uint32_t channel = 0;
@@ -436,13 +439,14 @@ static void on_frame(struct agent *a, const struct frame *f)
 void agent_flush(struct agent *a)
 {
 	while (a->fd >= 0 && buf_len(&a->out) > 0) {
-		ssize_t n = send(a->fd, buf_data(&a->out), buf_len(&a->out),
-			MSG_DONTWAIT | MSG_NOSIGNAL);
+		ssize_t n = send(
+			a->fd, buf_data(&a->out), buf_len(&a->out), MSG_DONTWAIT | MSG_NOSIGNAL);
 
 		if (n < 0 && errno == EAGAIN)
 			return;
 		if (n < 0)
-			return problem(a, "session %u cannot write: %s", a->session, strerror(errno));
+			return problem(
+				a, "session %u cannot write: %s", a->session, strerror(errno));
 		buf_consume(&a->out, n);
 	}
 }

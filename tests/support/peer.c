@@ -44,15 +44,20 @@ static int connect_tcp(const char *host_port)
 	return fd;
 }
 
+static int dial(const char *url)
+{
+	return strncmp(url, "unix:", 5) == 0 ? connect_unix(url + 5) : connect_tcp(url + 6);
+}
+
 void peer_connect(struct peer *p, const char *url)
 {
 	*p = (struct peer){0};
 	p->scratch = wire_scratch_new();
 	assert_non_null(p->scratch);
-	p->fd = strncmp(url, "unix:", 5) == 0 ? connect_unix(url + 5) : connect_tcp(url + 6);
+	p->fd = dial(url);
 }
 
-void peer_hello(struct peer *p)
+static struct message hello(void)
 {
 	struct message m = {.kind = MESSAGE_HELLO};
 
@@ -63,8 +68,93 @@ void peer_hello(struct peer *p)
 		.library = "peer",
 		.pid = (uint64_t)getpid()};
 	m.hello.mechanism = "";
+	return m;
+}
+
+void peer_hello(struct peer *p)
+{
+	struct message m = hello();
+
 	peer_say(p, &m);
 	peer_expect(p, MESSAGE_WELCOME);
+}
+
+void peer_dial_lingering(struct peer *p, const char *url, uint64_t linger_ms)
+{
+	struct message m = hello();
+
+	peer_connect(p, url);
+	m.hello.linger_ms = linger_ms;
+	peer_say(p, &m);
+	peer_expect(p, MESSAGE_WELCOME);
+	p->lingers = true;
+	assert_int_equal(p->m.welcome.session_id.len, sizeof(p->session_id));
+	assert_int_equal(p->m.welcome.session_secret.len, sizeof(p->session_secret));
+	memcpy(p->session_id, p->m.welcome.session_id.bytes, sizeof(p->session_id));
+	memcpy(p->session_secret, p->m.welcome.session_secret.bytes, sizeof(p->session_secret));
+	p->incarnation = p->m.welcome.incarnation;
+	p->epoch = p->m.welcome.connection_epoch;
+}
+
+void peer_lose(struct peer *p)
+{
+	close(p->fd);
+	p->fd = -1;
+	buf_fini(&p->in);
+	p->parsed = 0;
+}
+
+void peer_ask_resume(struct peer *p, const char *url)
+{
+	struct message m = hello();
+
+	p->fd = dial(url);
+	m.hello.session_id = (struct wire_bytes){p->session_id, sizeof(p->session_id)};
+	m.hello.session_secret = (struct wire_bytes){p->session_secret, sizeof(p->session_secret)};
+	m.hello.incarnation = p->incarnation;
+	m.hello.connection_epoch = ++p->epoch;
+	m.hello.frames_received = p->heard_count;
+	peer_say(p, &m);
+}
+
+void peer_resume(struct peer *p, const char *url)
+{
+	const uint8_t *at = buf_data(&p->said);
+	size_t left = buf_len(&p->said);
+	struct frame f;
+
+	peer_ask_resume(p, url);
+	peer_expect(p, MESSAGE_WELCOME);
+	assert_true(p->m.welcome.resumed);
+	assert_int_equal(p->m.welcome.connection_epoch, p->epoch);
+	for (uint64_t i = 0; i < p->m.welcome.frames_received; i++) {
+		long n = frame_parse(at, left, &f);
+
+		assert_true(n > 0);
+		at += n;
+		left -= (size_t)n;
+	}
+	if (left)
+		peer_say_bytes(p, at, left);
+}
+
+void peer_ping(struct peer *p)
+{
+	struct message m = {.kind = MESSAGE_PING};
+
+	m.ping.nonce = 77;
+	m.ping.frames_received = p->heard_count;
+	peer_say(p, &m);
+	peer_expect(p, MESSAGE_PONG);
+	assert_int_equal(p->m.ping.nonce, 77);
+}
+
+void peer_seen(struct peer *p, uint64_t frames)
+{
+	struct message m = {.kind = MESSAGE_SEEN};
+
+	m.ping.frames_received = frames;
+	peer_say(p, &m);
 }
 
 void peer_dial(struct peer *p, const char *url)
@@ -79,6 +169,7 @@ void peer_drop(struct peer *p)
 		close(p->fd);
 	p->fd = -1;
 	buf_fini(&p->in);
+	buf_fini(&p->said);
 	wire_scratch_free(p->scratch);
 	p->scratch = NULL;
 }
@@ -103,6 +194,22 @@ void peer_say_bytes(struct peer *p, const void *bytes, size_t n)
 	}
 }
 
+/* Whether frames of that kind are counted. */
+static bool has_number(enum message_kind kind)
+{
+	switch (kind) {
+	case MESSAGE_HELLO:
+	case MESSAGE_WELCOME:
+	case MESSAGE_PING:
+	case MESSAGE_PONG:
+	case MESSAGE_SEEN:
+	case MESSAGE_GOAWAY:
+		return false;
+	default:
+		return true;
+	}
+}
+
 void peer_say_payload(
 	struct peer *p, const struct message *m, uint8_t flags, const void *payload, size_t n)
 {
@@ -111,6 +218,8 @@ void peer_say_payload(
 	assert_int_equal(wire_encode(&out, m, flags, (uint32_t)n), 0);
 	if (n)
 		assert_int_equal(buf_append(&out, payload, n), 0);
+	if (p->lingers && has_number(m->kind))
+		assert_int_equal(buf_append(&p->said, buf_data(&out), buf_len(&out)), 0);
 	peer_say_bytes(p, buf_data(&out), buf_len(&out));
 	buf_fini(&out);
 }
@@ -152,6 +261,7 @@ void peer_hear(struct peer *p)
 			fail_msg("the stream ended");
 	assert_true(n > 0);
 	assert_int_equal(wire_decode(&f, p->scratch, &p->m), 0);
+	p->heard_count += has_number(p->m.kind);
 	p->parsed = (size_t)n;
 	p->payload = f.payload;
 	p->payload_bytes = f.payload_bytes;

@@ -11,6 +11,7 @@
 #include "chan/value.h"
 #include "proto/buf.h"
 #include "proto/wire.h"
+#include <stdbool.h>
 #include <stdint.h>
 
 struct peer {
@@ -23,12 +24,35 @@ struct peer {
 	const uint8_t *payload; /* of its frame */
 	size_t payload_bytes;
 	uint8_t flags;
+
+	/* Of one that lingers: what a resume needs. */
+	bool lingers;
+	uint8_t session_id[16], session_secret[16];
+	uint64_t incarnation, epoch;
+	uint64_t heard_count; /* frames that have a number */
+	struct buf said;      /* all such frames that were said */
 };
 
 /* Connects, and does the greeting (peer_connect only connects). */
 void peer_dial(struct peer *p, const char *url);
 void peer_connect(struct peer *p, const char *url);
 void peer_hello(struct peer *p);
+
+/* Connects and greets, and asks to be kept for so long without a connection. */
+void peer_dial_lingering(struct peer *p, const char *url, uint64_t linger_ms);
+
+/* Loses the connection; what came and was not heard is lost, too. */
+void peer_lose(struct peer *p);
+
+/* Connects again and says the HELLO of a resume; the answer is to be heard. */
+void peer_ask_resume(struct peer *p, const char *url);
+
+/* The same, expects to be welcome, and says again what the broker has not received. */
+void peer_resume(struct peer *p, const char *url);
+
+/* PING, and its PONG as the next answer; both tell how many frames have come. */
+void peer_ping(struct peer *p);
+void peer_seen(struct peer *p, uint64_t frames);
 
 /* Closes without a word, and frees. */
 void peer_drop(struct peer *p);

@@ -117,6 +117,9 @@ static void test_defaults(void **state)
 	assert_int_equal(b.limits.value_bytes_max, 1024 * 1024);
 	assert_int_equal(b.silence_ns, 10 * NS_PER_S);
 	assert_int_equal(b.settle_timeout_ns, 5 * NS_PER_S);
+	assert_int_equal(b.sessions_max, 20000);
+	assert_int_equal(b.session_linger_max_ns, 300 * NS_PER_S);
+	assert_int_equal(b.unseen_bytes_max, 1024 * 1024);
 
 	unsetenv("XDG_RUNTIME_DIR");
 	assert_int_equal(load(NULL, &c, why, NULL, NULL), 0);

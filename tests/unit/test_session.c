@@ -48,7 +48,7 @@ static char why[TEXT_BYTES_MAX];
 static int setup(void **state)
 {
 	(void)state;
-	s = session_new(NULL, NULL);
+	s = session_new(NULL, NULL, 0);
 	b = batch_new(s);
 	return s && b ? 0 : -1;
 }

@@ -30,7 +30,11 @@ static const struct wire_attribute attributes[] = {
 static const struct wire_range ranges[] = {{1, 2}, {UINT64_MAX, 4}, {5, 1}};
 static const struct wire_case cases[] = {
 	{.channel = 1, .direction = CHAN_SEND, .epoch = 3, .type = CHAN_TYPE_INT, .lease_ns = 5},
-	{.channel = 1ull << 60, .direction = CHAN_RECV, .epoch = 4, .type = CHAN_TYPE_ANY, .lease_ns = 6}};
+	{.channel = 1ull << 60,
+		.direction = CHAN_RECV,
+		.epoch = 4,
+		.type = CHAN_TYPE_ANY,
+		.lease_ns = 6}};
 static const struct wire_channel_stat channel_stats[] = {{.name = "jobs",
 								 .channel = 2,
 								 .type = CHAN_TYPE_INT,

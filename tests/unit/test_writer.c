@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 static struct writer w;
+static struct writer_todo todo;
 static struct outbox *o;
 static struct wire_scratch *scratch;
 static struct buf out; /* what was written, and not looked at */
@@ -23,7 +24,7 @@ static size_t reported; /* bytes that the writer said it was done with */
 static int setup(void **state)
 {
 	(void)state;
-	writer_init(&w);
+	writer_init(&w, &todo);
 	o = outbox_new();
 	scratch = wire_scratch_new();
 	next_delivery = 1;
@@ -35,6 +36,7 @@ static int teardown(void **state)
 {
 	(void)state;
 	writer_fini(&w);
+	writer_todo_fini(&todo);
 	outbox_free(o);
 	wire_scratch_free(scratch);
 	buf_fini(&out);
@@ -77,7 +79,7 @@ static void deliver(uint64_t seq, size_t len)
 /* Gives the answers so far to the writer. */
 static void hand_over(void)
 {
-	writer_add(&w, o);
+	writer_todo_add(&todo, o);
 	o = outbox_new();
 	assert_non_null(o);
 }
@@ -325,7 +327,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_same_receive_keeps_order, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_control_goes_first, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_rounds_are_bounded, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_large_values_count_until_written, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_large_values_count_until_written, setup, teardown),
 	};
 
 	alarm(60);

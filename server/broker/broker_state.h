@@ -1,0 +1,91 @@
+/*
+ * broker_state.h - the broker's own state, and what its files call of one another. All of it is for
+ * the broker's goroutine, but for what a lock guards.
+ */
+#ifndef BROKER_BROKER_STATE_H
+#define BROKER_BROKER_STATE_H
+
+#include "server/base/list.h"
+#include "server/base/lock.h"
+#include "server/broker/broker.h"
+#include "server/broker/seqmap.h"
+#include <stdbool.h>
+
+struct connection;
+struct hchan;
+struct session;
+
+enum broker_state {
+	BROKER_RUNNING,
+	BROKER_SETTLING, /* no operations but TAKEN and RETURN; until nothing is out for delivery */
+	BROKER_LEAVING,  /* GOAWAY was said; until all connections have gone */
+	BROKER_STOPPED,
+};
+
+enum broker_event {
+	EVENT_STOP,
+	EVENT_EMPTY, /* the last connection has gone */
+};
+
+struct broker {
+	struct broker_options options;
+	uint64_t incarnation;
+	struct hchan *batches; /* of struct batch *; their receiver is the broker's goroutine */
+	struct hchan *events;  /* of enum broker_event */
+	struct hchan *stopped; /* closed at the end */
+
+	/* The goroutine's. */
+	struct engine *engine;
+	struct list sessions; /* that have a connection */
+	struct list detached; /* that have none */
+	uint32_t detached_count;
+	struct seqmap lingering; /* sessions that may be resumed, by number */
+	struct list touched;     /* sessions with answers in this turn */
+	enum broker_state state;
+	int64_t state_deadline_ns; /* of SETTLING and LEAVING */
+	int64_t watch_ns; /* next look at sessions; DEADLINE_NEVER: none is to be looked at */
+	uint64_t dropped; /* values that were in buffers at the end */
+	bool abandoned;   /* at the end some connections still referred to all this */
+
+	struct lock lock; /* guards these: */
+	struct list connections;
+	uint32_t connection_count;
+	uint32_t connections_max;
+	bool leaving; /* tell EVENT_EMPTY */
+};
+
+/* Hands the session's answers of this turn to its connection; as connection_queue. */
+size_t broker_flush(struct session *s, struct connection **chain);
+
+/* Ends the session's part in the engine, and lets its connection, if it has one, say why (status 0:
+ * without a word). The session stays until its connection's reader has ended. */
+void broker_end_party(struct broker *b, struct session *s, int status, const char *text);
+
+/* ---- resume.c: sessions that outlive a connection ---------------------------------------------
+ */
+
+/* The session may be resumed from now on. 0 or CHAN_ENOMEM. */
+int resume_register(struct broker *b, struct session *s);
+void resume_forget(struct broker *b, struct session *s);
+
+/* BATCH_RESUME: the connection is the broker's, until it is adopted or turned away. */
+void resume_ask(struct broker *b, struct connection *c, const struct message *hello);
+
+/* BATCH_DETACH: the connection has let go. The session may be freed. */
+void resume_detach(struct broker *b, struct session *s);
+
+/* The session ends: who has asked to resume it cannot. */
+void resume_refuse_next(struct session *s, int status, const char *text);
+
+/* Ends and frees a session that has no connection; the log is told why. */
+void resume_end(struct broker *b, struct session *s, const char *why);
+
+/* Ends the sessions whose time without a connection is up; with all, every one that has none. */
+void resume_expire(struct broker *b, int64_t now_ns, bool all);
+
+/* ---- watch.c: what is looked for once a second --------------------------------------------------
+ */
+
+void watch(struct broker *b, int64_t now_ns);
+
+#endif

@@ -1,0 +1,392 @@
+/*
+ * reading.c - what comes from a client: frames, batches of operations, and the end.
+ */
+#include "server/broker/connection.h"
+
+#include "chan/status.h"
+#include "proto/limits.h"
+#include "server/base/clock.h"
+#include "server/broker/batch.h"
+#include "server/broker/broker.h"
+#include "server/broker/buffers.h"
+#include "server/broker/session.h"
+#include "server/runtime/runtime.h"
+#include <errno.h>
+#include <stdio.h>
+
+/* Reads of a client that sends without end, after which others get their turn. */
+#define READS_MAX 4
+
+/* Starts the read timer, for as long as the reader rests. */
+static void be_patient(struct connection *c, int64_t span_ns)
+{
+	if (c->patient)
+		return;
+	c->patient = true;
+	timer_start(&c->read_timer, clock_deadline_ns(span_ns));
+}
+
+static void stop_patience(struct connection *c)
+{
+	if (!c->patient)
+		return;
+	timer_stop(&c->read_timer);
+	c->patient = false;
+}
+
+void connection_start(struct connection *c, int64_t hello_timeout_ns)
+{
+	be_patient(c, hello_timeout_ns);
+	stream_on_readable(c->stream, connection_read, c);
+}
+
+/* One turn of the reader: the frames of one read, and the batch that they make. */
+struct turn {
+	struct connection *c;
+	struct batch *batch;      /* NULL until there is an operation */
+	char why[TEXT_BYTES_MAX]; /* of a breach; not set for want of memory */
+};
+
+/* The turn's batch; NULL: out of memory. */
+static struct batch *turn_batch(struct turn *t)
+{
+	if (!t->batch)
+		t->batch = batch_new(t->c->session);
+	return t->batch;
+}
+
+static void hand_over(struct turn *t)
+{
+	struct batch *b = t->batch;
+
+	t->batch = NULL;
+	if (!b)
+		return;
+	if (b->count)
+		broker_submit(t->c->broker, b);
+	else
+		batch_free(b);
+}
+
+/*
+ * The session ends: with GOAWAY for a breach (status not 0), or without (BYE, or the peer is gone).
+ * The session cannot stay for want of memory, so this waits for some.
+ */
+static void end_session(struct turn *t, int status)
+{
+	struct batch_op *op;
+
+	while (!turn_batch(t) || !(op = batch_add(t->batch)))
+		go_sleep(MEMORY_REST_NS);
+	op->what = BATCH_END;
+	op->m.kind = MESSAGE_GOAWAY;
+	op->m.goaway.status = status;
+	if (status)
+		op->m.goaway.message = batch_printf(t->batch, "%s", t->why);
+	hand_over(t);
+	t->c->session = NULL;
+	t->c->state = CONNECTION_DISCARDING;
+}
+
+/* The peer broke the protocol, or a bound, or there is no memory for it. */
+static void breach(struct turn *t, int status)
+{
+	if (status == CHAN_ENOMEM)
+		snprintf(t->why, sizeof(t->why), "the broker is out of memory");
+	if (t->c->session) {
+		end_session(t, status);
+		return;
+	}
+	t->c->state = CONNECTION_DISCARDING;
+	connection_close(t->c, status, t->why);
+}
+
+/* ---- the greeting --------------------------------------------------------------------------- */
+
+/* A new session; the WELCOME goes ahead of everything, so that it is the first frame that the
+ * client sees. */
+static int begin_session(struct turn *t, const struct message *hello)
+{
+	struct connection *c = t->c;
+	struct session *s = session_new(c->broker, c, hello->hello.linger_ms);
+	struct message m;
+
+	if (!s)
+		return CHAN_ENOMEM;
+	t->batch->session = c->session = s;
+	t->batch->ops[0].what = BATCH_BEGIN;
+	c->state = CONNECTION_TALKING;
+	broker_fill_welcome(c->broker, s, &m);
+	return connection_say(c, &m);
+}
+
+/* The broker knows the session, if there is one; until it answers the reader rests. */
+static int ask_for_session(struct turn *t)
+{
+	t->batch->connection = t->c;
+	t->batch->ops[0].what = BATCH_RESUME;
+	t->c->state = CONNECTION_RESUMING;
+	return 0;
+}
+
+static int on_hello(struct turn *t, const struct frame *f)
+{
+	struct connection *c = t->c;
+	struct batch *b;
+	struct batch_op *op;
+	int rc;
+
+	if (c->state != CONNECTION_GREETING) {
+		snprintf(t->why, sizeof(t->why), "a second HELLO");
+		return CHAN_EPROTOCOL;
+	}
+	b = turn_batch(t);
+	op = b ? batch_add(b) : NULL;
+	rc = op ? wire_decode(f, b->scratch, &op->m) : CHAN_ENOMEM;
+	if (rc == CHAN_EPROTOCOL)
+		wire_explain(f, t->why, sizeof(t->why));
+	if (rc == 0)
+		rc = broker_check_hello(c->broker, &op->m, t->why, sizeof(t->why));
+	if (rc == 0)
+		rc = op->m.hello.session_id.len ? ask_for_session(t) : begin_session(t, &op->m);
+	if (rc < 0 && !c->session) {
+		batch_free(t->batch);
+		t->batch = NULL;
+	}
+	return rc;
+}
+
+/* ---- the other frames ------------------------------------------------------------------------ */
+
+/* The client says how many frames it has. */
+static int note_seen(struct turn *t, const struct message *m)
+{
+	if (connection_seen(t->c, m->ping.frames_received) == 0)
+		return 0;
+	snprintf(t->why, sizeof(t->why), "%s says that more frames have come than were sent",
+		message_kind_name((int)m->kind));
+	return CHAN_EPROTOCOL;
+}
+
+/* A PONG goes ahead of all answers. But to a client that may have been taken for lost, or has come
+ * back, it has to follow the GONE that says so, and goes through the broker's goroutine. */
+static int on_ping(struct turn *t, const struct frame *f)
+{
+	struct batch *b = turn_batch(t);
+	struct batch_op *op;
+	struct message m;
+	int rc = b ? wire_decode(f, b->scratch, &m) : CHAN_ENOMEM;
+
+	if (rc == CHAN_EPROTOCOL)
+		wire_explain(f, t->why, sizeof(t->why));
+	if (rc == 0)
+		rc = note_seen(t, &m);
+	if (rc < 0)
+		return rc;
+	m.kind = MESSAGE_PONG;
+	m.ping.frames_received = t->c->session->frames_received;
+	if (clock_now_ns() >= t->c->silent_until_ns && !atomic_load(&t->c->catching_up))
+		return connection_say(t->c, &m);
+	op = batch_add(b);
+	if (!op)
+		return CHAN_ENOMEM;
+	op->what = BATCH_ANSWER;
+	op->m = m;
+	return 0;
+}
+
+/* PONG and SEEN. A sign of life they are by being read. */
+static int on_seen(struct turn *t, const struct frame *f)
+{
+	struct batch *b = turn_batch(t);
+	struct message m;
+	int rc = b ? wire_decode(f, b->scratch, &m) : CHAN_ENOMEM;
+
+	if (rc == CHAN_EPROTOCOL)
+		wire_explain(f, t->why, sizeof(t->why));
+	return rc < 0 ? rc : note_seen(t, &m);
+}
+
+static int on_bye(struct turn *t, const struct frame *f)
+{
+	(void)f;
+	end_session(t, 0);
+	return 0;
+}
+
+/* What has come and will stand; the client is told now and then. */
+static int count_frame(struct connection *c, const struct frame *f)
+{
+	struct session *s = c->session;
+	struct message m = {.kind = MESSAGE_SEEN};
+
+	s->frames_received++;
+	s->unsaid_bytes += FRAME_PREFIX_BYTES + f->header_bytes + f->payload_bytes;
+	if (!c->outgoing || s->unsaid_bytes < SEEN_EVERY_BYTES(c->outgoing->unseen_bytes_max))
+		return 0;
+	s->unsaid_bytes = 0;
+	m.ping.frames_received = s->frames_received;
+	return connection_say(c, &m);
+}
+
+static int on_operation(struct turn *t, const struct frame *f)
+{
+	struct batch *b = turn_batch(t);
+	int rc;
+
+	if (!b)
+		return CHAN_ENOMEM;
+	if (f->kind == MESSAGE_LIST || f->kind == MESSAGE_PS)
+		b->pages++;
+	rc = session_frame(t->c->session, b, f, t->why, sizeof(t->why));
+	return rc < 0 ? rc : count_frame(t->c, f);
+}
+
+static int handle_frame(struct turn *t, const struct frame *f)
+{
+	static int (*const handlers[256])(struct turn *, const struct frame *) = {
+		[MESSAGE_HELLO] = on_hello,
+		[MESSAGE_BYE] = on_bye,
+		[MESSAGE_PING] = on_ping,
+		[MESSAGE_PONG] = on_seen,
+		[MESSAGE_SEEN] = on_seen,
+	};
+
+	if (!message_kind_allowed(f->kind, true)) {
+		snprintf(t->why, sizeof(t->why), "a client may not send frames of kind %u (%s)",
+			f->kind, message_kind_name(f->kind));
+		return CHAN_EPROTOCOL;
+	}
+	if (t->c->state == CONNECTION_GREETING && f->kind != MESSAGE_HELLO) {
+		snprintf(t->why, sizeof(t->why), "%s before HELLO", message_kind_name(f->kind));
+		return CHAN_EPROTOCOL;
+	}
+	return (handlers[f->kind] ? handlers[f->kind] : on_operation)(t, f);
+}
+
+/* Handles all whole frames that were read. False: the reader rests, c is not to be touched. */
+static bool handle_input(struct connection *c)
+{
+	struct turn t;
+	struct frame f;
+	long n = 0;
+	int rc;
+
+	t.c = c;
+	t.batch = NULL;
+	while (c->state != CONNECTION_DISCARDING && buf_len(&c->in) && !atomic_load(&c->cut)) {
+		n = frame_parse(buf_data(&c->in), buf_len(&c->in), &f);
+		if (n == 0)
+			break;
+		if (n < 0) {
+			frame_explain(buf_data(&c->in), buf_len(&c->in), t.why, sizeof(t.why));
+			breach(&t, CHAN_EPROTOCOL);
+			break;
+		}
+		stop_patience(c);
+		rc = handle_frame(&t, &f);
+		buf_consume(&c->in, (size_t)n);
+		if (rc < 0)
+			breach(&t, rc);
+		if (c->state == CONNECTION_RESUMING) {
+			hand_over(&t); /* from here on the broker has c */
+			return false;
+		}
+		if (t.batch && batch_is_full(t.batch)) {
+			hand_over(&t);
+			if (connection_must_rest(c))
+				return false;
+		}
+	}
+	hand_over(&t);
+	if (c->state == CONNECTION_DISCARDING)
+		buf_consume(&c->in, buf_len(&c->in));
+	return !connection_must_rest(c);
+}
+
+/* Notes a sign of life. One that comes so late that the broker may be taking deliveries back counts
+ * as silence for so much longer that the broker will have done so: see on_ping. */
+static void hear(struct connection *c)
+{
+	int64_t now_ns = clock_now_ns(), late_ns = broker_options(c->broker)->silence_ns / 2;
+	int64_t heard_ns = atomic_exchange_explicit(&c->heard_ns, now_ns, memory_order_relaxed);
+
+	if (now_ns - heard_ns >= late_ns)
+		c->silent_until_ns = now_ns + late_ns;
+}
+
+/* Reads once. Bytes, 0 at the end, -EAGAIN, or another -errno. */
+static ssize_t read_more(struct connection *c)
+{
+	ssize_t n;
+
+	if (atomic_load(&c->cut))
+		return -ECONNABORTED;
+	if (!c->in.bytes)
+		c->in = buffer_take();
+	if (buf_reserve(&c->in, BUFFER_BYTES) < 0)
+		return -ENOMEM;
+	n = stream_read(c->stream, c->in.bytes + c->in.end, BUFFER_BYTES);
+	if (n <= 0)
+		return n;
+	c->in.end += (size_t)n;
+	hear(c);
+	return n;
+}
+
+/* Before an idle time: gives the buffer back, but for half a frame, which may not stay for ever. */
+static void shed_buffer(struct connection *c)
+{
+	struct buf half = {0};
+
+	if (!buf_len(&c->in)) {
+		buffer_give(&c->in);
+		return;
+	}
+	if (buf_append(&half, buf_data(&c->in), buf_len(&c->in)) == 0) {
+		buffer_give(&c->in);
+		c->in = half;
+	}
+	be_patient(c, CONNECTION_HALF_FRAME_NS);
+}
+
+/* The stream has ended, by the peer or by us. */
+static void ended(struct connection *c)
+{
+	struct turn t = {.c = c};
+
+	if (c->session && c->outgoing) {
+		connection_let_go(c);
+	} else if (c->session && atomic_load(&c->impatient)) {
+		snprintf(t.why, sizeof(t.why), "half a frame, and not the rest of it within %d s",
+			(int)(CONNECTION_HALF_FRAME_NS / NS_PER_S));
+		end_session(&t, CHAN_EPROTOCOL);
+	} else if (c->session) {
+		end_session(&t, 0);
+	} else if (atomic_load(&c->impatient)) {
+		connection_close(c, CHAN_ETIMEDOUT, "no HELLO came in time");
+	}
+	connection_unref(c);
+}
+
+/* The reading goroutine. */
+void connection_read(void *arg)
+{
+	struct connection *c = arg;
+	unsigned int reads = 0;
+	ssize_t n;
+
+	do {
+		if (!handle_input(c))
+			return;
+		n = read_more(c);
+		if (++reads % READS_MAX == 0)
+			go_yield();
+	} while (n > 0);
+	if (n == -EAGAIN) {
+		shed_buffer(c);
+		stream_on_readable(c->stream, connection_read, c);
+		return;
+	}
+	ended(c);
+}

@@ -1,0 +1,185 @@
+/*
+ * resume.c - sessions that outlive a connection: letting one go, finding a session again, and
+ * setting the next connection to work with it.
+ *
+ * A HELLO that resumes fences first: the old connection is cut, and the new one waits until the old
+ * one's BATCH_DETACH has come, which follows everything that it brought. So nothing of the old
+ * connection takes effect behind the new one's WELCOME.
+ */
+#include "server/broker/broker_state.h"
+
+#define LOG_SUBSYSTEM "broker"
+
+#include "chan/status.h"
+#include "proto/endian.h"
+#include "server/base/clock.h"
+#include "server/base/log.h"
+#include "server/broker/connection.h"
+#include "server/broker/session.h"
+#include <string.h>
+
+/* ---- the table ------------------------------------------------------------------------------ */
+
+int resume_register(struct broker *b, struct session *s)
+{
+	if (s->linger_ns == 0)
+		return 0;
+	if (seqmap_reserve(&b->lingering) < 0)
+		return CHAN_ENOMEM;
+	seqmap_put(&b->lingering, s->number, s);
+	return 0;
+}
+
+void resume_forget(struct broker *b, struct session *s)
+{
+	if (s->linger_ns && seqmap_get(&b->lingering, s->number) == s)
+		seqmap_remove(&b->lingering, s->number);
+}
+
+/* In a time that does not tell how much of them is the same. */
+static bool same_bytes(const uint8_t *x, const uint8_t *y, size_t n)
+{
+	volatile uint8_t differ = 0;
+
+	for (size_t i = 0; i < n; i++)
+		differ |= x[i] ^ y[i];
+	return differ == 0;
+}
+
+/* The session that the HELLO names and knows the secret of, or NULL. */
+static struct session *find(struct broker *b, const struct message *hello)
+{
+	const struct wire_bytes *id = &hello->hello.session_id;
+	const struct wire_bytes *secret = &hello->hello.session_secret;
+	struct session *s;
+
+	if (id->len != SESSION_ID_BYTES || secret->len != SESSION_ID_BYTES)
+		return NULL;
+	s = seqmap_get(&b->lingering, get_be64(id->bytes));
+	if (!s || !same_bytes(id->bytes, s->id, SESSION_ID_BYTES) ||
+		!same_bytes(secret->bytes, s->secret, SESSION_ID_BYTES))
+		return NULL;
+	return s;
+}
+
+/* ---- without a connection ------------------------------------------------------------------- */
+
+void resume_end(struct broker *b, struct session *s, const char *why)
+{
+	log_info("a session without a connection ends: %s", why);
+	broker_end_party(b, s, 0, NULL);
+	b->detached_count--;
+	session_free(s);
+}
+
+void resume_expire(struct broker *b, int64_t now_ns, bool all)
+{
+	struct session *s, *next;
+
+	LIST_FOREACH_SAFE (s, next, &b->detached, link)
+		if (all || now_ns >= s->until_ns)
+			resume_end(b, s,
+				all ? "the broker is shutting down" : "it was not resumed in time");
+}
+
+/* Takes over what the connection leaves. Its receives are passed over from now on. */
+static void keep(struct broker *b, struct session *s)
+{
+	int64_t now_ns = clock_now_ns();
+	struct connection *c = s->connection;
+
+	s->heard_ns = atomic_load(&c->heard_ns);
+	s->until_ns = now_ns + s->linger_ns;
+	s->outgoing = connection_give_up(c);
+	s->connection = NULL;
+	connection_unref(c);
+	list_remove(&s->link);
+	list_push_back(&b->detached, &s->link);
+	b->detached_count++;
+	engine_party_absent(b->engine, s->party, now_ns);
+}
+
+/* ---- the next connection ----------------------------------------------------------------------
+ */
+
+static void attach(struct broker *b, struct session *s, struct connection *c, uint64_t frames)
+{
+	struct message welcome;
+	int rc;
+
+	if (replay_resume(&s->outgoing->replay, frames) < 0) {
+		connection_turn_away(c, CHAN_EPROTOCOL,
+			"frames_received is more than was sent, or less than was confirmed before");
+		return;
+	}
+	broker_fill_welcome(b, s, &welcome);
+	rc = connection_adopt(c, s, s->outgoing, s->answers, &welcome);
+	if (rc < 0) {
+		connection_turn_away(c, rc, "out of memory; try again");
+		return;
+	}
+	s->outgoing = NULL;
+	s->answers = NULL;
+	s->connection = connection_ref(c);
+	list_remove(&s->link);
+	list_push_back(&b->sessions, &s->link);
+	b->detached_count--;
+	engine_party_present(b->engine, s->party, clock_now_ns());
+}
+
+void resume_refuse_next(struct session *s, int status, const char *text)
+{
+	if (s->next)
+		connection_turn_away(s->next, status, text);
+	s->next = NULL;
+}
+
+void resume_ask(struct broker *b, struct connection *c, const struct message *hello)
+{
+	struct session *s = find(b, hello);
+
+	if (b->state >= BROKER_LEAVING) {
+		connection_turn_away(c, CHAN_ESHUTDOWN, "the broker is shutting down");
+	} else if (!s) {
+		connection_turn_away(c, CHAN_EUNKNOWN,
+			"no such session: its time without a connection is up, it has ended, or "
+			"its "
+			"secret is another; what had no answer may have happened or not");
+	} else if (hello->hello.connection_epoch <= s->epoch) {
+		connection_turn_away(c, CHAN_EPROTOCOL,
+			"connection_epoch is not higher than that of an earlier HELLO");
+	} else {
+		resume_refuse_next(
+			s, CHAN_EPROTOCOL, "a HELLO with a higher connection_epoch came");
+		s->epoch = hello->hello.connection_epoch;
+		if (!s->connection) {
+			attach(b, s, c, hello->hello.frames_received);
+			return;
+		}
+		s->next = c;
+		s->next_frames = hello->hello.frames_received;
+		connection_cut(s->connection);
+	}
+}
+
+void resume_detach(struct broker *b, struct session *s)
+{
+	struct connection *next = s->next;
+	bool keepable = s->party && !s->failed && !s->connection->outgoing->failed &&
+			b->state < BROKER_LEAVING;
+
+	if (keepable && (next || b->detached_count < b->options.sessions_max)) {
+		keep(b, s);
+		s->next = NULL;
+		if (next)
+			attach(b, s, next, s->next_frames);
+		return;
+	}
+	if (keepable)
+		log_warning("a session ends with its connection: %u others have none, the limit "
+			    "(sessions_max)",
+			b->detached_count);
+	resume_refuse_next(s, CHAN_EUNKNOWN, "the session has ended");
+	broker_end_party(b, s, 0, NULL);
+	session_free(s);
+}

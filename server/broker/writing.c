@@ -1,0 +1,405 @@
+/*
+ * writing.c - a connection's queue, and the goroutine that writes it.
+ */
+#include "server/broker/connection.h"
+
+#include "chan/status.h"
+#include "proto/limits.h"
+#include "server/base/clock.h"
+#include "server/broker/broker.h"
+#include "server/broker/buffers.h"
+#include "server/broker/writer.h"
+#include "server/runtime/runtime.h"
+#include <errno.h>
+#include <sys/socket.h>
+
+static void write_chain(struct connection *chain);
+
+static void write_alone(void *arg)
+{
+	write_chain(arg);
+}
+
+/* ---- the queue ------------------------------------------------------------------------------ */
+
+bool connection_claim_writer(struct connection *c)
+{
+	if (c->writing || c->broken)
+		return false;
+	if (c->stalled)
+		timer_stop(&c->close_timer);
+	c->stalled = false;
+	c->writing = true;
+	connection_ref(c);
+	return true;
+}
+
+/* Throws the queue away; what was in it is returned, to be freed without the lock. What a session
+ * that lingers has queued stays for its next connection. */
+static struct outbox *break_queue(struct connection *c)
+{
+	struct outbox *list = NULL;
+
+	c->broken = true;
+	buf_consume(&c->control, buf_len(&c->control));
+	buf_consume(&c->farewell, buf_len(&c->farewell));
+	if (!c->outgoing) {
+		list = c->queue_head;
+		c->queue_head = c->queue_tail = NULL;
+	}
+	c->queued_bytes = 0;
+	return list;
+}
+
+void connection_cut(struct connection *c)
+{
+	struct outbox *list;
+
+	atomic_store(&c->cut, true);
+	lock_acquire(&c->lock);
+	list = break_queue(c);
+	lock_release(&c->lock);
+	outbox_free_list(list);
+	stream_shutdown(c->stream, SHUT_RDWR);
+}
+
+/* Without memory for a goroutine the poller starts it, one a connection, as soon as there is. */
+void connection_start_writers(struct connection *chain)
+{
+	struct connection *next;
+
+	if (!chain || go(write_chain, chain) == 0)
+		return;
+	for (; chain; chain = next) {
+		next = chain->next_writing;
+		chain->next_writing = NULL;
+		stream_on_writable(chain->stream, write_alone, chain);
+	}
+}
+
+static void start_writer(struct connection *c)
+{
+	c->next_writing = NULL;
+	connection_start_writers(c);
+}
+
+size_t connection_queue(struct connection *c, struct outbox *answers, struct connection **chain)
+{
+	size_t bytes = answers->bytes;
+	bool start;
+
+	lock_acquire(&c->lock);
+	if (c->closing || (c->broken && !c->outgoing)) {
+		lock_release(&c->lock);
+		outbox_free(answers);
+		return 0;
+	}
+	if (c->queue_tail)
+		c->queue_tail->next = answers;
+	else
+		c->queue_head = answers;
+	c->queue_tail = answers;
+	c->queued_bytes += bytes;
+	start = !c->stalled && connection_claim_writer(c);
+	lock_release(&c->lock);
+	if (!start)
+		return 0;
+	c->next_writing = *chain;
+	*chain = c;
+	return bytes;
+}
+
+int connection_say(struct connection *c, const struct message *m)
+{
+	bool start = false;
+	size_t before;
+	int rc = 0;
+
+	lock_acquire(&c->lock);
+	if (!c->broken && !c->closing) {
+		before = buf_len(&c->control);
+		rc = wire_encode(&c->control, m, 0, 0);
+		c->queued_bytes += buf_len(&c->control) - before;
+		start = rc == 0 && connection_claim_writer(c);
+	}
+	lock_release(&c->lock);
+	if (start)
+		start_writer(c);
+	return rc;
+}
+
+/* Whether a writer should run only because of what was confirmed: it waits for that, or there is
+ * much to drop. Little is dropped when it next runs. */
+static bool seen_matters(const struct connection *c)
+{
+	return c->stalled ||
+	       (!c->writing && c->outgoing->replay.bytes >=
+				       SEEN_EVERY_BYTES(c->outgoing->unseen_bytes_max));
+}
+
+int connection_seen(struct connection *c, uint64_t frames)
+{
+	bool start;
+
+	if (!c->outgoing)
+		return 0;
+	if (replay_seen(&c->outgoing->replay, frames) < 0)
+		return CHAN_EPROTOCOL;
+	lock_acquire(&c->lock);
+	start = seen_matters(c) && connection_claim_writer(c);
+	lock_release(&c->lock);
+	if (start)
+		start_writer(c);
+	return 0;
+}
+
+void connection_close(struct connection *c, int status, const char *text)
+{
+	struct message m = {.kind = MESSAGE_GOAWAY};
+	struct buf farewell = {0};
+	bool start;
+
+	m.goaway.status = status;
+	m.goaway.message = text ? text : "";
+	m.goaway.redirect_url = "";
+	if (status)
+		wire_encode(&farewell, &m, 0, 0); /* without memory it ends without a word */
+
+	lock_acquire(&c->lock);
+	if (c->closing || c->broken) {
+		lock_release(&c->lock);
+		buf_fini(&farewell);
+		return;
+	}
+	c->closing = true;
+	c->farewell = farewell;
+	c->queued_bytes += buf_len(&farewell);
+	start = connection_claim_writer(c);
+	lock_release(&c->lock);
+
+	timer_start(&c->close_timer, clock_deadline_ns(CONNECTION_LINGER_NS));
+	if (start)
+		start_writer(c);
+}
+
+bool connection_busy(struct connection *c)
+{
+	bool busy;
+
+	lock_acquire(&c->lock);
+	busy = c->writing || c->stalled;
+	lock_release(&c->lock);
+	return busy;
+}
+
+bool connection_must_rest(struct connection *c)
+{
+	bool rest, too_much;
+
+	lock_acquire(&c->lock);
+	rest = c->writing && !c->broken && c->queued_bytes > CONNECTION_QUEUED_BYTES_MAX;
+	too_much = c->stalled && c->queued_bytes > 2 * CONNECTION_QUEUED_BYTES_MAX;
+	c->reader_resting = rest;
+	lock_release(&c->lock);
+	if (too_much)
+		connection_cut(c);
+	return rest;
+}
+
+/* ---- the writer ----------------------------------------------------------------------------- */
+
+/* One run of the writing goroutine for one connection. */
+struct run {
+	struct connection *c;
+	struct connection *others; /* of the chain, who wait for one round of this */
+	struct writer w;
+	struct writer_todo own; /* what there is to do, where no session keeps it */
+	struct buf control;     /* to be written next */
+	size_t written;         /* bytes of the queue that the last round wrote */
+	bool start_reader, detach;
+};
+
+/* Takes what may be written now. False: nothing. */
+static bool take_work(struct run *r)
+{
+	struct connection *c = r->c;
+	bool behind = c->outgoing && replay_behind(&c->outgoing->replay);
+	bool may_fill = !c->outgoing || outgoing_may_fill(c->outgoing);
+	bool idle;
+
+	if (may_fill) {
+		writer_todo_add(r->w.todo, c->queue_head);
+		c->queue_head = c->queue_tail = NULL;
+	}
+	r->control = c->control;
+	c->control = (struct buf){0};
+	idle = !behind && (!may_fill || writer_idle(&r->w));
+	if (c->closing && idle && !buf_len(&r->control)) {
+		buf_fini(&r->control);
+		r->control = c->farewell;
+		c->farewell = (struct buf){0};
+	}
+	if (!idle || buf_len(&r->control))
+		return true;
+	c->stalled = !may_fill && !c->closing && (c->queue_head || !writer_idle(&r->w));
+	if (c->stalled)
+		timer_start(
+			&c->close_timer, clock_deadline_ns(broker_options(c->broker)->stall_ns));
+	else
+		c->catching_up = false;
+	return false;
+}
+
+/* What is to be written next; or ends the writing where nothing is: false then, and c is still the
+ * caller's to look at by the writer's reference. */
+static bool take_queue(struct run *r)
+{
+	struct connection *c = r->c;
+	bool go_on;
+
+	if (c->outgoing)
+		replay_drop_seen(&c->outgoing->replay);
+	lock_acquire(&c->lock);
+	if (!c->broken)
+		c->queued_bytes -= r->written;
+	r->written = 0;
+	go_on = c->writing = !c->broken && take_work(r);
+	r->detach = !go_on && c->reader_ended;
+	r->start_reader =
+		c->reader_resting &&
+		(c->broken || c->stalled || c->queued_bytes < CONNECTION_QUEUED_BYTES_MAX / 2);
+	if (r->start_reader)
+		c->reader_resting = false;
+	lock_release(&c->lock);
+	return go_on;
+}
+
+/* Has another goroutine go on with the others of the chain, since this one may stay long. */
+static void pass_on(struct run *r)
+{
+	connection_start_writers(r->others);
+	r->others = NULL;
+}
+
+/* Writes all of it; while it has to wait, nobody waits for it. */
+static int write_patiently(struct run *r, struct iovec *iov, int count)
+{
+	struct connection *c = r->c;
+	int rc = stream_write_now(c->stream, &iov, &count);
+
+	if (rc != -EAGAIN)
+		return rc;
+	pass_on(r);
+	return stream_write_all(c->stream, iov, count, broker_options(c->broker)->stall_ns);
+}
+
+/* New frames, kept before they leave. Elements of w.iov, or CHAN_ENOMEM. */
+static int fill_new(struct run *r)
+{
+	struct outgoing *o = r->c->outgoing;
+	int n = writer_fill(&r->w);
+
+	if (n > 0 && o && writer_keep(&r->w, &o->replay) < 0)
+		n = CHAN_ENOMEM;
+	if (n < 0 && o)
+		o->failed = true;
+	return n;
+}
+
+/* A round: control frames, then those that are to be sent again, or new ones. */
+static int fill_round(struct run *r)
+{
+	struct outgoing *o = r->c->outgoing;
+	int n;
+
+	if (buf_len(&r->control) && writer_put_control(&r->w, &r->control) < 0)
+		return CHAN_ENOMEM;
+	if (!o || outgoing_may_fill(o))
+		return fill_new(r);
+	n = writer_round(&r->w);
+	return n + replay_fill(&o->replay, r->w.iov + n, WRITER_IOV_MAX - n, WRITER_ROUND_BYTES);
+}
+
+/* Writes one round. 0, or why c is broken. */
+static int write_round(struct run *r)
+{
+	size_t control_bytes = buf_len(&r->control);
+	int n = fill_round(r), rc;
+
+	buf_fini(&r->control);
+	if (n < 0)
+		return -ENOMEM;
+	rc = write_patiently(r, r->w.iov, n);
+	if (rc < 0)
+		return rc;
+	r->written = control_bytes + writer_written(&r->w);
+	return 0;
+}
+
+static void start_reader(struct connection *c)
+{
+	while (go(connection_read, c) < 0)
+		go_sleep(MEMORY_REST_NS);
+}
+
+static void run_rounds(struct run *r)
+{
+	bool first = true;
+
+	while (take_queue(r)) {
+		if (r->start_reader)
+			start_reader(r->c);
+		if (!first)
+			pass_on(r);
+		first = false;
+		if (write_round(r) < 0)
+			connection_cut(r->c);
+	}
+	if (r->start_reader)
+		start_reader(r->c);
+}
+
+/* What follows from the end of the writing. */
+static void end_writing(struct run *r)
+{
+	struct connection *c = r->c;
+	bool closing;
+
+	if (r->detach)
+		connection_detach(c);
+	lock_acquire(&c->lock);
+	closing = c->closing && !c->writing;
+	lock_release(&c->lock);
+	if (closing)
+		stream_finish(c->stream);
+	connection_unref(c);
+}
+
+/* Writes what is queued until nothing is. Returns the others of the chain, unless it passed them
+ * on. */
+static struct connection *write_queue(struct connection *c)
+{
+	struct run r;
+
+	r.c = c;
+	r.others = c->next_writing;
+	r.own = (struct writer_todo){0};
+	r.control = (struct buf){0};
+	r.written = 0;
+	writer_init(&r.w, c->outgoing ? &c->outgoing->todo : &r.own);
+	r.w.round = buffer_take();
+	run_rounds(&r);
+	buf_fini(&r.control); /* empty, but may have memory */
+	buffer_give(&r.w.round);
+	writer_fini(&r.w);
+	writer_todo_fini(&r.own);
+	end_writing(&r);
+	return r.others;
+}
+
+/* The writing goroutine: of one connection, or of several that have little to write. */
+static void write_chain(struct connection *c)
+{
+	while (c)
+		c = write_queue(c);
+}
