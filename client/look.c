@@ -176,10 +176,11 @@ int chan_list(struct chan_client *c, const char *prefix,
 	m.list.after = after;
 	while (rc == 0 && more) {
 		rc = ask(c, OP_LIST, &m, &r);
-		more = rc == 0 && r.m.stats.more && r.m.stats.count > 0;
+		more = rc == 0 && r.m.stats.more && strcmp(r.m.stats.after, after) > 0;
+		if (more)
+			copy_text(after, sizeof(after), r.m.stats.after);
 		for (i = 0; rc == 0 && i < r.m.stats.count; i++) {
 			copy_stat(&stat, &r.m.stats.channels[i]);
-			copy_text(after, sizeof(after), stat.name);
 			rc = each(&stat, arg);
 		}
 		reply_fini(&r);
@@ -216,10 +217,10 @@ int chan_ps(
 
 	while (rc == 0 && more) {
 		rc = ask(c, OP_PS, &m, &r);
-		more = rc == 0 && r.m.waiters.more && r.m.waiters.count > 0;
+		more = rc == 0 && r.m.waiters.more && r.m.waiters.after > m.ps.after;
+		m.ps.after = rc == 0 ? r.m.waiters.after : 0;
 		for (i = 0; rc == 0 && i < r.m.waiters.count; i++) {
 			fill_waiter(&waiter, &r.m.waiters.waiters[i]);
-			m.ps.after = waiter.id;
 			rc = each(&waiter, arg);
 		}
 		reply_fini(&r);

@@ -277,11 +277,13 @@ struct message {
 			const struct wire_channel_stat *channels;
 			size_t count;
 			bool more;
+			const char *after; /* of the next page */
 		} stats;
 		struct {
 			const struct wire_waiter *waiters;
 			size_t count;
 			bool more;
+			uint64_t after; /* of the next page */
 		} waiters;
 	};
 };

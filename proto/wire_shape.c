@@ -217,11 +217,11 @@ static const struct field deliver_fields[] = {SEQ_OF(Deliver), NUMBER(Deliver, d
 static const struct field stats_fields[] = {SEQ_OF(Stats),
 	FIELD_REPEATED(LIST, Chand__Stats, channels, struct message, stats.channels, stats.count,
 		&channel_stat_shape),
-	ANY_OF(BOOL, Stats, stats, more)};
+	ANY_OF(BOOL, Stats, stats, more), ANY_OF(TEXT, Stats, stats, after)};
 static const struct field waiters_fields[] = {SEQ_OF(Waiters),
 	FIELD_REPEATED(LIST, Chand__Waiters, waiters, struct message, waiters.waiters,
 		waiters.count, &waiter_shape),
-	ANY_OF(BOOL, Waiters, waiters, more)};
+	ANY_OF(BOOL, Waiters, waiters, more), NUMBER(Waiters, waiters, after)};
 
 static const struct shape shapes[] = {
 	[MESSAGE_HELLO] = KIND_SHAPE(Hello, hello),

@@ -206,6 +206,8 @@ static void fail_aside(struct engine *e, struct channel *ch, int status)
 void channel_remove(struct engine *e, struct channel *ch)
 {
 	ch->removed = true;
+	ch->account->channels--;
+	quota_put(&e->accounts, ch->account, e->now_ns);
 	seqmap_remove(&e->channels, ch->id);
 	if (ch->name[0])
 		names_remove(&e->names, &ch->named);

@@ -40,7 +40,8 @@ struct channel {
 	/* Senders whose value is out; streams without credit; receivers of absent parties. */
 	struct list aside;
 	struct channel *next_dirty;
-	struct closing *closing; /* NULL: open */
+	struct closing *closing;       /* NULL: open */
+	struct quota_account *account; /* whose it counts as, until it is removed: one hold */
 
 	uint64_t accepted, taken, redelivered; /* accepted is also the order of the next value */
 	uint64_t bytes_buffered;

@@ -67,6 +67,27 @@ static void check_operation(const struct operation *op, struct census *sum)
 	}
 }
 
+/* The accounts together hold what the engine holds. */
+static void check_accounts(const struct engine *e)
+{
+	uint64_t channels = 0, bytes = 0, ops = 0;
+	const struct name_node *n;
+	const struct party *p;
+
+	for (n = names_after(e->accounts.accounts, "", true); n;
+		n = names_after(e->accounts.accounts, n->name, false)) {
+		const struct quota_account *a = list_entry(n, struct quota_account, node);
+
+		check(a->holds >= a->channels && (a->holds > 0 || a->buffered_bytes > 0));
+		channels += a->channels;
+		bytes += a->buffered_bytes;
+		ops += a->ops_in_flight;
+	}
+	LIST_FOREACH (p, &e->parties, link)
+		ops -= p->ops_in_flight;
+	check(channels == e->channels.live && bytes == e->bytes && ops == 0);
+}
+
 void engine_check(const struct engine *e)
 {
 	const struct seqmap_entry *entry;
@@ -81,6 +102,7 @@ void engine_check(const struct engine *e)
 		check_operation(entry->ptr, &sum);
 	LIST_FOREACH (p, &e->parties, link)
 		operations += p->operations.live;
+	check_accounts(e);
 	check(sum.queued == 0);
 	check(operations == e->operations.live);
 	check(BROKEN_RULE != BROKEN_none || sum.deliveries_out == e->deliveries_out);

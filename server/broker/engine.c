@@ -156,6 +156,7 @@ struct engine *engine_new(const struct engine_options *options)
 		return NULL;
 	e->options = *options;
 	random_init(&e->random, options->seed);
+	quota_table_init(&e->accounts, options->seed);
 	e->dirty_end = &e->dirty;
 	list_init(&e->parties);
 	e->next_channel = e->next_operation = e->next_ticket = 1;
@@ -187,6 +188,8 @@ void engine_free(struct engine *e)
 	seqmap_fini(&e->channels);
 	seqmap_fini(&e->operations);
 	delivery_pool_fini(&e->deliveries);
+	quota_table_fini(&e->accounts);
+	access_unref(e->access);
 	free(e);
 }
 
@@ -217,9 +220,12 @@ uint64_t engine_values_buffered(const struct engine *e)
 /* ---- values
  * -------------------------------------------------------------------------------------- */
 
-void engine_hold_value(struct engine *e, uint32_t type, const struct value *v)
+void engine_hold_value(
+	struct engine *e, struct quota_account *account, uint32_t type, struct value *v)
 {
 	e->bytes += value_cost(v);
+	v->account = account;
+	quota_add_bytes(account, value_cost(v));
 	if (type_may_refer(type))
 		reference_carry(e, type, v, +1);
 }
@@ -227,6 +233,7 @@ void engine_hold_value(struct engine *e, uint32_t type, const struct value *v)
 void engine_drop_value(struct engine *e, uint32_t type, struct value *v)
 {
 	e->bytes -= value_cost(v);
+	quota_drop_bytes(&e->accounts, v->account, value_cost(v));
 	if (type_may_refer(type))
 		reference_carry(e, type, v, -1);
 	value_unref(v);

@@ -18,7 +18,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct access;
 struct engine;
+struct identity;
 struct party;
 
 /* Bounds on everything that a client can make grow. All are inclusive. */
@@ -37,6 +39,10 @@ struct engine_options {
 	uint64_t incarnation;   /* of this run of the broker; in every chan value */
 	uint64_t seed;          /* of select's choice */
 	int64_t unix_offset_ns; /* unix time less now_ns: for the times that people read */
+
+	/* Told of what the rules refused (it was answered by FAIL): "send to", "'jobs'". NULL: not
+	 * wanted. Must not call the engine. */
+	void (*denied)(struct party *p, const char *verb, const char *label);
 
 	/*
 	 * Receives every answer, in the order in which the party must see them. m, the strings in
@@ -58,6 +64,26 @@ void engine_free(struct engine *e);
  */
 struct party *engine_party_new(struct engine *e, void *owner, const struct wire_speaker *speaker);
 void *party_owner(const struct party *p);
+
+/*
+ * Says who the party is: what the rules let it do, and on whose account it counts. One that is
+ * never identified is nobody. Again when its session goes on as an equal identity. Takes a
+ * reference. 0 or CHAN_ENOMEM, and nothing has changed.
+ */
+int engine_party_identify(struct engine *e, struct party *p, struct identity *identity);
+
+/* Whether any rule is about the party, or there are none. */
+bool engine_party_welcome(const struct party *p);
+
+/*
+ * Replaces the rules and quotas (access.h; NULL: none, so that everything is allowed); takes a
+ * reference. What parties have opened is asked anew when they use it next; what waits already goes
+ * on. A quota that is exceeded now lets nothing more in.
+ */
+void engine_set_access(struct engine *e, struct access *access);
+
+/* Operations that the rules refused. */
+uint64_t engine_denied(const struct engine *e);
 
 /*
  * The party's session has ended: its waiting operations are withdrawn without answers, what was

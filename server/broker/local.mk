@@ -2,6 +2,7 @@
 # sessions, connections and the broker's goroutine (libbroker.a).
 noinst_LIBRARIES += server/broker/libengine.a
 server_broker_libengine_a_SOURCES = \
+	server/broker/access.c server/broker/access.h \
 	server/broker/answer.c server/broker/answer.h \
 	server/broker/broken.h \
 	server/broker/buffer.c server/broker/buffer.h \
@@ -10,8 +11,10 @@ server_broker_libengine_a_SOURCES = \
 	server/broker/collect.c server/broker/collect.h \
 	server/broker/delivery.c server/broker/delivery.h \
 	server/broker/engine.c server/broker/engine.h \
+	server/broker/glob.c server/broker/glob.h \
 	server/broker/handoff.c server/broker/handoff.h \
 	server/broker/heap.c server/broker/heap.h \
+	server/broker/identity.c server/broker/identity.h \
 	server/broker/names.c server/broker/names.h \
 	server/broker/op_cancel.c \
 	server/broker/op_channel.c \
@@ -23,8 +26,11 @@ server_broker_libengine_a_SOURCES = \
 	server/broker/op_value.c \
 	server/broker/operation.c server/broker/operation.h \
 	server/broker/party.c server/broker/party.h \
+	server/broker/permit.c server/broker/permit.h \
+	server/broker/quota.c server/broker/quota.h \
 	server/broker/seqmap.c server/broker/seqmap.h \
 	server/broker/state.h \
+	server/broker/token.c server/broker/token.h \
 	server/broker/value.c server/broker/value.h
 
 noinst_LIBRARIES += server/broker/libbroker.a

@@ -5,7 +5,7 @@
 #include "proto/limits.h"
 #include "proto/name.h"
 #include "server/broker/collect.h"
-#include "server/broker/state.h"
+#include "server/broker/permit.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -99,8 +99,10 @@ static void tell_awaiting(struct engine *e, struct channel *ch)
 		struct awaited *a = list_entry(n, struct awaited, node);
 		struct waiter *w = list_entry(a->waiters.next, struct waiter, link);
 		struct operation *op = waiter_operation(w);
-		int rc = party_open(e, op->party, ch, w->direction);
+		int rc = permit_directions(e, op->party, w->direction, ch->name, NULL);
 
+		if (rc == 0)
+			rc = party_open(e, op->party, ch, w->direction);
 		if (rc < 0) {
 			operation_fail(e, op, rc, 0);
 			continue;
@@ -183,6 +185,35 @@ static void open_and_answer(struct call *c, struct channel *ch, uint8_t directio
 		answer_opened(c->party, c->message->seq, ch, direction, created);
 }
 
+static bool has_room(const struct call *c)
+{
+	const struct quota_account *account = c->party->account;
+
+	return c->engine->channels.live < c->engine->options.limits.channels_max &&
+	       account->channels < account->limits.channels;
+}
+
+/* Whether there may be one more channel: 0, or it was answered. */
+static int check_count(struct call *c)
+{
+	const struct quota_account *account = c->party->account;
+	const char *name = c->message->make.name;
+
+	if (!has_room(c) && c->engine->suspects > 0)
+		engine_collect(c->engine);
+	if (has_room(c))
+		return 0;
+	if (account->channels >= account->limits.channels)
+		return answer_fail(call_asked(c), CHAN_ELIMIT,
+			"make '%s': %.200s has made %" PRIu64
+			" channels that were not removed, its limit (channels of its quota); "
+			"remove some first",
+			name, identity_label(c->party->identity), account->channels);
+	return answer_fail(call_asked(c), CHAN_ELIMIT,
+		"make '%s': the broker has %u channels, the limit; remove some first", name,
+		c->engine->options.limits.channels_max);
+}
+
 static void create(struct call *c)
 {
 	const struct message *m = c->message;
@@ -191,14 +222,8 @@ static void create(struct call *c)
 	struct channel *ch;
 	int rc;
 
-	if (e->channels.live >= e->options.limits.channels_max && e->suspects > 0)
-		engine_collect(e);
-	if (e->channels.live >= e->options.limits.channels_max) {
-		answer_fail(call_asked(c), CHAN_ELIMIT,
-			"make '%s': the broker has %u channels, the limit; remove some first",
-			m->make.name, e->options.limits.channels_max);
+	if (check_count(c) < 0)
 		return;
-	}
 	ch = seqmap_reserve(&e->channels) < 0
 		     ? NULL
 		     : channel_new(m->make.name, m->make.type, m->make.capacity, temporary);
@@ -208,6 +233,9 @@ static void create(struct call *c)
 		return;
 	}
 	ch->id = e->next_channel++;
+	ch->account = c->party->account;
+	ch->account->channels++;
+	ch->account->holds++;
 	ch->made_unix_ns = e->now_ns + e->options.unix_offset_ns;
 	seqmap_put(&e->channels, ch->id, ch);
 	if (ch->name[0])
@@ -225,6 +253,24 @@ static void create(struct call *c)
 		tell_awaiting(e, ch);
 }
 
+/* Making, and using what is opened with it, are asked about whether or not there is one already, so
+ * that the answer tells nothing of that. 0, or it was answered. */
+static int permit_make(struct call *c)
+{
+	const struct message *m = c->message;
+	struct asked a = call_asked(c);
+	char label[CHANNEL_LABEL_MAX];
+	int rc;
+
+	if (!m->make.name[0])
+		return permit_unnamed(c, a);
+	snprintf(label, sizeof(label), "'%.255s'", m->make.name);
+	rc = permit(c, a, ACCESS_MAKE, m->make.name, "make", label);
+	if (rc < 0)
+		return rc;
+	return permit_open(c, a, (uint8_t)m->make.direction, m->make.name, "make", label);
+}
+
 int op_make(struct call *c)
 {
 	const struct message *m = c->message;
@@ -232,6 +278,8 @@ int op_make(struct call *c)
 
 	if (check_supported(m, call_asked(c)) < 0 ||
 		check_attributes(m, call_asked(c), c->engine->options.limits.capacity_max) < 0)
+		return 0;
+	if (permit_make(c) < 0)
 		return 0;
 	ch = m->make.name[0] ? find_named(c->engine, m->make.name) : NULL;
 	if (!ch)
@@ -249,13 +297,21 @@ int op_make(struct call *c)
 static void open_named(struct call *c)
 {
 	const struct message *m = c->message;
-	struct channel *ch = find_named(c->engine, m->open.name);
+	uint8_t direction = (uint8_t)m->open.direction;
+	char label[CHANNEL_LABEL_MAX];
+	struct channel *ch;
 
-	if (ch)
-		open_and_answer(c, ch, (uint8_t)m->open.direction, false);
-	else if (name_check(m->open.name, strlen(m->open.name)) < 0)
+	if (name_check(m->open.name, strlen(m->open.name)) < 0) {
 		answer_fail(call_asked(c), CHAN_EINVAL, "open: '%.300s' is not a name; " NAME_RULE,
 			m->open.name);
+		return;
+	}
+	snprintf(label, sizeof(label), "'%.255s'", m->open.name);
+	if (permit_open(c, call_asked(c), direction, m->open.name, "open", label) < 0)
+		return;
+	ch = find_named(c->engine, m->open.name);
+	if (ch)
+		open_and_answer(c, ch, direction, false);
 	else if (m->open.wait_create)
 		await_name(c);
 	else
@@ -289,11 +345,31 @@ static struct channel *find_id(struct call *c, const char *verb, uint64_t id)
 	return NULL;
 }
 
+/* A channel's id for people; its name is not told to those who only guessed the id. */
+static const char *id_label(uint64_t id, char label[CHANNEL_LABEL_MAX])
+{
+	snprintf(label, CHANNEL_LABEL_MAX, "channel %" PRIu64, id);
+	return label;
+}
+
+/* Who holds an end that may be used so may open it once more, and others by the rules for its name.
+ * 0, or it was answered. */
+static int permit_open_id(struct call *c, const struct channel *ch, struct end *end)
+{
+	uint8_t direction = (uint8_t)c->message->open.direction;
+	char label[CHANNEL_LABEL_MAX];
+
+	if (!ch->name[0] || (end && !(direction & ~end_allowed(c->engine, c->party, end))))
+		return 0;
+	return permit_open(c, call_asked(c), direction, ch->name, "open", id_label(ch->id, label));
+}
+
 static void open_id(struct call *c)
 {
 	const struct message *m = c->message;
-	const struct end *end;
+	uint8_t direction = (uint8_t)m->open.direction;
 	struct channel *ch;
+	struct end *end;
 
 	if (m->open.incarnation != c->engine->options.incarnation) {
 		answer_fail(call_asked(c), CHAN_ESTALE,
@@ -305,13 +381,15 @@ static void open_id(struct call *c)
 	if (!ch)
 		return;
 	end = party_end_of(c->party, ch->id);
-	if (!ch->name[0] && (m->open.direction & ~end->direction)) {
+	if (permit_open_id(c, ch, end) < 0)
+		return;
+	if (!ch->name[0] && (direction & ~end->direction)) {
 		answer_fail(call_asked(c), CHAN_EWRONGEND,
 			"open channel %" PRIu64 ": it was handed over for %s only", ch->id,
 			end->direction == CHAN_SEND ? "sending" : "receiving");
 		return;
 	}
-	open_and_answer(c, ch, (uint8_t)m->open.direction, false);
+	open_and_answer(c, ch, direction, false);
 }
 
 int op_open(struct call *c)
@@ -343,6 +421,14 @@ int op_release(struct call *c)
 /* ---- the ends of channels
  * ------------------------------------------------------------------------- */
 
+/* An end for sending that was handed over may close, as its value says. 0, or it was answered. */
+static int permit_close(struct call *c, const struct channel *ch, const char *label)
+{
+	if (!ch->name[0] || party_end_of(c->party, ch->id)->delegated & CHAN_SEND)
+		return 0;
+	return permit(c, call_asked(c), ACCESS_CLOSE, ch->name, "close", label);
+}
+
 int op_close(struct call *c)
 {
 	const struct message *m = c->message;
@@ -354,6 +440,8 @@ int op_close(struct call *c)
 	if (!ch)
 		return 0;
 	channel_label(ch, label);
+	if (permit_close(c, ch, label) < 0)
+		return 0;
 	if (m->close.abort)
 		answer_fail(
 			a, CHAN_ENOTSUP, "close %s: abort is not supported by this broker", label);
@@ -369,28 +457,57 @@ int op_close(struct call *c)
 	return 0;
 }
 
-struct channel *call_named(struct call *c, const char *verb)
+/* Whether the party may look at the channel by an end that it holds, whatever its name. */
+static bool may_look(struct call *c, const struct channel *ch)
+{
+	struct end *end = party_end_of(c->party, ch->id);
+
+	return end && end_allowed(c->engine, c->party, end);
+}
+
+/* Asks for a right to what REMOVE or STAT name; ch NULL: there is no such channel, which only those
+ * are told who have the right. 0, or it was answered. */
+static int permit_named(
+	struct call *c, enum access_action action, const char *verb, const struct channel *ch)
+{
+	const char *name = c->message->channel_ref.name;
+	char label[CHANNEL_LABEL_MAX];
+
+	if (ch && (!ch->name[0] || (action == ACCESS_LIST && may_look(c, ch))))
+		return 0;
+	if (name[0])
+		snprintf(label, sizeof(label), "'%.255s'", name);
+	else
+		id_label(ch->id, label);
+	return permit(c, call_asked(c), action, name[0] ? name : ch->name, verb, label);
+}
+
+struct channel *call_named(struct call *c, enum access_action action, const char *verb)
 {
 	const char *name = c->message->channel_ref.name;
 	struct channel *ch;
 
-	if (!name[0])
-		return find_id(c, verb, c->message->channel_ref.channel);
-	ch = find_named(c->engine, name);
-	if (ch)
-		return ch;
-	if (name_check(name, strlen(name)) < 0)
+	if (!name[0]) {
+		ch = find_id(c, verb, c->message->channel_ref.channel);
+		return ch && permit_named(c, action, verb, ch) == 0 ? ch : NULL;
+	}
+	if (name_check(name, strlen(name)) < 0) {
 		answer_fail(call_asked(c), CHAN_EINVAL, "%s: '%.300s' is not a name; " NAME_RULE,
 			verb, name);
-	else
+		return NULL;
+	}
+	ch = find_named(c->engine, name);
+	if (permit_named(c, action, verb, ch) < 0)
+		return NULL;
+	if (!ch)
 		answer_fail(call_asked(c), CHAN_ENOCHANNEL, "%s '%s': there is no such channel",
 			verb, name);
-	return NULL;
+	return ch;
 }
 
 int op_remove(struct call *c)
 {
-	struct channel *ch = call_named(c, "remove");
+	struct channel *ch = call_named(c, ACCESS_REMOVE, "remove");
 
 	if (!ch)
 		return 0;

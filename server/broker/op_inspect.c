@@ -3,12 +3,13 @@
  */
 #include "chan/status.h"
 #include "proto/limits.h"
-#include "server/broker/state.h"
+#include "server/broker/permit.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define PAGE_ROWS_MAX 64u
+#define PAGE_LOOKS_MAX 1024u
 #define PAGE_BYTES_MAX (FRAME_HEADER_BYTES_MAX - 1024u)
 
 /* Numbers of one row as varints with their tags, at most. */
@@ -57,12 +58,22 @@ static struct wire_channel_stat stat_of(const struct channel *ch)
 	};
 }
 
-static void answer_stats(struct call *c, const struct wire_channel_stat *list, size_t n, bool more)
+/* A page of channels, and where the next one begins: NULL, there is none. */
+struct stats_page {
+	const struct wire_channel_stat *list;
+	size_t count;
+	const char *after;
+};
+
+static void answer_stats(struct call *c, const struct stats_page *page)
 {
 	struct message m = {
 		.kind = MESSAGE_STATS,
 		.seq = c->message->seq,
-		.stats = {.channels = list, .count = n, .more = more},
+		.stats = {.channels = page->list,
+			.count = page->count,
+			.more = page->after != NULL,
+			.after = page->after ? page->after : ""},
 	};
 
 	c->engine->options.answer(c->party, &m, NULL, NULL, 0);
@@ -70,13 +81,13 @@ static void answer_stats(struct call *c, const struct wire_channel_stat *list, s
 
 int op_stat(struct call *c)
 {
-	struct channel *ch = call_named(c, "stat");
+	struct channel *ch = call_named(c, ACCESS_LIST, "stat");
 	struct wire_channel_stat stat;
 
 	if (!ch)
 		return 0;
 	stat = stat_of(ch);
-	answer_stats(c, &stat, 1, false);
+	answer_stats(c, &(struct stats_page){.list = &stat, .count = 1});
 	return 0;
 }
 
@@ -93,24 +104,40 @@ static struct name_node *list_start(const struct engine *e, const struct message
 	return names_after(e->names, m->list.after, m->list.after[0] == '\0');
 }
 
-int op_list(struct call *c)
+/* Fills a page. Of channels that the party may not see so many are passed over at most, so that no
+ * question keeps the broker busy; the page then ends early. */
+static void fill_list(struct call *c, struct wire_channel_stat *list, struct stats_page *page)
 {
 	const struct message *m = c->message;
-	struct wire_channel_stat list[PAGE_ROWS_MAX];
-	uint32_t rows = page_rows(m->list.count_max);
-	size_t prefix_bytes = strlen(m->list.prefix), n = 0, bytes = 0;
+	uint32_t rows = page_rows(m->list.count_max), looks = 0;
+	size_t prefix_bytes = strlen(m->list.prefix), bytes = 0;
 	struct name_node *at = list_start(c->engine, m);
 
-	for (; at && strncmp(at->name, m->list.prefix, prefix_bytes) == 0; n++) {
-		if (n == rows)
-			break;
-		list[n] = stat_of(list_entry(at, struct channel, named));
-		bytes += stat_bytes(&list[n]);
-		if (bytes > PAGE_BYTES_MAX)
-			break;
-		at = names_after(c->engine->names, at->name, false);
+	for (; at && strncmp(at->name, m->list.prefix, prefix_bytes) == 0;
+		at = names_after(c->engine->names, at->name, false)) {
+		if (page->count == rows || looks++ == PAGE_LOOKS_MAX)
+			return;
+		if (permit_check(c->engine, c->party, ACCESS_LIST, at->name) == 0) {
+			list[page->count] = stat_of(list_entry(at, struct channel, named));
+			bytes += stat_bytes(&list[page->count]);
+			if (bytes > PAGE_BYTES_MAX)
+				return;
+			page->count++;
+		}
+		page->after = at->name;
 	}
-	answer_stats(c, list, n, at && strncmp(at->name, m->list.prefix, prefix_bytes) == 0);
+	page->after = NULL;
+}
+
+int op_list(struct call *c)
+{
+	struct wire_channel_stat list[PAGE_ROWS_MAX];
+	struct stats_page page = {.list = list};
+
+	if (permit_somewhere(c, call_asked(c), ACCESS_LIST, "list", "channels") < 0)
+		return 0;
+	fill_list(c, list, &page);
+	answer_stats(c, &page);
 	return 0;
 }
 
@@ -131,6 +158,7 @@ struct ps_page {
 	struct wire_waiter list[PAGE_ROWS_MAX];
 	struct ps_row rows[PAGE_ROWS_MAX];
 	size_t count, bytes;
+	uint64_t after; /* the last operation that was looked at */
 };
 
 static const char *const operation_words[] = {
@@ -161,61 +189,108 @@ static size_t speaker_bytes(const struct wire_speaker *s)
 	return strlen(s->host) + strlen(s->program) + strlen(s->group) + strlen(s->library);
 }
 
-/* Adds a row; false when the page is full without it. */
-static bool add_waiter(const struct engine *e, struct ps_page *page, const struct operation *op)
+/* Whether the party that asks may see the other's place in line: its own, that on a channel which
+ * it may list, on an unnamed one which it holds. */
+static bool may_see(struct call *c, const struct operation *op, const struct waiter *w)
 {
-	struct wire_waiter *w = &page->list[page->count];
-	struct ps_row *row = &page->rows[page->count];
-	size_t bytes = WAITER_NUMBERS_BYTES + speaker_bytes(&op->party->speaker);
-	uint32_t shown = op->waiter_count < SHOWN_CASES_MAX ? op->waiter_count : SHOWN_CASES_MAX;
+	struct engine *e = c->engine;
+	const char *name = op->kind == OP_OPEN ? awaited_name(op) : w->channel->name;
 
-	for (uint32_t i = 0; i < shown; i++) {
-		show_channel(op, &op->waiters[i], row->names[i]);
-		row->channels[i] = row->names[i];
-		bytes += strlen(row->names[i]) + 4;
-	}
-	if (page->bytes + bytes > PAGE_BYTES_MAX)
-		return false;
-	*w = (struct wire_waiter){
+	if (op->party == c->party || !c->party->grants)
+		return true;
+	if (!*name)
+		return party_end_of(c->party, w->channel->id) != NULL;
+	return permit_check(e, c->party, ACCESS_LIST, name) == 0;
+}
+
+/* Puts the names that the party may see into the row; returns how many. *looks counts. */
+static uint32_t show_channels(
+	struct call *c, const struct operation *op, struct ps_row *row, uint32_t *looks)
+{
+	uint32_t shown = 0;
+
+	for (uint32_t i = 0; i < op->waiter_count && shown < SHOWN_CASES_MAX; i++, ++*looks)
+		if (may_see(c, op, &op->waiters[i])) {
+			show_channel(op, &op->waiters[i], row->names[shown]);
+			row->channels[shown] = row->names[shown];
+			shown++;
+		}
+	return shown;
+}
+
+static struct wire_waiter waiter_of(const struct engine *e, const struct operation *op)
+{
+	return (struct wire_waiter){
 		.id = op->id,
 		.speaker = op->party->speaker,
 		.participant = op->participant,
 		.operation = operation_words[op->kind],
-		.channels = row->channels,
-		.channel_count = shown,
 		.waiting_ns = (uint64_t)(e->now_ns - op->since_ns),
 		.remaining_ns = op->deadline_ns == DEADLINE_NEVER || op->deadline_ns <= e->now_ns
 					? 0
 					: (uint64_t)(op->deadline_ns - e->now_ns),
 	};
+}
+
+/* Adds a row, or passes over an operation that the party may not see; false when the page is full
+ * without it. */
+static bool add_waiter(
+	struct call *c, struct ps_page *page, const struct operation *op, uint32_t *looks)
+{
+	struct wire_waiter *w = &page->list[page->count];
+	struct ps_row *row = &page->rows[page->count];
+	size_t bytes = WAITER_NUMBERS_BYTES + speaker_bytes(&op->party->speaker);
+	uint32_t shown = show_channels(c, op, row, looks);
+
+	if (shown == 0 && op->party != c->party && c->party->grants)
+		return true;
+	for (uint32_t i = 0; i < shown; i++)
+		bytes += strlen(row->names[i]) + 4;
+	if (page->bytes + bytes > PAGE_BYTES_MAX)
+		return false;
+	*w = waiter_of(c->engine, op);
+	w->channels = row->channels;
+	w->channel_count = shown;
 	page->count++;
 	page->bytes += bytes;
 	return true;
 }
 
+/* Fills a page, as fill_list does. True: there is more behind page->after. */
+static bool fill_ps(struct call *c, struct ps_page *page)
+{
+	uint32_t rows = page_rows(c->message->ps.count_max), looks = 0;
+	const struct seqmap_entry *entry;
+	uint64_t key = c->message->ps.after + 1;
+
+	page->after = c->message->ps.after;
+	for (; (entry = seqmap_from(&c->engine->operations, key)); key = entry->key + 1) {
+		if (page->count == rows || looks >= PAGE_LOOKS_MAX ||
+			!add_waiter(c, page, entry->ptr, &looks))
+			return true;
+		page->after = entry->key;
+	}
+	return false;
+}
+
 int op_ps(struct call *c)
 {
-	const struct message *m = c->message;
-	struct ps_page *page = malloc(sizeof(*page));
-	uint32_t rows = page_rows(m->ps.count_max);
-	const struct seqmap_entry *entry;
-	uint64_t key = m->ps.after + 1;
+	struct message m = {.kind = MESSAGE_WAITERS, .seq = c->message->seq};
+	struct ps_page *page;
 
+	if (permit_somewhere(c, call_asked(c), ACCESS_LIST, "list", "who waits") < 0)
+		return 0;
+	page = malloc(sizeof(*page));
 	if (!page) {
 		answer_fail(call_asked(c), CHAN_ENOMEM, "ps: the broker is out of memory");
 		return 0;
 	}
 	page->count = page->bytes = 0;
-	for (; (entry = seqmap_from(&c->engine->operations, key)); key = entry->key + 1)
-		if (page->count == rows || !add_waiter(c->engine, page, entry->ptr))
-			break;
-	c->engine->options.answer(c->party,
-		&(struct message){
-			.kind = MESSAGE_WAITERS,
-			.seq = m->seq,
-			.waiters = {.waiters = page->list, .count = page->count, .more = entry},
-		},
-		NULL, NULL, 0);
+	m.waiters.more = fill_ps(c, page);
+	m.waiters.waiters = page->list;
+	m.waiters.count = page->count;
+	m.waiters.after = page->after;
+	c->engine->options.answer(c->party, &m, NULL, NULL, 0);
 	free(page);
 	return 0;
 }

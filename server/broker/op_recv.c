@@ -3,7 +3,7 @@
  */
 #include "chan/status.h"
 #include "proto/limits.h"
-#include "server/broker/state.h"
+#include "server/broker/permit.h"
 #include <inttypes.h>
 
 /* 0, or it was answered. */
@@ -61,6 +61,14 @@ int op_recv(struct call *c)
 	return 0;
 }
 
+/* Rules that were replaced while the stream stood may end it. Without an end it is about to. */
+static bool may_receive(struct call *c, const struct channel *ch)
+{
+	struct end *end = party_end_of(c->party, ch->id);
+
+	return !end || end_allowed(c->engine, c->party, end) & CHAN_RECV;
+}
+
 /* A stream that has ended meanwhile is a race, and no error; a seq that is something else's is. */
 int op_grant(struct call *c)
 {
@@ -74,6 +82,11 @@ int op_grant(struct call *c)
 	if (op->kind != OP_RECV || !op->stream)
 		return CHAN_EPROTOCOL;
 	w = &op->waiters[0];
+	if (!may_receive(c, w->channel)) {
+		permit_refuse_end(c, call_asked(c), w->channel, CHAN_RECV, "receive from");
+		operation_end(c->engine, op);
+		return 0;
+	}
 	max = w->channel->capacity ? CREDIT_MAX : 1;
 	if (credit > max || op->recv.credit + op->recv.out > max - credit) {
 		answer_fail(call_asked(c), CHAN_ELIMIT,

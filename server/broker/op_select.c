@@ -59,7 +59,7 @@ static void bind_cases(struct call *c, struct operation *op)
 		waiter_bind(w, party_end_of(c->party, k->channel)->channel, (uint8_t)k->direction);
 		if (k->direction == CHAN_SEND) {
 			w->value = c->values[c->consumed++];
-			engine_hold_value(c->engine, w->channel->type, w->value);
+			engine_hold_value(c->engine, c->party->account, w->channel->type, w->value);
 		}
 	}
 }

@@ -23,7 +23,7 @@ static uint32_t hold_values(struct call *c, struct channel *ch)
 	uint32_t n = 0;
 
 	while (n < c->value_count && call_check_value(c, nobody, ch, c->values[n]) == 0)
-		engine_hold_value(c->engine, ch->type, c->values[n++]);
+		engine_hold_value(c->engine, c->party->account, ch->type, c->values[n++]);
 	return n;
 }
 

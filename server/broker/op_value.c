@@ -4,7 +4,7 @@
 #include "chan/status.h"
 #include "proto/limits.h"
 #include "server/broker/collect.h"
-#include "server/broker/state.h"
+#include "server/broker/permit.h"
 #include <inttypes.h>
 
 static void refuse_unknown(const struct call *c, struct asked a, const char *verb, uint64_t channel)
@@ -48,19 +48,21 @@ struct channel *call_channel(struct call *c, struct asked a, const char *verb, u
 		answer_fail(a, CHAN_ESTALE,
 			"%s %s: channel %" PRIu64 " is no more; open it again by its name", verb,
 			label, channel);
-	else if ((end->direction & direction) != direction)
+	else if ((end_allowed(c->engine, c->party, end) & direction) == direction)
+		return end->channel;
+	else if ((end->direction & direction) == direction)
+		permit_refuse_end(c, a, end->channel, direction, verb);
+	else
 		answer_fail(a, CHAN_EWRONGEND, "%s %s: the end is %s only", verb, label,
 			end->direction == CHAN_SEND ? "for sending" : "for receiving");
-	else
-		return end->channel;
 	return NULL;
 }
 
-static int check_reference(const struct call *c, struct asked a, const struct channel *ch,
-	const struct type_chan_ref *ref)
+static int check_reference(
+	struct call *c, struct asked a, const struct channel *ch, const struct type_chan_ref *ref)
 {
 	char label[CHANNEL_LABEL_MAX];
-	const struct end *end = party_end_of(c->party, ref->channel);
+	struct end *end = party_end_of(c->party, ref->channel);
 
 	channel_label(ch, label);
 	if (ref->incarnation != c->engine->options.incarnation ||
@@ -68,10 +70,10 @@ static int check_reference(const struct call *c, struct asked a, const struct ch
 		return answer_fail(a, CHAN_ESTALE,
 			"send to %s: the value refers to channel %" PRIu64 ", which is no more",
 			label, ref->channel);
-	if (!end || (end->direction & ref->direction) != ref->direction)
+	if (!end || (end_allowed(c->engine, c->party, end) & ref->direction) != ref->direction)
 		return answer_fail(a, CHAN_EWRONGEND,
 			"send to %s: the value hands over an end of channel %" PRIu64
-			" that this session does not hold",
+			" that this session does not hold, or may not use",
 			label, ref->channel);
 	return 0;
 }
@@ -87,10 +89,20 @@ int call_check_type(struct asked a, const struct channel *ch, uint32_t type)
 		channel_label(ch, label), type_name(ch->type), type_name(type));
 }
 
+/* Whether one more value may be held, of all and of those of its sender. */
+static bool has_room(const struct call *c, const struct value *v)
+{
+	const struct quota_account *account = c->party->account;
+
+	return c->engine->bytes + value_cost(v) <= c->engine->options.limits.buffered_bytes_max &&
+	       account->buffered_bytes + value_cost(v) <= account->limits.buffered_bytes;
+}
+
 /* What may be wrong with a value, one after another; where nothing is, 0. */
 static int refuse_value(struct call *c, struct asked a, struct channel *ch, const struct value *v)
 {
 	const struct engine_limits *l = &c->engine->options.limits;
+	const struct quota_account *account = c->party->account;
 	char label[CHANNEL_LABEL_MAX];
 	struct type_chan_ref ref;
 
@@ -104,13 +116,19 @@ static int refuse_value(struct call *c, struct asked a, struct channel *ch, cons
 			"send to %s: the channel has type %s (%s); the value has %u bytes and does "
 			"not fit",
 			label, type_name(ch->type), type_rule(ch->type), v->len);
-	if (c->engine->bytes + value_cost(v) > l->buffered_bytes_max && c->engine->suspects > 0)
+	if (!has_room(c, v) && c->engine->suspects > 0)
 		engine_collect(c->engine);
 	if (c->engine->bytes + value_cost(v) > l->buffered_bytes_max)
 		return answer_fail(a, CHAN_ELIMIT,
 			"send to %s: the broker holds all the values it may, %" PRIu64
 			" bytes; try again when some were received",
 			label, l->buffered_bytes_max);
+	if (account->buffered_bytes + value_cost(v) > account->limits.buffered_bytes)
+		return answer_fail(a, CHAN_ELIMIT,
+			"send to %s: the broker holds all the values of %.200s that it may, "
+			"%" PRIu64 " bytes (buffered_bytes of its quota); try again when some were "
+			"received",
+			label, identity_label(c->party->identity), account->limits.buffered_bytes);
 	if (reference_get(ch->type, v, &ref))
 		return check_reference(c, a, ch, &ref);
 	return 0;
@@ -120,8 +138,7 @@ int call_check_value(struct call *c, struct asked a, struct channel *ch, const s
 {
 	const struct engine_limits *l = &c->engine->options.limits;
 
-	if (v->len <= l->value_bytes_max && !type_may_refer(ch->type) &&
-		c->engine->bytes + value_cost(v) <= l->buffered_bytes_max &&
+	if (v->len <= l->value_bytes_max && !type_may_refer(ch->type) && has_room(c, v) &&
 		type_check(ch->type, v->bytes, v->len) == 0)
 		return 0;
 	return refuse_value(c, a, ch, v);

@@ -142,8 +142,14 @@ static int within_limits(const struct engine *e, const struct party *p,
 	const struct operation_request *r, const char **ret_limit, uint64_t *ret_max)
 {
 	const struct engine_limits *l = &e->options.limits;
+	const struct quota_account *account = p->account;
 	uint64_t count = r->value_count ? r->value_count : 1;
 
+	if (account->ops_in_flight + count > account->limits.ops_in_flight) {
+		*ret_limit = "operations in flight of all its identity's sessions together";
+		*ret_max = account->limits.ops_in_flight;
+		return CHAN_ELIMIT;
+	}
 	if (p->ops_in_flight + count > l->ops_in_flight_max) {
 		*ret_limit = "operations in flight";
 		*ret_max = l->ops_in_flight_max;
@@ -190,7 +196,7 @@ int operation_new(struct engine *e, struct party *p, const struct operation_requ
 		op->send.count = r->value_count;
 	seqmap_put(&p->operations, op->seq, op);
 	seqmap_put(&e->operations, op->id, op);
-	p->ops_in_flight += r->value_count ? r->value_count : 1;
+	party_add_ops(p, r->value_count ? r->value_count : 1);
 	p->bytes_in_flight += r->value_bytes;
 	*ret_op = op;
 	return 0;
@@ -328,7 +334,7 @@ int operation_cancel_later(struct engine *e, struct operation *op, uint64_t seq)
 		return CHAN_ENOMEM;
 	*c = (struct pending_cancel){.next = op->cancels, .seq = seq};
 	op->cancels = c;
-	op->party->ops_in_flight++;
+	party_add_ops(op->party, 1);
 	operation_withdraw(e, op, CHAN_ECANCELED, 0);
 	return 0;
 }
@@ -340,7 +346,7 @@ static void flush_cancels(struct operation *op)
 	while ((c = op->cancels)) {
 		op->cancels = c->next;
 		if (op->party) {
-			op->party->ops_in_flight--;
+			party_drop_ops(op->party, 1);
 			answer_done(op->party, c->seq, 1, 0);
 		}
 		free(c);
@@ -354,7 +360,7 @@ static void forget_value(struct operation *op, const struct value *v)
 {
 	if (!op->party)
 		return;
-	op->party->ops_in_flight--;
+	party_drop_ops(op->party, 1);
 	op->party->bytes_in_flight -= v->len;
 }
 
@@ -404,7 +410,7 @@ void operation_end(struct engine *e, struct operation *op)
 	if (op->kind == OP_SEND)
 		drop_values(e, op, op->send.cursor);
 	else if (op->party)
-		op->party->ops_in_flight--;
+		party_drop_ops(op->party, 1);
 	for (uint32_t i = 0; i < op->waiter_count; i++)
 		end_waiter(e, op, &op->waiters[i]);
 	flush_cancels(op);
@@ -462,13 +468,13 @@ void operation_withdraw(struct engine *e, struct operation *op, int status, uint
 void operation_orphan(struct engine *e, struct operation *op)
 {
 	if (!op->out) {
-		op->party->ops_in_flight -= op->kind != OP_SEND;
+		party_drop_ops(op->party, op->kind != OP_SEND);
 		if (op->kind == OP_SEND)
 			drop_values(e, op, op->send.cursor);
 	} else if (op->kind == OP_SEND) {
 		forget_value(op, operation_values(op)[0]);
 	} else {
-		op->party->ops_in_flight--;
+		party_drop_ops(op->party, 1);
 	}
 	leave_party(e, op);
 	op->party = NULL;

@@ -42,6 +42,12 @@ struct party *engine_party_new(struct engine *e, void *owner, const struct wire_
 		.library = keep(&at, speaker->library),
 		.pid = speaker->pid,
 	};
+	p->account = quota_get(&e->accounts, identity_account(NULL), &quota_unlimited);
+	if (!p->account) {
+		free(p);
+		return NULL;
+	}
+	p->generation = GENERATION_NONE;
 	p->engine = e;
 	p->owner = owner;
 	p->next_delivery = 1;
@@ -105,6 +111,7 @@ static int end_new(struct engine *e, struct party *p, struct channel *ch, struct
 	if (!end)
 		return CHAN_ENOMEM;
 	end->channel = channel_ref(ch);
+	end->generation = e->access_generation;
 	ch->ends++;
 	seqmap_put(&p->ends, ch->id, end);
 	*ret_end = end;
@@ -120,6 +127,7 @@ int party_open(struct engine *e, struct party *p, struct channel *ch, uint8_t di
 		return rc;
 	channel_hold(ch, direction & ~end->direction, +1);
 	end->direction |= direction;
+	end->allowed |= direction;
 	end->count++;
 	return 0;
 }
@@ -198,10 +206,14 @@ int reference_open(struct engine *e, struct party *p, uint32_t type, const struc
 {
 	struct type_chan_ref ref;
 	struct channel *ch;
+	int rc;
 
 	if (!reference_get(type, v, &ref) || !(ch = seqmap_get(&e->channels, ref.channel)))
 		return 0;
-	return party_open(e, p, ch, ref.direction);
+	rc = party_open(e, p, ch, ref.direction);
+	if (rc == 0)
+		party_end_of(p, ch->id)->delegated |= ref.direction;
+	return rc;
 }
 
 void reference_release(struct engine *e, struct party *p, uint32_t type, const struct value *v)
@@ -296,7 +308,11 @@ void engine_party_end(struct engine *e, struct party *p, int64_t now_ns)
 	seqmap_fini(&p->operations);
 	seqmap_fini(&p->deliveries);
 	seqmap_fini(&p->ends);
+	party_drop_ops(p, p->ops_in_flight); /* cancels whose target is out are never answered */
 	list_remove(&p->link);
 	engine_step(e);
+	quota_put(&e->accounts, p->account, now_ns);
+	access_grants_free(p->grants);
+	identity_unref(p->identity);
 	free(p);
 }

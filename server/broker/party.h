@@ -7,6 +7,7 @@
 #include "proto/type.h"
 #include "proto/wire.h"
 #include "server/base/list.h"
+#include "server/broker/access.h"
 #include "server/broker/seqmap.h"
 #include "server/broker/value.h"
 #include <stdbool.h>
@@ -20,6 +21,9 @@ struct end {
 	struct channel *channel; /* a counted reference */
 	uint32_t count;          /* MAKEs, OPENs and chan values not yet RELEASEd */
 	uint8_t direction;       /* of all of them together */
+	uint8_t delegated;       /* of these what came with chan values */
+	uint8_t allowed;         /* of these what may be used, by the rules of this generation: */
+	uint64_t generation;     /* end_allowed in permit.h compares it */
 };
 
 struct party {
@@ -31,12 +35,32 @@ struct party {
 	struct seqmap ends;       /* by channel id */
 	struct end *last_end;     /* the one used last: most frames name the same again */
 	uint64_t next_delivery;
-	uint64_t ops_in_flight;   /* sequence numbers not answered */
-	uint64_t bytes_in_flight; /* values in waiting sends */
-	bool absent;              /* its receives are passed over: engine_party_absent */
+	uint64_t ops_in_flight;        /* sequence numbers not answered */
+	uint64_t bytes_in_flight;      /* values in waiting sends */
+	struct identity *identity;     /* who it is: one reference; NULL: never said */
+	struct quota_account *account; /* of its identity, in engine->accounts; one hold */
+	struct access_grants *grants;  /* by the rules of this generation; NULL: there are none */
+	uint64_t generation;
+	bool absent;                   /* its receives are passed over: engine_party_absent */
 	struct wire_speaker speaker;
 	char strings[]; /* what speaker points to */
 };
+
+/* Of no rules: what has it is to be asked anew. */
+#define GENERATION_NONE UINT64_MAX
+
+/* Operations, or values of a SEND, that begin and end to be in flight. */
+static inline void party_add_ops(struct party *p, uint64_t n)
+{
+	p->ops_in_flight += n;
+	p->account->ops_in_flight += n;
+}
+
+static inline void party_drop_ops(struct party *p, uint64_t n)
+{
+	p->ops_in_flight -= n;
+	p->account->ops_in_flight -= n;
+}
 
 struct end *party_end_of(struct party *p, uint64_t channel);
 

@@ -25,6 +25,10 @@ struct engine {
 	struct channel *dirty,
 		**dirty_end; /* to be pumped, in the order in which they were touched */
 	struct list parties;
+	struct access *access;       /* one reference; NULL: no rules, no quotas */
+	uint64_t access_generation;  /* how often it was replaced */
+	struct quota_table accounts; /* channels, bytes and operations of each identity */
+	uint64_t denied;             /* operations that the rules refused */
 	struct delivery_pool deliveries;
 	uint64_t next_channel, next_operation, next_ticket;
 	uint64_t bytes; /* that all values cost, waiting, buffered and out */
@@ -50,8 +54,10 @@ static inline uint64_t value_cost(const struct value *v)
 /* Ranges of one GONE: 22 bytes each at most, well below FRAME_HEADER_BYTES_MAX. */
 #define GONE_RANGES_MAX 256u
 
-/* Counts a value in, with what it refers to; drops one that was counted in. */
-void engine_hold_value(struct engine *e, uint32_t type, const struct value *v);
+/* Counts a value in, on the sender's account, with what it refers to; drops one that was counted
+ * in. */
+void engine_hold_value(
+	struct engine *e, struct quota_account *account, uint32_t type, struct value *v);
 void engine_drop_value(struct engine *e, uint32_t type, struct value *v);
 
 /* Pumps until no channel is touched and no try stands. */
@@ -108,8 +114,8 @@ struct channel *call_channel(struct call *c, struct asked a, const char *verb, u
 /* The party's end of a channel, whatever has become of it. NULL: it was answered. */
 struct end *call_end(struct call *c, struct asked a, const char *verb, uint64_t channel);
 
-/* The channel of a REMOVE or STAT. NULL: it was answered. */
-struct channel *call_named(struct call *c, const char *verb);
+/* The channel of a REMOVE or STAT, which the party may do that to. NULL: it was answered. */
+struct channel *call_named(struct call *c, enum access_action action, const char *verb);
 
 /* operation_new, with its refusal answered. */
 int call_operation(struct call *c, struct asked a, const char *verb, const char *label,

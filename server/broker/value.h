@@ -11,9 +11,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct quota_account;
+
 struct value {
 	uint32_t refs; /* atomic */
 	uint32_t len;
+	struct quota_account *account; /* the engine's: whose it is, while the engine holds it */
 	uint8_t bytes[];
 };
 

@@ -202,8 +202,8 @@ MESSAGES = {
     DELIVER: fields('1 seq uint, 2 delivery uint, 3 channel uint, 4 count uint, 5 payload_bytes uint,'
                     '6 case_index uint'),
     GONE: {'deliveries': (1, [RANGE])},
-    STATS: dict(fields('1 seq uint, 3 more bool'), channels=(2, [CHANNEL_STAT])),
-    WAITERS: dict(fields('1 seq uint, 3 more bool'), waiters=(2, [WAITER])),
+    STATS: dict(fields('1 seq uint, 3 more bool, 4 after text'), channels=(2, [CHANNEL_STAT])),
+    WAITERS: dict(fields('1 seq uint, 3 more bool, 4 after uint'), waiters=(2, [WAITER])),
     GOAWAY: fields('1 status uint, 2 message text, 3 redirect_url text'),
 }
 
@@ -619,7 +619,7 @@ class Client:
             yield from page['channels']
             if not page['more']:
                 return
-            after = page['channels'][-1]['name']
+            after = page['after']
 
     def ps(self):
         after = 0
@@ -628,7 +628,7 @@ class Client:
             yield from page['waiters']
             if not page['more']:
                 return
-            after = page['waiters'][-1]['id']
+            after = page['after']
 
     def ping(self):
         """Seconds to the broker and back."""

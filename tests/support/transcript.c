@@ -103,6 +103,7 @@ static void keep_stats(const struct message *m)
 {
 	stage.names[0] = '\0';
 	stage.more = m->stats.more;
+	snprintf(stage.after, sizeof(stage.after), "%s", m->stats.after);
 	if (m->stats.count > 0)
 		stage.stat = m->stats.channels[0];
 	for (size_t i = 0; i < m->stats.count; i++)

@@ -45,6 +45,7 @@ struct stage {
 	char names[4096];              /* of the last STATS, or operations of the last WAITERS */
 	uint64_t opened;               /* channel of the last OPENED */
 	bool more;
+	char after[256]; /* of the last STATS: where the next page begins */
 };
 
 extern struct stage stage;

@@ -1,6 +1,6 @@
 # Unit tests of the broker around the engine, and of the daemon's configuration: see local.mk.
 broker_test_libs = server/broker/libbroker.a server/broker/libengine.a server/net/libnet.a \
-	$(channel_test_libs) proto/libproto.la
+	$(channel_test_libs) proto/libproto.la $(OPENSSL_LIBS)
 
 unit_tests += tests/unit/test_config
 tests_unit_test_config_SOURCES = tests/unit/test_config.c server/config.c server/config.h

@@ -22,6 +22,10 @@ engine_model = tests/support/engine_model.c tests/support/engine_model.h tests/s
 engine_account = tests/support/engine_account.c tests/support/engine_account.h \
 	tests/support/choices.h tests/support/failing_malloc.h
 
+unit_tests += tests/unit/test_engine_access
+tests_unit_test_engine_access_SOURCES = tests/unit/test_engine_access.c $(transcript)
+tests_unit_test_engine_access_LDADD = $(engine_test_libs)
+
 unit_tests += tests/unit/test_engine_random
 tests_unit_test_engine_random_SOURCES = tests/unit/test_engine_random.c $(engine_model)
 tests_unit_test_engine_random_LDADD = $(engine_test_libs)
@@ -30,6 +34,14 @@ unit_tests += tests/unit/test_engine_account
 tests_unit_test_engine_account_SOURCES = tests/unit/test_engine_account.c $(engine_account)
 tests_unit_test_engine_account_LDADD = $(engine_test_libs)
 tests_unit_test_engine_account_LDFLAGS = $(failing_malloc_ldflags)
+
+unit_tests += tests/unit/test_access tests/unit/test_glob tests/unit/test_identity \
+	tests/unit/test_quota tests/unit/test_token
+tests_unit_test_access_LDADD = $(engine_test_libs)
+tests_unit_test_glob_LDADD = $(engine_test_libs)
+tests_unit_test_identity_LDADD = $(engine_test_libs)
+tests_unit_test_quota_LDADD = $(engine_test_libs)
+tests_unit_test_token_LDADD = $(engine_test_libs)
 
 unit_tests += tests/unit/test_heap
 tests_unit_test_heap_LDADD = $(engine_test_libs)

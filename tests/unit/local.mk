@@ -15,7 +15,7 @@ runtime_test_libs = server/runtime/libruntime.a $(base_test_libs) $(LIBEVENT_LIB
 channel_test_libs = server/channel/libchannel.a $(runtime_test_libs)
 net_test_libs = server/net/libnet.a $(runtime_test_libs) $(OPENSSL_LIBS)
 proto_test_libs = proto/libproto.la $(CMOCKA_LIBS)
-engine_test_libs = server/broker/libengine.a $(base_test_libs) proto/libproto.la
+engine_test_libs = server/broker/libengine.a $(base_test_libs) proto/libproto.la $(OPENSSL_LIBS)
 client_test_libs = client/libchan.la $(proto_test_libs) -lpthread
 
 include tests/unit/base.mk

@@ -235,14 +235,16 @@ static const struct {
 						      .payload_bytes = 5,
 						      .case_index = 6}}},
 	{&chand__gone__descriptor, {.kind = MESSAGE_GONE, .settle = {.deliveries = {ranges, 3}}}},
-	{&chand__stats__descriptor,
-		{.kind = MESSAGE_STATS,
-			.seq = 1,
-			.stats = {.channels = channel_stats, .count = 2, .more = true}}},
+	{&chand__stats__descriptor, {.kind = MESSAGE_STATS,
+					    .seq = 1,
+					    .stats = {.channels = channel_stats,
+						    .count = 2,
+						    .more = true,
+						    .after = "a"}}},
 	{&chand__waiters__descriptor,
 		{.kind = MESSAGE_WAITERS,
 			.seq = 1,
-			.waiters = {.waiters = waiters, .count = 1, .more = true}}},
+			.waiters = {.waiters = waiters, .count = 1, .more = true, .after = 2}}},
 };
 #define SAMPLE_COUNT (sizeof(samples) / sizeof(samples[0]))
 
