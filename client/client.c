@@ -35,6 +35,7 @@ static void client_free(struct chan_client *c)
 	session_fini(&c->session);
 	if (c->stream.ops)
 		c->stream.ops->close(&c->stream);
+	tls_free(c->tls);
 	client_free_waiters(c);
 	wire_scratch_free(c->scratch);
 	buf_fini(&c->in);
@@ -54,7 +55,8 @@ static struct chan_client *client_new(const struct chan_dial_options *options)
 	c->session.limits.frame_payload_bytes = FRAME_PAYLOAD_BYTES_MAX;
 	c->withdraw_on_signal = options->withdraw_on_signal;
 	c->scratch = wire_scratch_new();
-	if (!c->scratch) {
+	c->tls = tls_new(options);
+	if (!c->scratch || !c->tls) {
 		client_free(c);
 		return NULL;
 	}
@@ -103,7 +105,7 @@ static int await_welcome(struct chan_client *c, int64_t deadline_ns)
 	if (s->end.status == 0)
 		return error_say(
 			CHAN_ETIMEDOUT, "dial %s: the broker did not greet in time", c->url.text);
-	status = s->end.status == CHAN_EUNKNOWN ? CHAN_EUNREACHABLE : s->end.status;
+	status = s->end.status == CHAN_EUNKNOWN ? c->greet_status : s->end.status;
 	return error_say(
 		status, "dial %s: %s", c->url.text, s->end.text ? s->end.text : "out of memory");
 }
@@ -112,7 +114,10 @@ static int connect_and_greet(struct chan_client *c, const struct chan_dial_optio
 {
 	int64_t deadline_ns =
 		clock_deadline_ns(options->timeout_ns > 0 ? options->timeout_ns : DIAL_TIMEOUT_NS);
-	int rc = stream_dial(&c->stream, &c->url, deadline_ns);
+	int rc;
+
+	c->stream.tls = c->tls;
+	rc = stream_dial(&c->stream, &c->url, deadline_ns);
 
 	if (rc < 0)
 		return rc;

@@ -13,6 +13,7 @@
 #include "client/clock.h"
 #include "client/session.h"
 #include "client/stream.h"
+#include "client/tls.h"
 #include <pthread.h>
 
 /*
@@ -35,7 +36,9 @@ struct chan_client {
 	struct url url;
 	bool withdraw_on_signal;
 
+	struct tls *tls; /* of tls:// URLs */
 	struct stream stream;
+	int greet_status; /* what the loss of the stream is called while greeting */
 	bool reading; /* a thread reads, alone owns in and scratch, and may be blocked in it */
 	struct waiter *reader; /* of the thread that is in a system call for it; else NULL */
 	bool writing;          /* a thread writes, and alone owns leaving */

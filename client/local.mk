@@ -22,6 +22,8 @@ chan_sources = \
 	client/settle.c \
 	client/stream.c client/stream.h \
 	client/stream_socket.c \
+	client/stream_tls.c \
+	client/tls.h \
 	client/transfer.c \
 	client/url.c client/url.h \
 	client/value.c \
@@ -29,7 +31,8 @@ chan_sources = \
 
 noinst_LTLIBRARIES += client/libclient.la
 client_libclient_la_SOURCES = $(chan_sources)
-client_libclient_la_LIBADD = proto/libproto.la
+client_libclient_la_CPPFLAGS = $(AM_CPPFLAGS) $(OPENSSL_CFLAGS)
+client_libclient_la_LIBADD = proto/libproto.la $(OPENSSL_LIBS)
 
 lib_LTLIBRARIES += client/libchan.la
 client_libchan_la_SOURCES =

@@ -2,12 +2,14 @@
  * stream.c - which carrier serves which scheme.
  */
 #include "client/stream.h"
-#include "client/error.h"
+#include "chan/status.h"
+#include <stdio.h>
+#include <string.h>
 
 static const struct stream_ops *const carriers[] = {
 	[URL_UNIX] = &stream_socket_ops,
 	[URL_TCP] = &stream_socket_ops,
-	[URL_TLS] = NULL,
+	[URL_TLS] = &stream_tls_ops,
 };
 
 int stream_dial(struct stream *s, const struct url *url, int64_t deadline_ns)
@@ -15,12 +17,17 @@ int stream_dial(struct stream *s, const struct url *url, int64_t deadline_ns)
 	const struct stream_ops *ops = carriers[url->scheme];
 	int rc;
 
-	if (!ops)
-		return error_say(CHAN_ENOTSUP,
-			"dial %s: tls:// is not supported yet; use tcp:// or unix:", url->text);
 	s->fd = -1;
 	rc = ops->dial(s, url, deadline_ns);
 	if (rc == 0)
 		s->ops = ops;
 	return rc;
+}
+
+int stream_explain(struct stream *s, int error, char text[static STREAM_WORDS_BYTES_MAX])
+{
+	if (s->ops->explain)
+		return s->ops->explain(s, error, text);
+	snprintf(text, STREAM_WORDS_BYTES_MAX, "%s", strerror(error));
+	return CHAN_EUNREACHABLE;
 }

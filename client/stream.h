@@ -1,8 +1,8 @@
 /*
  * stream.h - bytes to and from the broker, whatever carries them.
  *
- * A carrier is a table of functions and one file: stream_socket.c for unix: and tcp://.
- * TLS is to be another row of stream_dial's table.
+ * A carrier is a table of functions and one file: stream_socket.c for unix: and tcp://,
+ * stream_tls.c for tls://.
  *
  * One thread may read while another writes.
  */
@@ -15,9 +15,21 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+/* A read is given room for so many bytes at least: then nothing that poll does not know of stays
+ * behind in the carrier. */
+#define STREAM_READ_BYTES (64u * 1024u)
+
+/* What stream_explain says at most. */
+#define STREAM_WORDS_BYTES_MAX 512u
+
+struct tls;
+struct tls_connection;
+
 struct stream {
 	const struct stream_ops *ops; /* NULL: not open */
 	int fd;                       /* to poll */
+	struct tls *tls;              /* of the client, set before the dial */
+	struct tls_connection *connection; /* stream_tls.c's own */
 };
 
 struct stream_ops {
@@ -37,13 +49,21 @@ struct stream_ops {
 	/* Sets how long a read may wait. */
 	void (*wait_max)(struct stream *s, int64_t ns);
 
+	/* As stream_explain; NULL: the errno says it all. */
+	int (*explain)(struct stream *s, int error, char *text);
+
 	void (*close)(struct stream *s);
 };
 
-/* Opens a stream to the broker. CHAN_EUNREACHABLE, CHAN_ETIMEDOUT, CHAN_ENOTSUP; the thread's
- * error is set. */
+/* Opens a stream to the broker. CHAN_EUNREACHABLE, CHAN_ETIMEDOUT, and of TLS CHAN_EAUTH (one does
+ * not trust the other), CHAN_EPROTOCOL (what answers is something else) and CHAN_EINVAL (a file
+ * cannot be used); the thread's error is set. */
 int stream_dial(struct stream *s, const struct url *url, int64_t deadline_ns);
 
-extern const struct stream_ops stream_socket_ops;
+/* What a read or a write that failed with the errno has come to, in words; returns what that is
+ * called while greeting: CHAN_EUNREACHABLE, or as stream_dial. */
+int stream_explain(struct stream *s, int error, char text[static STREAM_WORDS_BYTES_MAX]);
+
+extern const struct stream_ops stream_socket_ops, stream_tls_ops;
 
 #endif

@@ -20,12 +20,12 @@
 #include <string.h>
 #include <utlist.h>
 
-/* One read takes that much at most; many small frames come in one. */
-#define READ_BYTES (64u * 1024u)
-
 /* An active connection is asked for a sign of life that often, so that values can be handed over
  * without asking first. */
 #define PING_INTERVAL_NS NS_PER_S
+
+/* The first byte of what a TLS server says to who speaks something else; no frame begins so. */
+#define TLS_ALERT 0x15
 
 /* The longest wait for the socket to take more. */
 #define WRITE_TURN_NS (20 * NS_PER_MS)
@@ -139,15 +139,15 @@ static void take_output(struct chan_client *c)
 /* What the broker said before it closed the connection is still to be read, and tells more. */
 static void write_failed(struct chan_client *c, int error)
 {
-	char text[URL_BYTES_MAX + 128];
+	char text[URL_BYTES_MAX + STREAM_WORDS_BYTES_MAX + 64], why[STREAM_WORDS_BYTES_MAX];
 
 	if (c->reading) {
 		c->choked = true; /* and the reader will see it */
 		return;
 	}
 	client_poll(c);
-	snprintf(text, sizeof(text), "the connection to %s was lost: %s", c->url.text,
-		strerror(error));
+	c->greet_status = stream_explain(&c->stream, error, why);
+	snprintf(text, sizeof(text), "the connection to %s was lost: %s", c->url.text, why);
 	client_fail(c, CHAN_EUNKNOWN, text);
 }
 
@@ -195,8 +195,9 @@ static void handle_input(struct chan_client *c)
 		if (n == 0)
 			break;
 		if (n < 0) {
-			snprintf(
-				text, sizeof(text), "what answers at %s is no broker", c->url.text);
+			snprintf(text, sizeof(text), "what answers at %s %s", c->url.text,
+				buf_data(&c->in)[0] == TLS_ALERT ? "speaks TLS; dial it by tls://"
+								 : "is no broker");
 			rc = CHAN_EPROTOCOL;
 			break;
 		}
@@ -215,10 +216,11 @@ static void handle_input(struct chan_client *c)
 /* Reads once; wait as in stream_ops. The role is the caller's. 0 or -errno. */
 static int read_once(struct chan_client *c, bool wait)
 {
-	char text[URL_BYTES_MAX + 128];
+	char text[URL_BYTES_MAX + STREAM_WORDS_BYTES_MAX + 64],
+		why[STREAM_WORDS_BYTES_MAX] = "the broker closed it";
 	ssize_t n;
 
-	if (buf_reserve(&c->in, READ_BYTES) < 0) {
+	if (buf_reserve(&c->in, STREAM_READ_BYTES) < 0) {
 		client_fail(c, CHAN_ENOMEM, "out of memory");
 		return 0;
 	}
@@ -233,8 +235,10 @@ static int read_once(struct chan_client *c, bool wait)
 	}
 	if (n == -EAGAIN || n == -EINTR)
 		return (int)n;
-	snprintf(text, sizeof(text), "the connection to %s was lost: %s", c->url.text,
-		n < 0 ? strerror((int)-n) : "the broker closed it");
+	c->greet_status = CHAN_EUNREACHABLE;
+	if (n < 0)
+		c->greet_status = stream_explain(&c->stream, (int)-n, why);
+	snprintf(text, sizeof(text), "the connection to %s was lost: %s", c->url.text, why);
 	client_fail(c, CHAN_EUNKNOWN, text);
 	return 0;
 }

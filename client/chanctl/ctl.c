@@ -22,8 +22,21 @@ int64_t ctl_timeout_ns(const struct ctl *ctl)
 int ctl_dial(struct ctl *ctl)
 {
 	/* One-shot commands cannot come back for their session: it shall end with us. */
-	const struct chan_dial_options dial = {.program = "chanctl", .linger_ns = -1};
-	int rc = chan_dial(ctl->options.url, &dial, &ctl->client);
+	const struct options *o = &ctl->options;
+	const struct chan_dial_options dial = {
+		.program = "chanctl",
+		.linger_ns = -1,
+		.tls_ca = o->tls_ca,
+		.tls_certificate = o->tls_certificate,
+		.tls_key = o->tls_key,
+		.tls_insecure = o->insecure,
+	};
+	int rc;
+
+	if (o->insecure)
+		complain("warning: --insecure: whoever answers is taken for the broker, and may "
+			 "read and change everything");
+	rc = chan_dial(o->url, &dial, &ctl->client);
 
 	/* Who does not greet in time is not reachable; 124 is for operations that had a deadline.
 	 */

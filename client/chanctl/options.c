@@ -59,6 +59,30 @@ static bool set_url(struct options *o, const char *text)
 	return true;
 }
 
+static bool set_tls_ca(struct options *o, const char *text)
+{
+	o->tls_ca = text;
+	return true;
+}
+
+static bool set_tls_cert(struct options *o, const char *text)
+{
+	o->tls_certificate = text;
+	return true;
+}
+
+static bool set_tls_key(struct options *o, const char *text)
+{
+	o->tls_key = text;
+	return true;
+}
+
+static bool set_insecure(struct options *o, const char *text)
+{
+	(void)text;
+	return o->insecure = true;
+}
+
 static bool set_json(struct options *o, const char *text)
 {
 	(void)text;
@@ -168,8 +192,16 @@ static bool set_round_trips(struct options *o, const char *text)
 }
 
 static const struct option_row rows[] = {
-	{{"url", OPTION_URL, "URL", 0, "the broker: unix:PATH or tcp://HOST:PORT", 0}, set_url,
-		NULL},
+	{{"url", OPTION_URL, "URL", 0, "the broker: unix:PATH, tcp://HOST:PORT or tls://HOST:PORT",
+		 0},
+		set_url, NULL},
+	{{"tls-ca", OPTION_TLS_CA, "FILE", 0, "whom to trust: certificates of authorities", 0},
+		set_tls_ca, NULL},
+	{{"tls-cert", OPTION_TLS_CERT, "FILE", 0, "our certificate", 0}, set_tls_cert, NULL},
+	{{"tls-key", OPTION_TLS_KEY, "FILE", 0, "its key", 0}, set_tls_key, NULL},
+	{{"insecure", OPTION_INSECURE, NULL, 0, "take whoever answers for the broker (dangerous)",
+		 0},
+		set_insecure, NULL},
 	{{"json", OPTION_JSON, NULL, 0, "print JSON", 0}, set_json, NULL},
 	{{"timeout", OPTION_TIMEOUT, "DURATION", 0, "wait at most so long for each value", 0},
 		set_timeout, "a decimal number and ns, us, ms, s, m or h, as in 1.5s"},
@@ -208,7 +240,8 @@ static const struct option_row rows[] = {
 		a_number},
 };
 
-static const enum option_key global_keys[] = {OPTION_URL, OPTION_JSON, 0};
+static const enum option_key global_keys[] = {OPTION_URL, OPTION_JSON, OPTION_TLS_CA,
+	OPTION_TLS_CERT, OPTION_TLS_KEY, OPTION_INSECURE, 0};
 
 static const struct option_row *row_find(int key)
 {

@@ -20,6 +20,10 @@ enum option_key {
 	OPTION_NULL = '0',
 	OPTION_COUNT = 'n',
 	OPTION_URL = 0x100,
+	OPTION_TLS_CA,
+	OPTION_TLS_CERT,
+	OPTION_TLS_KEY,
+	OPTION_INSECURE,
 	OPTION_JSON,
 	OPTION_TIMEOUT,
 	OPTION_TRY,
@@ -46,6 +50,8 @@ struct operand {
 
 struct options {
 	const char *url; /* NULL: libchan's default */
+	const char *tls_ca, *tls_certificate, *tls_key; /* NULL: the same */
+	bool insecure;
 	bool json;
 	int64_t timeout_ns; /* negative: none */
 	bool try;

@@ -93,6 +93,17 @@ struct chan_dial_options {
 	int64_t linger_ns;
 	int64_t timeout_ns; /* for the connection and the greeting. 0: 10 s */
 
+	/*
+	 * Of tls:// URLs. NULL in the first three: what the environment says by $CHAN_TLS_CA,
+	 * $CHAN_TLS_CERT and $CHAN_TLS_KEY, or without that what stands here.
+	 */
+	const char
+		*tls_ca; /* authorities to trust: a file in PEM form, or a folder; the system's */
+	const char *tls_certificate; /* ours, a file in PEM form; none */
+	const char *tls_key;         /* its key, without a passphrase; in the certificate's file */
+	const char *tls_server_name; /* what the broker's certificate must hold; the URL's host */
+	bool tls_insecure; /* DANGEROUS: whoever answers is taken for the broker. For trying out */
+
 	/* A signal handler that runs while a call of this client blocks withdraws the operation:
 	 * the call returns its result if it was faster, else CHAN_ECANCELED. Otherwise calls go on
 	 * waiting after signals. For programs that block in one thread. */
@@ -102,13 +113,14 @@ struct chan_dial_options {
 /*
  * Connects to a broker and greets it. Blocks, at most options->timeout_ns.
  *
- * url is unix:PATH, tcp://HOST:PORT (tcp://[ADDRESS]:PORT for IPv6; without :PORT 2426) or
- * tls://..., which is CHAN_ENOTSUP so far. NULL: $CHAN_URL; where that is not set,
- * $XDG_RUNTIME_DIR/chand.sock if it exists, else /run/chand/chand.sock.
+ * url is unix:PATH, tcp://HOST:PORT (tcp://[ADDRESS]:PORT for IPv6; without :PORT 2426) or the
+ * same with tls://, where the broker's certificate is checked. NULL: $CHAN_URL; where that is not
+ * set, $XDG_RUNTIME_DIR/chand.sock if it exists, else /run/chand/chand.sock.
  *
  * options may be NULL. *ret_client is the caller's, who ends it with chan_hangup.
  * CHAN_EUNREACHABLE: nobody listens, or the host is unknown; CHAN_ETIMEDOUT; CHAN_EINVAL: the URL;
- * CHAN_EPROTOCOL: what answers is no broker; or what the broker refused with.
+ * CHAN_EPROTOCOL: what answers is no broker, or not by that sort of URL; CHAN_EAUTH: its
+ * certificate cannot be trusted, or it wants one of ours; or what the broker refused with.
  */
 int chan_dial(
 	const char *url, const struct chan_dial_options *options, struct chan_client **ret_client);

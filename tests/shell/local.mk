@@ -19,6 +19,7 @@ shell_tests = \
 	tests/shell/signals.sh \
 	tests/shell/stdout.sh \
 	tests/shell/stream.sh \
+	tests/shell/tls.sh \
 	tests/shell/values.sh
 EXTRA_DIST += $(shell_tests) tests/support/tap.sh tests/support/daemon.sh
 TESTS += $(shell_tests)
