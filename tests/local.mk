@@ -28,6 +28,7 @@ include tests/programs/local.mk
 include tests/integration/local.mk
 include tests/shell/local.mk
 include tests/python/local.mk
+include tests/history/local.mk
 include tests/stress/local.mk
 include tests/torture/local.mk
 include tests/bench/local.mk

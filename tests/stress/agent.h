@@ -11,7 +11,7 @@
 
 #include "proto/buf.h"
 #include "proto/wire.h"
-#include "tests/stress/history.h"
+#include "tests/history/history.h"
 
 enum {
 	CHANNELS_MAX = 6,

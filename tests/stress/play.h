@@ -9,15 +9,8 @@
 #ifndef TESTS_STRESS_PLAY_H
 #define TESTS_STRESS_PLAY_H
 
-#include "tests/stress/history.h"
-
-/* A stream of random numbers; any seed will do. */
-struct dice {
-	uint64_t state;
-};
-
-/* One of 0 .. below-1. */
-uint32_t dice_choose(struct dice *d, uint32_t below);
+#include "tests/history/history.h"
+#include "tests/support/dice.h"
 
 /*
  * A round played by agents (agent.h) in one thread, over connections to these URLs in turn. Returns

@@ -20,16 +20,6 @@
 
 static struct test_daemon chand;
 
-uint32_t dice_choose(struct dice *d, uint32_t below)
-{
-	/* splitmix64 */
-	uint64_t z = d->state += UINT64_C(0x9e3779b97f4a7c15);
-
-	z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-	return ((z ^ (z >> 31)) >> 32) * (uint64_t)below >> 32;
-}
-
 bool round_judge(const struct history *h, const char *problem, uint64_t seed)
 {
 	struct verdict v = history_check(h);
@@ -41,8 +31,7 @@ bool round_judge(const struct history *h, const char *problem, uint64_t seed)
 	if (*problem)
 		printf("# %s\n", problem);
 	if (v.rule != RULE_NONE)
-		printf("# broken: %s: %s\n#   event %zu: %s\n", history_rule_name(v.rule),
-			history_rule_sentence(v.rule), v.at + 1, v.text);
+		history_explain(h, &v, stdout);
 	snprintf(path, sizeof(path), "stress-%llx.history", (unsigned long long)seed);
 	printf("# STRESS_SEED=0x%llx; its history is in %s\n", (unsigned long long)seed, path);
 	out = fopen(path, "w");
@@ -122,9 +111,10 @@ static int check_file(const char *path)
 		return 65;
 	}
 	v = history_check(&h);
-	printf("%s: %s\n", history_rule_name(v.rule), history_rule_sentence(v.rule));
 	if (v.rule != RULE_NONE)
-		printf("event %zu: %s\n", v.at + 1, v.text);
+		history_explain(&h, &v, stdout);
+	else
+		printf("# %s\n", history_rule_sentence(v.rule));
 	history_fini(&h);
 	return v.rule != RULE_NONE;
 }

@@ -1,6 +1,6 @@
 /* The judge of histories, on histories written by hand: good ones pass, and each bad one breaks
  * the rule that it was written to break. */
-#include "tests/stress/history.h"
+#include "tests/history/history.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <cmocka.h>
@@ -181,9 +181,128 @@ static void test_empty(void **state)
 		GOT(2, 8, 1, 1) TAKE(2, 1));
 }
 
+#define DOUBT(s) "doubt s" #s "\n"
+#define CALM(s) "calm s" #s "\n"
+#define HELD BUFFERED SEND(1, 1) SENT(1) RECV(2, 8) GOT(2, 8, 1, 1)
+
+static void test_doubt(void **state)
+{
+	(void)state;
+	/* What a stopped receiver holds goes to another; its confirmation is refused. */
+	expect(RULE_NONE, HELD DOUBT(2) RECV(3, 9) GOT(3, 9, 1, 2) CALM(2) "taken s2 v1\ngone s2 v1\n"
+		TAKE(3, 1) "end\n");
+	/* What was on its way to it when the doubt came, too, and it may enter that late. */
+	expect(RULE_NONE, BUFFERED RECV(2, 8) SEND(1, 1) SENT(1) DOUBT(2) RECV(3, 9) GOT(3, 9, 1, 2)
+		TAKE(3, 1) CALM(2) GOT(2, 8, 1, 1) "taken s2 v1\ngone s2 v1\nend\n");
+	/* A cut of the connection is no reason. */
+	expect(RULE_TWICE, HELD "cut s2\n" RECV(3, 9) GOT(3, 9, 1, 2));
+	expect(RULE_TAKEN_BACK, HELD "cut s2\ntaken s2 v1\ngone s2 v1\n");
+	/* It has to say that it comes again. */
+	expect(RULE_ATTEMPT, HELD DOUBT(2) "lost s2\n" RECV(3, 9) GOT(3, 9, 1, 1));
+	expect(RULE_TWICE, HELD DOUBT(2) RECV(3, 9) GOT(3, 9, 1, 1));
+}
+
+static void test_what_doubt_does_not_excuse(void **state)
+{
+	(void)state;
+	/* A confirmation that was answered. */
+	expect(RULE_TWICE, HELD DOUBT(2) RECV(3, 9) GOT(3, 9, 1, 2) CALM(2) TAKE(2, 1));
+	expect(RULE_TWICE, HELD DOUBT(2) TAKE(2, 1) RECV(3, 9) GOT(3, 9, 1, 2));
+	/* What was taken back is not handed to who asks for it later. */
+	expect(RULE_TWICE, BUFFERED SEND(1, 1) SENT(1) DOUBT(2) RECV(3, 9) GOT(3, 9, 1, 2) CALM(2)
+		RECV(2, 8) GOT(2, 8, 1, 1));
+	/* What came behind the first answer to a session that is calm again. */
+	expect(RULE_TWICE, BUFFERED DOUBT(2) CALM(2) SEND(2, 1) SENT(1) RECV(2, 8) GOT(2, 8, 1, 1)
+		RECV(3, 9) GOT(3, 9, 1, 2));
+	expect(RULE_NONE, BUFFERED DOUBT(2) SEND(2, 1) CALM(2) SENT(1) RECV(2, 8) GOT(2, 8, 1, 1)
+		RECV(3, 9) GOT(3, 9, 1, 2) TAKE(3, 1) "lost s2\nend\n");
+	/* A killed consumer that was about to confirm by hand loses nothing. */
+	expect(RULE_LOST, HELD DOUBT(2) "lost s2\nend\n");
+}
+
+static void test_unknown(void **state)
+{
+	(void)state;
+	expect(RULE_NONE, BUFFERED DOUBT(1) SEND(1, 1) "unknown o1\nend\n");
+	expect(RULE_NONE, BUFFERED DOUBT(1) SEND(1, 1) "unknown o1\n" RECV(2, 9) GOT(2, 9, 1, 1) TAKE(2, 1)
+		"end\n");
+	expect(RULE_ANSWERED, BUFFERED SEND(1, 1) "unknown o1\n");
+	expect(RULE_ANSWERED, BUFFERED "cut s1\n" SEND(1, 1) "unknown o1\n");
+	/* Of a select, one case at most has happened. */
+	expect(RULE_ONE_CASE, BUFFERED DOUBT(1) "select s1 o1\nsend s1 o1 c1 v1\nsend s1 o1 c1 v2\nunknown o1\n"
+		RECV(2, 8) RECV(2, 9) GOT(2, 8, 1, 1) GOT(2, 9, 2, 1));
+	/* A confirmation may have arrived, or not. */
+	expect(RULE_NONE, HELD DOUBT(2) "taken s2 v1\nunknown s2 v1\nend\n");
+	expect(RULE_NONE, HELD DOUBT(2) "taken s2 v1\nunknown s2 v1\n" RECV(3, 9) GOT(3, 9, 1, 2)
+		TAKE(3, 1) "end\n");
+}
+
+#define AUTOMATIC BUFFERED "automatic c1\n"
+#define RENDEZVOUS UNBUFFERED "automatic c1\n"
+
+static void test_automatic_channels(void **state)
+{
+	(void)state;
+	expect(RULE_NONE, AUTOMATIC SEND(1, 1) SENT(1) RECV(2, 8) GOT(2, 8, 1, 1) "end\n");
+	expect(RULE_TWICE, AUTOMATIC SEND(1, 1) SENT(1) RECV(2, 8) GOT(2, 8, 1, 1) RECV(3, 9)
+		GOT(3, 9, 1, 2));
+	/* The sender may hear of it before the receiver has entered it, but not before it asked. */
+	expect(RULE_NONE, RENDEZVOUS SEND(1, 1) RECV(2, 8) SENT(1) GOT(2, 8, 1, 1) "end\n");
+	expect(RULE_RENDEZVOUS, RENDEZVOUS SEND(1, 1) SENT(1) RECV(2, 8) GOT(2, 8, 1, 1) "end\n");
+	/* So with the room that it makes. */
+	expect(RULE_NONE, AUTOMATIC SEND(1, 1) SENT(1) SEND(1, 2) SENT(2) RECV(2, 8) SEND(1, 3) SENT(3)
+		GOT(2, 8, 1, 1));
+	expect(RULE_CAPACITY, AUTOMATIC SEND(1, 1) SENT(1) SEND(1, 2) SENT(2) SEND(1, 3) SENT(3)
+		RECV(2, 8) GOT(2, 8, 1, 1));
+	/* Who is killed while it receives may have taken one value, and no more. */
+	expect(RULE_NONE, AUTOMATIC SEND(1, 1) SENT(1) RECV(2, 8) DOUBT(2) "lost s2\nend\n");
+	expect(RULE_LOST, AUTOMATIC SEND(1, 1) SENT(1) SEND(1, 2) SENT(2) RECV(2, 8) DOUBT(2)
+		"lost s2\nend\n");
+	expect(RULE_LOST, AUTOMATIC SEND(1, 1) SENT(1) DOUBT(2) RECV(2, 8) "unknown o8\nlost s2\nend\n");
+}
+
+static void test_channels_that_are_fetched_ahead_of(void **state)
+{
+	(void)state;
+	/* Nobody knows when a value was asked for: neither order nor lying about can be told, */
+	expect(RULE_NONE, BUFFERED "ahead c1\n" RECV(3, 7) "failed o7 n2\n" SEND(1, 1) SEND(1, 2) SENT(1) SENT(2)
+		RECV(2, 8) GOT(2, 8, 2, 1) RECV(3, 9) GOT(3, 9, 1, 1) TAKE(2, 2) TAKE(3, 1) "end\n");
+	/* but in what one receiver sees. */
+	expect(RULE_FIFO, BUFFERED "ahead c1\n" SEND(1, 1) SEND(1, 2) SENT(1) SENT(2)
+		RECV(2, 8) GOT(2, 8, 2, 1) RECV(2, 9) GOT(2, 9, 1, 1));
+	/* What went back unseen is marked for no reason that is seen. */
+	expect(RULE_NONE, BUFFERED "ahead c1\n" SEND(1, 1) SENT(1) RECV(2, 8) GOT(2, 8, 1, 2) TAKE(2, 1) "end\n");
+}
+
+static void test_an_explanation_has_the_events_concerned(void **state)
+{
+	static const char text[] = BUFFERED "channel c2\n" SEND(1, 1) SENT(1) SEND(1, 2) SENT(2)
+		RECV(2, 8) GOT(2, 8, 1, 1) "doubt s4\n" RECV(3, 9) GOT(3, 9, 1, 2);
+	struct history h = {0};
+	struct verdict v;
+	char said[2048] = "";
+	FILE *in = fmemopen((void *)text, strlen(text), "r"), *out = fmemopen(said, sizeof(said), "w");
+
+	(void)state;
+	assert_int_equal(history_read(&h, in), 0);
+	v = history_check(&h);
+	history_explain(&h, &v, out);
+	fclose(in);
+	fclose(out);
+	history_fini(&h);
+	assert_non_null(strstr(said, "broken: TWICE"));
+	assert_non_null(strstr(said, "value 1 is still in the hands of session 2"));
+	assert_non_null(strstr(said, ": channel c1 n2\n"));
+	assert_non_null(strstr(said, ": send s1 o1 c1 v1\n"));
+	assert_non_null(strstr(said, ": got s2 o8 c1 v1 n1\n"));
+	assert_null(strstr(said, "v2"));
+	assert_null(strstr(said, "s4"));
+	assert_null(strstr(said, "c2"));
+}
+
 static void test_text_form_reads_back(void **state)
 {
-	static const char text[] = BUFFERED SEND(1, 1) SENT(1) "lost s1\nend\n";
+	static const char text[] = BUFFERED SEND(1, 1) SENT(1) "lost s1 t1234567\nend\n";
 	char printed[256];
 	struct history h = {0};
 	FILE *in = fmemopen((void *)text, strlen(text), "r");
@@ -219,6 +338,12 @@ int main(void)
 		cmocka_unit_test(test_capacity),
 		cmocka_unit_test(test_closing),
 		cmocka_unit_test(test_empty),
+		cmocka_unit_test(test_doubt),
+		cmocka_unit_test(test_what_doubt_does_not_excuse),
+		cmocka_unit_test(test_unknown),
+		cmocka_unit_test(test_automatic_channels),
+		cmocka_unit_test(test_channels_that_are_fetched_ahead_of),
+		cmocka_unit_test(test_an_explanation_has_the_events_concerned),
 		cmocka_unit_test(test_text_form_reads_back),
 	};
 

@@ -1,10 +1,12 @@
 /*
  * history.h - what clients saw of a broker, and whether channels can have behaved so.
  *
- * A history is a list of events in the order in which one observer, who acts for every client,
- * did or saw them. What a client asks is entered before it is written, what it is told when it
- * is read; so an answer that stands before a question was given before it was asked, whatever
- * the threads of the broker did meanwhile. Each rule is judged only by what that order makes certain.
+ * A history is a list of events in the order in which they were entered: by one observer who acts
+ * for every client, by threads under one lock, or by processes that draw numbers from one counter
+ * (tests/soak/journal.h). What a client asks is entered before it is written, what it is told when
+ * it is read; so an answer that stands before a question was given before it was asked, whatever
+ * happened in between at the broker, or to the client. Each rule is judged only by what that order
+ * makes certain: an operation happened at some moment between its two events.
  *
  * As text, an event is a line: its word, then its numbers, each behind a letter:
  *
@@ -19,14 +21,33 @@
  *   close s3 o9 c1         is about to close;	closed o9: told that it is
  *   failed o8 c1 v7 n1     told: no effect; n is the status (chan/status.h), of a select's closed
  *                          case c, and v if that is a send case
- *   lost s4                is about to drop its connection
+ *   lost s4                is about to drop its connection, or was killed and is dead
  *   end                    the observer has closed and drained everything, and waits for no answer
  *
+ * How a channel is received from, behind its `channel`; confirmed by hand and one at a time if
+ * nothing is said:
+ *
+ *   automatic c1           receiving a value confirms it: `got` says all, no `taken` follows
+ *   ahead c1               receivers fetch ahead of what they ask for
+ *
+ * Faults, entered before they are done:
+ *
+ *   cut s4                 its connection is cut or held up, for so short a time that nobody may
+ *                          notice but by deadlines that pass meanwhile
+ *   doubt s4               it is killed, stopped or cut off for so long that the broker may think
+ * it lost: what it holds may go to others calm s4                the reason for the doubt has gone;
+ * the doubt ends with the first answer to what the session asks from here on unknown o8 told:
+ * nobody knows whether it happened;	unknown s4 v7: nor whether the confirmation arrived gone s4
+ * v7             told: the value had been taken back (it was not confirmed)
+ *
+ * A t and a number behind any event is when it was entered, in microseconds; for people.
+ *
  * Sessions, operations, channels and values are numbered from 1, densely. Every value is offered
- * once.
+ * once. A session asks for one thing at a time, or the numbers of what it asks for are as good as
+ * the order on its connection.
  */
-#ifndef TESTS_STRESS_HISTORY_H
-#define TESTS_STRESS_HISTORY_H
+#ifndef TESTS_HISTORY_HISTORY_H
+#define TESTS_HISTORY_HISTORY_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -47,19 +68,27 @@
 	X(SETTLED, "settled")                                                                      \
 	X(RETURNED, "returned")                                                                    \
 	X(LOST, "lost")                                                                            \
-	X(END, "end")
+	X(END, "end")                                                                              \
+	X(AUTOMATIC, "automatic")                                                                  \
+	X(AHEAD, "ahead")                                                                          \
+	X(CUT, "cut")                                                                              \
+	X(DOUBT, "doubt")                                                                          \
+	X(CALM, "calm")                                                                            \
+	X(UNKNOWN, "unknown")                                                                      \
+	X(GONE, "gone")
 
 enum event_kind {
 #define EVENT_CONSTANT(name, word) EVENT_##name,
 	EVENT_LIST(EVENT_CONSTANT)
 #undef EVENT_CONSTANT
-	EVENT_KINDS
+		EVENT_KINDS
 };
 
 struct event {
 	enum event_kind kind;
 	uint32_t session, op, channel, value; /* 0: none */
 	uint32_t number;                      /* capacity, credit, attempt or status */
+	uint32_t time_us;
 };
 
 struct history {
@@ -81,17 +110,19 @@ int history_read(struct history *h, FILE *in);
 #define RULE_LIST(X)                                                                               \
 	X(NONE, "nothing is wrong")                                                                \
 	X(NONSENSE, "an answer answers what was asked")                                            \
-	X(ANSWERED, "every operation is answered, once")                                           \
+	X(ANSWERED, "every operation is answered, once, and with what became of it")               \
 	X(ONE_CASE, "exactly one case of a select happens")                                        \
 	X(NO_EFFECT, "an operation that failed had no effect")                                     \
 	X(LOST, "a value that was sent is received")                                               \
 	X(TWICE, "a value is in one receiver's hands at a time, and never again once confirmed")   \
+	X(TAKEN_BACK, "nothing is taken back from a session that lives")                           \
 	X(ATTEMPT, "a value that comes again says so, and only then")                              \
 	X(FIFO, "values leave in the order in which they were accepted")                           \
 	X(RENDEZVOUS, "an unbuffered send ends when its value was taken, not before")              \
 	X(CAPACITY, "no channel holds more than its capacity")                                     \
 	X(CLOSED, "closed is said only of a channel that was closed, and close succeeds once")     \
-	X(AFTER_CLOSE, "nothing enters a closed channel, and nothing comes out once it is drained") \
+	X(AFTER_CLOSE,                                                                             \
+		"nothing enters a closed channel, and nothing comes out once it is drained")       \
 	X(EMPTY, "no receive gives up while a value lies in its channel")
 
 enum history_rule {
@@ -107,10 +138,15 @@ struct verdict {
 	enum history_rule rule; /* RULE_NONE: the history is possible */
 	size_t at;              /* the event that shows it */
 	uint32_t channel, value, op;
+	uint32_t other; /* a second value concerned */
 	char text[160];
 };
 
-/* Judges a history: the first rule that it breaks. Quadratic in the values of one channel. */
+/* Judges a history: the first rule that it breaks. */
 struct verdict history_check(const struct history *h);
+
+/* Says a verdict to people: the rule, what breaks it, and the events that concern the same values
+ * and operations, and the sessions that had them in hand. */
+void history_explain(const struct history *h, const struct verdict *verdict, FILE *out);
 
 #endif
