@@ -30,6 +30,7 @@ include tests/shell/local.mk
 include tests/python/local.mk
 include tests/history/local.mk
 include tests/stress/local.mk
+include tests/soak/local.mk
 include tests/torture/local.mk
 include tests/bench/local.mk
 include tests/fuzz/local.mk

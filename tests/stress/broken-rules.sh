@@ -1,29 +1,37 @@
 #!/bin/sh
 # broken-rules.sh BUILD: breaks one rule of the broker at a time in that build (which is then no
-# good for anything else), and passes if the stress test notices each.
+# good for anything else), and passes if the stress test and the soak notice each.
 cd "$1" || exit 1
 rules=$(sed -n 's/^\tBROKEN_\([a-z_]*\),.*/\1/p' src/server/broker/broken.h | grep -v '^none$')
 : "${STRESS_SECONDS:=20}"
-export STRESS_SECONDS
+: "${SOAK_SECONDS:=8}"
+export STRESS_SECONDS SOAK_SECONDS
 
 number=0
 status=0
-for rule in $rules; do
+
+# Runs a test of the broken daemon, which must find a history that breaks a rule.
+expect_noticed() {
 	number=$((number + 1))
+	if "$1" >broken.log 2>&1; then
+		echo "not ok $number - $rule was broken, and ${1##*/} has not noticed"
+		status=1
+	elif grep -q '^# broken: ' broken.log; then
+		echo "ok $number - $rule: noticed by ${1##*/} as $(sed -n 's/^# broken: //p' broken.log | head -1)"
+	else
+		cat broken.log
+		echo "not ok $number - $rule was broken, and ${1##*/} failed otherwise"
+		status=1
+	fi
+}
+
+for rule in $rules; do
 	rm -f server/broker/*.o server/broker/*.a
 	make chand CPPFLAGS="-DBROKEN_RULE=BROKEN_$rule" >broken.log 2>&1 ||
 		{ cat broken.log; exit 1; }
-	if tests/stress/stress >broken.log 2>&1; then
-		echo "not ok $number - $rule was broken, and the judge has not noticed"
-		status=1
-	elif grep -q '^# broken: ' broken.log; then
-		echo "ok $number - $rule: noticed as $(sed -n 's/^# broken: //p' broken.log | head -1)"
-	else
-		cat broken.log
-		echo "not ok $number - $rule was broken, and the run failed otherwise"
-		status=1
-	fi
+	expect_noticed tests/stress/stress
+	expect_noticed tests/soak/soak
 done
 echo "1..$number"
-test $number -ge 5 || status=1
+test $number -ge 10 || status=1
 exit $status

@@ -20,5 +20,5 @@ stress: all tests/stress/stress
 		tests/stress/stress
 
 broken-rules: variant-broken
-	$(MAKE) $(AM_MAKEFLAGS) -C build-broken tests/stress/stress
+	$(MAKE) $(AM_MAKEFLAGS) -C build-broken tests/stress/stress tests/soak/soak
 	$(SHELL) $(top_srcdir)/tests/stress/broken-rules.sh build-broken

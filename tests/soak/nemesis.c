@@ -1,0 +1,166 @@
+#include "tests/soak/nemesis.h"
+#include <signal.h>
+#include <time.h>
+
+#define MS INT64_C(1000000)
+
+/* The mean time between two deeds. */
+enum { PAUSE_MS = 60 };
+
+/*
+ * A fault: what is done, for how long, and what may come of it. Ten seconds is the broker's
+ * patience with who is silent, of which a player that was about to say something may have used
+ * half.
+ */
+struct fault {
+	void (*begin)(struct nemesis *n, struct actor *a);
+	int min_ms, max_ms;
+	enum { UNNOTICED, NOTICED_BY_DEADLINES, DOUBTED } effect;
+	enum tally tally;
+	int weight;
+};
+
+static int64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
+}
+
+static int link_of(const struct nemesis *n, const struct actor *a)
+{
+	return (int)(a - n->troupe->actors);
+}
+
+static void stop(struct nemesis *n, struct actor *a)
+{
+	(void)n;
+	kill(a->pid, SIGSTOP);
+}
+
+static void swallow(struct nemesis *n, struct actor *a)
+{
+	proxy_swallow(n->troupe->proxy, link_of(n, a));
+}
+
+static void delay(struct nemesis *n, struct actor *a)
+{
+	proxy_delay(n->troupe->proxy, link_of(n, a), 1 + (int)dice_choose(&n->dice, 60));
+}
+
+static void throttle(struct nemesis *n, struct actor *a)
+{
+	proxy_throttle(n->troupe->proxy, link_of(n, a), 2000 + dice_choose(&n->dice, 200000));
+}
+
+static const struct fault faults[] = {
+	{stop, 20, 2500, UNNOTICED, TALLY_STOPS, 6},
+	{stop, 4000, 14000, DOUBTED, TALLY_STOPS, 4},
+	{swallow, 10, 2500, NOTICED_BY_DEADLINES, TALLY_OUTAGES, 4},
+	{swallow, 4000, 12500, DOUBTED, TALLY_OUTAGES, 1},
+	{delay, 500, 3000, UNNOTICED, TALLY_SLOWS, 3},
+	{throttle, 500, 3000, UNNOTICED, TALLY_SLOWS, 3},
+};
+
+/* What outlasts the broker's patience. */
+enum { LONG_MS = 3000 };
+
+/* One deed in so many is a kill. */
+enum { KILL_DEEDS = 6 };
+
+static const struct fault *choose_fault(struct nemesis *n)
+{
+	const int count = sizeof(faults) / sizeof(faults[0]);
+	uint32_t sum = 0, drawn;
+	int i = 0;
+
+	for (int k = 0; k < count; k++)
+		sum += faults[k].weight;
+	drawn = dice_choose(&n->dice, sum);
+	while (drawn >= (uint32_t)faults[i].weight)
+		drawn -= faults[i++].weight;
+	return faults[i].max_ms <= LONG_MS || n->long_faults ? &faults[i] : NULL;
+}
+
+static void enter(struct nemesis *n, struct actor *a, enum event_kind kind)
+{
+	journal_enter(
+		n->troupe->stage->journal, (struct event){.kind = kind, .session = a->session});
+}
+
+static void fault_begin(struct nemesis *n, struct actor *a, const struct fault *f)
+{
+	int64_t ms = f->min_ms + dice_choose(&n->dice, f->max_ms - f->min_ms + 1);
+
+	if (f->effect == DOUBTED)
+		enter(n, a, EVENT_DOUBT);
+	else if (f->effect == NOTICED_BY_DEADLINES)
+		enter(n, a, EVENT_CUT);
+	stage_count(n->troupe->stage, f->tally);
+	a->fault = f;
+	a->fault_end_ns = now_ns() + ms * MS;
+	f->begin(n, a);
+}
+
+static void fault_end(struct nemesis *n, struct actor *a)
+{
+	if (!a->fault)
+		return;
+	if (a->pid)
+		kill(a->pid, SIGCONT);
+	proxy_heal(n->troupe->proxy, link_of(n, a));
+	if (a->fault->effect == DOUBTED)
+		enter(n, a, EVENT_CALM);
+	a->fault = NULL;
+}
+
+static void kill_player(struct nemesis *n, struct actor *a)
+{
+	enter(n, a, EVENT_DOUBT);
+	stage_count(n->troupe->stage, TALLY_KILLS);
+	troupe_kill(n->troupe, a);
+	proxy_heal(n->troupe->proxy, link_of(n, a));
+}
+
+/* At most half of the players suffer at a time; whoever does may be killed as well. */
+static void do_something(struct nemesis *n)
+{
+	struct actor *a = &n->troupe->actors[dice_choose(&n->dice, n->troupe->count)];
+	const struct fault *f = choose_fault(n);
+	int suffering = 0;
+
+	for (int i = 0; i < n->troupe->count; i++)
+		suffering += n->troupe->actors[i].fault != NULL;
+	if (!a->pid)
+		return;
+	if (dice_choose(&n->dice, KILL_DEEDS) == 0)
+		kill_player(n, a);
+	else if (f && !a->fault && suffering < n->troupe->count / 2)
+		fault_begin(n, a, f);
+}
+
+void nemesis_start(struct nemesis *n, struct troupe *t, bool long_faults, uint64_t seed)
+{
+	*n = (struct nemesis){.troupe = t, .long_faults = long_faults, .dice = {seed}};
+	n->next_ns = now_ns() + 200 * MS;
+}
+
+void nemesis_step(struct nemesis *n)
+{
+	int64_t now = now_ns();
+
+	for (int i = 0; i < n->troupe->count; i++)
+		if (n->troupe->actors[i].fault && n->troupe->actors[i].fault_end_ns <= now)
+			fault_end(n, &n->troupe->actors[i]);
+	if (now < n->next_ns)
+		return;
+	do_something(n);
+	n->next_ns = now + (1 + dice_choose(&n->dice, 2 * PAUSE_MS)) * MS;
+}
+
+void nemesis_end(struct nemesis *n)
+{
+	for (int i = 0; i < n->troupe->count; i++)
+		fault_end(n, &n->troupe->actors[i]);
+}
