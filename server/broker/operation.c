@@ -84,8 +84,11 @@ struct waitq *waiter_queue(const struct waiter *w)
 
 void waiter_bind(struct waiter *w, struct channel *ch, uint8_t direction)
 {
+	struct end *end = party_end_of(waiter_operation(w)->party, ch->id);
+
 	w->channel = channel_ref(ch);
 	w->direction = direction;
+	list_push_back(&end->waiters, &w->by_end);
 }
 
 void waiter_stand(struct waiter *w)
@@ -394,6 +397,7 @@ static void end_waiter(struct engine *e, struct operation *op, struct waiter *w)
 	waiter_leave(w);
 	if (!w->channel)
 		return;
+	list_remove(&w->by_end);
 	if (w->value) {
 		if (op->party)
 			op->party->bytes_in_flight -= w->value->len;

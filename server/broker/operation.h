@@ -48,6 +48,7 @@ struct waiter {
 		struct channel *channel; /* a counted reference */
 		struct awaited *awaited; /* of an OPEN */
 	};
+	struct list by_end;  /* in the waiters of the end that it uses; while channel is set */
 	struct value *value; /* of a select's send case, owned */
 	uint64_t ticket;     /* its turn: the lower, the earlier */
 	uint32_t index;      /* in op->waiters */
@@ -141,7 +142,7 @@ struct operation *waiter_operation(const struct waiter *w);
 /* The queue in which the waiter stands or will stand. */
 struct waitq *waiter_queue(const struct waiter *w);
 
-/* Sets the channel and the direction of a waiter that is not used yet. */
+/* Sets the channel and the direction of a waiter that is not used yet; its party has an end. */
 void waiter_bind(struct waiter *w, struct channel *ch, uint8_t direction);
 
 /* In its channel's queue, by its ticket; aside, where it receives and its party is absent. */

@@ -112,6 +112,7 @@ static int end_new(struct engine *e, struct party *p, struct channel *ch, struct
 		return CHAN_ENOMEM;
 	end->channel = channel_ref(ch);
 	end->generation = e->access_generation;
+	list_init(&end->waiters);
 	ch->ends++;
 	seqmap_put(&p->ends, ch->id, end);
 	*ret_end = end;
@@ -136,6 +137,8 @@ static void end_free(struct engine *e, struct party *p, struct end *end)
 {
 	struct channel *ch = end->channel;
 
+	while (list_pop_front(&end->waiters))
+		; /* orphans, which go on without it */
 	seqmap_remove(&p->ends, ch->id);
 	if (p->last_end == end)
 		p->last_end = NULL;
@@ -148,26 +151,15 @@ static void end_free(struct engine *e, struct party *p, struct end *end)
 	free(end);
 }
 
-static bool operation_uses(const struct operation *op, const struct channel *ch)
-{
-	for (uint32_t i = 0; op->kind != OP_OPEN && i < op->waiter_count; i++)
-		if (op->waiters[i].channel == ch)
-			return true;
-	return false;
-}
-
 void party_release(struct engine *e, struct party *p, struct end *end)
 {
-	const struct seqmap_entry *entry;
-	uint64_t key;
+	struct list *link;
 
 	if (--end->count > 0)
 		return;
-	for (key = 0; (entry = seqmap_from(&p->operations, key));) {
-		key = entry->key + 1;
-		if (operation_uses(entry->ptr, end->channel))
-			operation_withdraw(e, entry->ptr, CHAN_ECANCELED, 0);
-	}
+	while ((link = list_pop_front(&end->waiters)))
+		operation_withdraw(e, waiter_operation(list_entry(link, struct waiter, by_end)),
+			CHAN_ECANCELED, 0);
 	end_free(e, p, end);
 }
 

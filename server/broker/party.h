@@ -19,6 +19,7 @@ struct engine;
 /* An open end of a channel. */
 struct end {
 	struct channel *channel; /* a counted reference */
+	struct list waiters;     /* of operations that stand or are out through it, by by_end */
 	uint32_t count;          /* MAKEs, OPENs and chan values not yet RELEASEd */
 	uint8_t direction;       /* of all of them together */
 	uint8_t delegated;       /* of these what came with chan values */
