@@ -78,6 +78,9 @@ static const struct setting settings[] = {
 		VALUE_BYTES_MAX_LIMIT, "SIZE", "Largest value"},
 	{"buffered_bytes_max", SETTING_SIZE, false, FIELD(buffered_bytes_max), "1G", MIB,
 		1024 * GIB, "SIZE", "Bytes of values in all channels and waiting sends together"},
+	{"memory_max", SETTING_SIZE, true, FIELD(memory_max), "0", 0, 1024 * GIB, "SIZE",
+		"Ceiling of the daemon's memory; 0: three quarters of what the machine or the "
+		"control group has"},
 	{"ops_in_flight_max", SETTING_COUNT, false, FIELD(ops_in_flight_max), "65536", 1, 1 << 24,
 		"N", "Operations of one session that are not answered yet"},
 	{"bytes_in_flight_max", SETTING_SIZE, false, FIELD(bytes_in_flight_max), "16M", KIB,

@@ -37,6 +37,7 @@ struct config {
 	int64_t capacity_max;
 	int64_t value_bytes_max;
 	int64_t buffered_bytes_max;
+	int64_t memory_max; /* 0: memory_max_default (base/memory.h) */
 	int64_t ops_in_flight_max;
 	int64_t bytes_in_flight_max;
 	int64_t ends_max;

@@ -5,6 +5,7 @@
 #define LOG_SUBSYSTEM "main"
 
 #include "server/base/log.h"
+#include "server/base/memory.h"
 #include "server/broker/broker.h"
 #include "server/config.h"
 #include "server/net/address.h"
@@ -228,8 +229,10 @@ static void reload(struct daemon *d)
 	raise_descriptors(&now);
 	log_set_level((enum log_level)now.log_level);
 	broker_set_connections_max(d->broker, (uint32_t)now.connections_max);
+	memory_set_max((uint64_t)now.memory_max);
 	d->config.log_level = now.log_level;
 	d->config.connections_max = now.connections_max;
+	d->config.memory_max = now.memory_max;
 	if (config_needs_restart(&d->config, &now, names, sizeof(names)))
 		log_warning("reload: a restart is needed for: %s", names);
 	log_notice("configuration reloaded");
@@ -311,6 +314,7 @@ int main(int argc, char **argv)
 		return 0;
 	log_set_level((enum log_level)d.config.log_level);
 	tune_malloc();
+	memory_set_max((uint64_t)d.config.memory_max);
 	raise_descriptors(&d.config);
 	rc = listen_on_all(&d);
 	if (rc == 0)

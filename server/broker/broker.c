@@ -8,6 +8,7 @@
 #include "proto/status.h"
 #include "server/base/clock.h"
 #include "server/base/log.h"
+#include "server/base/memory.h"
 #include "server/base/random.h"
 #include "server/broker/buffers.h"
 #include "server/broker/connection.h"
@@ -29,6 +30,10 @@
 
 /* A client sends PING after half of silence_ns, or this if it is less, while operations wait. */
 #define HEARTBEAT_NS_MAX (5 * NS_PER_S)
+
+/* Of the ceiling, what all sessions together may take once memory is tight: half of what is left
+ * until it is scarce. */
+#define MEMORY_SPARE_PART 16
 
 /* Connections over the limit that are being told so at once; more are closed without a word. */
 #define REFUSALS_MAX 64
@@ -67,7 +72,8 @@ struct broker *broker_new(const struct broker_options *options)
 	b->batches = hchan_make(struct batch *, BATCHES_WAITING_MAX);
 	b->events = hchan_make(enum broker_event, 2);
 	b->stopped = hchan_new(0, 0, NULL);
-	if (!b->engine || !b->batches || !b->events || !b->stopped) {
+	if (!b->engine || !b->batches || !b->events || !b->stopped ||
+		connection_init() < 0) {
 		broker_free(b);
 		return NULL;
 	}
@@ -101,21 +107,30 @@ const struct broker_options *broker_options(const struct broker *b)
 
 /* ---- connections -------------------------------------------------------------------------- */
 
-/* Counts a new connection in: 1 it is welcome, 0 to be refused with the limit, -1 not even that. */
-static int admit(struct broker *b, struct connection *c, uint32_t *ret_max)
+/* Counts a new connection in: 1 it is welcome, 0 to be refused with that sentence, -1 not even
+ * that. */
+static int admit(struct broker *b, struct connection *c, char *why, size_t why_bytes)
 {
-	int admitted;
+	uint32_t max, others;
 
 	lock_acquire(&b->lock);
-	*ret_max = b->connections_max;
-	if (b->connection_count < b->connections_max)
-		admitted = 1;
-	else
-		admitted = b->connection_count < b->connections_max + REFUSALS_MAX ? 0 : -1;
+	max = b->connections_max;
+	others = b->connection_count++;
 	list_push_back(&b->connections, &c->link);
-	b->connection_count++;
 	lock_release(&b->lock);
-	return admitted;
+	if (others >= max + REFUSALS_MAX)
+		return -1;
+	if (others >= max)
+		snprintf(why, why_bytes,
+			"the broker has %" PRIu32
+			" connections, its limit (connections_max); try again later",
+			max);
+	else if (memory_look(clock_now_ns()) >= MEMORY_SCARCE)
+		snprintf(why, why_bytes,
+			"the broker's memory is near its ceiling (memory_max); try again later");
+	else
+		return 1;
+	return 0;
 }
 
 void broker_accept(void *arg, struct stream *stream)
@@ -123,19 +138,14 @@ void broker_accept(void *arg, struct stream *stream)
 	struct broker *b = arg;
 	struct connection *c = connection_new(b, stream);
 	char text[TEXT_BYTES_MAX];
-	uint32_t max;
 
 	if (!c)
 		return;
-	switch (admit(b, c, &max)) {
+	switch (admit(b, c, text, sizeof(text))) {
 	case 1:
 		connection_start(c, b->options.hello_timeout_ns);
 		break;
 	case 0:
-		snprintf(text, sizeof(text),
-			"the broker has %" PRIu32
-			" connections, its limit (connections_max); try again later",
-			max);
 		connection_refuse(c, CHAN_ELIMIT, text);
 		break;
 	default:
@@ -388,6 +398,7 @@ static void apply_batch(struct broker *b, struct batch *batch)
 {
 	int64_t now_ns = clock_now_ns();
 
+	engine_set_memory(b->engine, memory_look(now_ns), memory_max() / MEMORY_SPARE_PART);
 	for (size_t i = 0; i < batch->count; i++)
 		apply(b, batch, &batch->ops[i], now_ns);
 	batch_free(batch);

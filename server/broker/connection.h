@@ -48,6 +48,16 @@ struct session;
  */
 #define CONNECTION_QUEUED_BYTES_MAX (4u * 1024u * 1024u)
 
+/* The same while memory is not free (base/memory.h): what a round of the writer takes away. */
+#define CONNECTION_QUEUED_BYTES_TIGHT (64u * 1024u)
+
+/* Half a frame that may lie about when memory is scarce: one of small values. */
+#define CONNECTION_HALF_FRAME_BYTES_SCARCE 4096u
+
+/* Readers that may be at work while memory is not free (gate.h): many more than there are cores,
+ * and few enough for what they hold to be small. */
+#define CONNECTION_READERS_TIGHT 16u
+
 /* From connection_close on: to write what is left, and for the peer to read it and close. */
 #define CONNECTION_LINGER_NS (2 * NS_PER_S)
 
@@ -99,6 +109,9 @@ struct connection {
 	struct timer close_timer;
 	struct connection *next_writing; /* whoever set writing: the next of a chain, or NULL */
 };
+
+/* Before the first, and once is enough: makes what all connections share. 0 or -ENOMEM. */
+int connection_init(void);
 
 /* A connection that reads; the stream is its own, on failure too. NULL: out of memory. */
 struct connection *connection_new(struct broker *broker, struct stream *stream);

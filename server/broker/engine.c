@@ -7,28 +7,32 @@
 
 /* ---- the operations, a row each ------------------------------------------------------------- */
 
+/* What an operation makes the engine hold: a record, or a value or channel that stays behind. */
+enum growth { GROWS = 1, GROWS_MUCH };
+
 static const struct operation_row {
 	int (*apply)(struct call *c);
-	bool settles; /* goes on while the broker shuts down */
+	bool settles;  /* goes on while the broker shuts down */
+	uint8_t grows; /* enum growth */
 } rows[] = {
-	[MESSAGE_MAKE] = {op_make, false},
-	[MESSAGE_OPEN] = {op_open, false},
-	[MESSAGE_RELEASE] = {op_release, false},
-	[MESSAGE_SEND] = {op_send, false},
-	[MESSAGE_RECV] = {op_recv, false},
-	[MESSAGE_GRANT] = {op_grant, false},
-	[MESSAGE_TAKEN] = {op_taken, true},
-	[MESSAGE_RETURN] = {op_return, true},
-	[MESSAGE_ACK] = {op_lease, true},
-	[MESSAGE_NACK] = {op_lease, true},
-	[MESSAGE_EXTEND] = {op_lease, true},
-	[MESSAGE_SELECT] = {op_select, false},
-	[MESSAGE_CANCEL] = {op_cancel, false},
-	[MESSAGE_CLOSE] = {op_close, false},
-	[MESSAGE_REMOVE] = {op_remove, false},
-	[MESSAGE_STAT] = {op_stat, false},
-	[MESSAGE_LIST] = {op_list, false},
-	[MESSAGE_PS] = {op_ps, false},
+	[MESSAGE_MAKE] = {op_make, false, GROWS_MUCH},
+	[MESSAGE_OPEN] = {op_open, false, GROWS},
+	[MESSAGE_RELEASE] = {op_release, false, 0},
+	[MESSAGE_SEND] = {op_send, false, GROWS_MUCH},
+	[MESSAGE_RECV] = {op_recv, false, GROWS},
+	[MESSAGE_GRANT] = {op_grant, false, 0},
+	[MESSAGE_TAKEN] = {op_taken, true, 0},
+	[MESSAGE_RETURN] = {op_return, true, 0},
+	[MESSAGE_ACK] = {op_lease, true, 0},
+	[MESSAGE_NACK] = {op_lease, true, 0},
+	[MESSAGE_EXTEND] = {op_lease, true, 0},
+	[MESSAGE_SELECT] = {op_select, false, GROWS},
+	[MESSAGE_CANCEL] = {op_cancel, false, 0},
+	[MESSAGE_CLOSE] = {op_close, false, 0},
+	[MESSAGE_REMOVE] = {op_remove, false, 0},
+	[MESSAGE_STAT] = {op_stat, false, 0},
+	[MESSAGE_LIST] = {op_list, false, 0},
+	[MESSAGE_PS] = {op_ps, false, 0},
 };
 
 static const struct operation_row *row_of(enum message_kind kind)
@@ -36,6 +40,65 @@ static const struct operation_row *row_of(enum message_kind kind)
 	if ((size_t)kind >= sizeof(rows) / sizeof(rows[0]) || !rows[kind].apply)
 		return NULL;
 	return &rows[kind];
+}
+
+/* What a party may hold, by level, and have more: while memory is tight, more than anybody needs
+ * who is served in turn; while it is scarce, enough to be served at all. Less where parties are so
+ * many that together they would exceed what is spare. */
+static const uint32_t share_bytes_max[] = {
+	[MEMORY_TIGHT] = 64 * 1024, [MEMORY_SCARCE] = 4 * 1024, [MEMORY_FULL] = 4 * 1024};
+
+/* About what a record costs, and a channel or an end. */
+#define RECORD_BYTES 256u
+
+void engine_set_memory(struct engine *e, enum memory_level level, uint64_t spare_bytes)
+{
+	uint64_t share = level == MEMORY_FREE ? 0 : spare_bytes / (e->party_count + 1);
+
+	e->memory = (uint8_t)level;
+	e->memory_share = share < share_bytes_max[level] ? share : share_bytes_max[level];
+}
+
+/* What values are there already of those that a SEND adds to. */
+static uint64_t bytes_there(const struct call *c)
+{
+	struct end *end;
+
+	if (c->message->kind != MESSAGE_SEND)
+		return 0;
+	end = party_end_of(c->party, c->message->send.channel);
+	return end ? end->channel->bytes_buffered +
+			       channel_length(end->channel) * VALUE_OVERHEAD_BYTES
+		   : 0;
+}
+
+/* What the party holds of that kind, and the operation would add to. */
+static uint64_t bytes_held(const struct call *c)
+{
+	const struct party *p = c->party;
+	bool opens = c->message->kind == MESSAGE_MAKE || c->message->kind == MESSAGE_OPEN;
+	uint64_t records = p->ops_in_flight + (opens ? p->ends.live : 0);
+	uint64_t bytes = records * RECORD_BYTES + p->bytes_in_flight + bytes_there(c);
+
+	for (uint32_t i = 0; i < c->value_count; i++)
+		bytes += c->values[i]->len;
+	return bytes;
+}
+
+/* Whether there is memory for it: 0, or it was answered. */
+static int check_memory(struct call *c, const struct operation_row *row)
+{
+	bool stays = row->grows == GROWS_MUCH || c->value_count > 0;
+	uint8_t level = c->engine->memory;
+
+	if (!row->grows ||
+		(!(stays && level == MEMORY_FULL) && bytes_held(c) <= c->engine->memory_share))
+		return 0;
+	return answer_fail(call_asked(c), CHAN_ELIMIT,
+		"%s: the broker's memory is near its ceiling (memory_max)%s; receive what is "
+		"buffered, or try again later",
+		message_kind_name(c->message->kind),
+		level == MEMORY_FULL ? "" : ", and this session holds much of it");
 }
 
 static int apply(struct call *c)
@@ -49,6 +112,8 @@ static int apply(struct call *c)
 			message_kind_name(c->message->kind));
 		return 0;
 	}
+	if (c->engine->memory != MEMORY_FREE && check_memory(c, row) < 0)
+		return 0;
 	return row->apply(c);
 }
 

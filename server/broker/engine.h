@@ -13,6 +13,7 @@
 #define BROKER_ENGINE_H
 
 #include "proto/wire.h"
+#include "server/base/memory.h"
 #include "server/broker/value.h"
 #include <stdbool.h>
 #include <stddef.h>
@@ -121,6 +122,13 @@ void engine_party_present(struct engine *e, struct party *p, int64_t now_ns);
  * receives end with EGONE, so that values do not go to it while nobody listens.
  */
 void engine_party_revoke(struct engine *e, struct party *p, int64_t now_ns);
+
+/*
+ * Memory has become scarce, or no longer is: see memory.h for the levels. While it is, operations
+ * that would make the engine hold more are refused with ELIMIT: those of a party that holds its share
+ * of spare_bytes already, at MEMORY_FULL every SEND, MAKE, and SELECT with values, too.
+ */
+void engine_set_memory(struct engine *e, enum memory_level level, uint64_t spare_bytes);
 
 /* Values that are out for delivery to the party. */
 uint64_t engine_party_deliveries_out(const struct party *p);

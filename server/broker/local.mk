@@ -39,6 +39,7 @@ server_broker_libbroker_a_SOURCES = \
 	server/broker/broker.c server/broker/broker.h server/broker/broker_state.h \
 	server/broker/buffers.c server/broker/buffers.h \
 	server/broker/connection.c server/broker/connection.h \
+	server/broker/gate.c server/broker/gate.h \
 	server/broker/outbox.c server/broker/outbox.h \
 	server/broker/outgoing.c server/broker/outgoing.h \
 	server/broker/reading.c \

@@ -52,6 +52,7 @@ struct party *engine_party_new(struct engine *e, void *owner, const struct wire_
 	p->owner = owner;
 	p->next_delivery = 1;
 	list_push_back(&e->parties, &p->link);
+	e->party_count++;
 	return p;
 }
 
@@ -302,6 +303,7 @@ void engine_party_end(struct engine *e, struct party *p, int64_t now_ns)
 	seqmap_fini(&p->ends);
 	party_drop_ops(p, p->ops_in_flight); /* cancels whose target is out are never answered */
 	list_remove(&p->link);
+	e->party_count--;
 	engine_step(e);
 	quota_put(&e->accounts, p->account, now_ns);
 	access_grants_free(p->grants);

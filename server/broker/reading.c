@@ -6,9 +6,11 @@
 #include "chan/status.h"
 #include "proto/limits.h"
 #include "server/base/clock.h"
+#include "server/base/memory.h"
 #include "server/broker/batch.h"
 #include "server/broker/broker.h"
 #include "server/broker/buffers.h"
+#include "server/broker/gate.h"
 #include "server/broker/session.h"
 #include "server/runtime/runtime.h"
 #include <errno.h>
@@ -16,6 +18,13 @@
 
 /* Reads of a client that sends without end, after which others get their turn. */
 #define READS_MAX 4
+
+static struct gate gate;
+
+int connection_init(void)
+{
+	return gate.wakeups ? 0 : gate_init(&gate, CONNECTION_READERS_TIGHT);
+}
 
 /* Starts the read timer, for as long as the reader rests. */
 static void be_patient(struct connection *c, int64_t span_ns)
@@ -304,13 +313,15 @@ static bool handle_input(struct connection *c)
 	return !connection_must_rest(c);
 }
 
-/* Notes a sign of life. One that comes so late that the broker may be taking deliveries back counts
- * as silence for so much longer that the broker will have done so: see on_ping. */
+/* Notes a sign of life, and looks at memory, as reading is what takes it. One that comes so late
+ * that the broker may be taking deliveries back counts as silence for so much longer that the
+ * broker will have done so: see on_ping. */
 static void hear(struct connection *c)
 {
 	int64_t now_ns = clock_now_ns(), late_ns = broker_options(c->broker)->silence_ns / 2;
 	int64_t heard_ns = atomic_exchange_explicit(&c->heard_ns, now_ns, memory_order_relaxed);
 
+	memory_look(now_ns);
 	if (now_ns - heard_ns >= late_ns)
 		c->silent_until_ns = now_ns + late_ns;
 }
@@ -334,6 +345,19 @@ static ssize_t read_more(struct connection *c)
 	return n;
 }
 
+/* There is no memory to keep half a frame in: whose it is, ends. */
+static void refuse_half(struct connection *c)
+{
+	struct turn t = {.c = c};
+
+	snprintf(t.why, sizeof(t.why),
+		"the broker's memory is near its ceiling (memory_max), and there is none for half "
+		"a frame; try again later");
+	buf_consume(&c->in, buf_len(&c->in));
+	buffer_give(&c->in);
+	breach(&t, CHAN_ELIMIT);
+}
+
 /* Before an idle time: gives the buffer back, but for half a frame, which may not stay for ever. */
 static void shed_buffer(struct connection *c)
 {
@@ -341,6 +365,11 @@ static void shed_buffer(struct connection *c)
 
 	if (!buf_len(&c->in)) {
 		buffer_give(&c->in);
+		return;
+	}
+	if (memory_level() >= MEMORY_SCARCE &&
+		buf_len(&c->in) > CONNECTION_HALF_FRAME_BYTES_SCARCE) {
+		refuse_half(c);
 		return;
 	}
 	if (buf_append(&half, buf_data(&c->in), buf_len(&c->in)) == 0) {
@@ -355,6 +384,7 @@ static void ended(struct connection *c)
 {
 	struct turn t = {.c = c};
 
+	buffer_give(&c->in); /* now, as c stays until the broker has heard of it */
 	if (c->session && c->outgoing) {
 		connection_let_go(c);
 	} else if (c->session && atomic_load(&c->impatient)) {
@@ -369,10 +399,9 @@ static void ended(struct connection *c)
 	connection_unref(c);
 }
 
-/* The reading goroutine. */
-void connection_read(void *arg)
+/* Reads and handles all there is. */
+static void read_all(struct connection *c)
 {
-	struct connection *c = arg;
 	unsigned int reads = 0;
 	ssize_t n;
 
@@ -389,4 +418,12 @@ void connection_read(void *arg)
 		return;
 	}
 	ended(c);
+}
+
+/* The reading goroutine. Once it has read all, connection and broker may be gone. */
+void connection_read(void *arg)
+{
+	gate_enter(&gate);
+	read_all(arg);
+	gate_leave(&gate);
 }

@@ -5,6 +5,7 @@
 #include "proto/endian.h"
 #include "proto/limits.h"
 #include "server/base/clock.h"
+#include "server/base/memory.h"
 #include "server/broker/broker.h"
 #include "server/broker/connection.h"
 #include <errno.h>
@@ -216,6 +217,11 @@ static int add_values(struct batch *b, const uint8_t *at, size_t left, char *why
 
 /* ---- payloads in pieces ------------------------------------------------------------------- */
 
+#define MEMORY_REFUSAL                                                                             \
+	"the broker's memory is near its ceiling (memory_max), and payloads in pieces are "        \
+	"refused; "                                                                                \
+	"try again later"
+
 /* Whether bounds let the payload in: 0, or the status and sentence to refuse it with. */
 static int check_bounds(struct session *s, struct batch *b, const struct message *m, uint64_t total,
 	const char **ret_text)
@@ -238,6 +244,10 @@ static int check_bounds(struct session *s, struct batch *b, const struct message
 			" more would exceed the session's limit of %" PRIu64
 			" (bytes_in_flight_max); wait for answers",
 			s->assembly_bytes, total, limits->bytes_in_flight_max);
+		return CHAN_ELIMIT;
+	}
+	if (memory_level() != MEMORY_FREE) {
+		*ret_text = MEMORY_REFUSAL;
 		return CHAN_ELIMIT;
 	}
 	return 0;
@@ -348,6 +358,26 @@ static struct assembly *find_assembly(struct session *s, uint64_t id)
 	return NULL;
 }
 
+/* What is there of it goes, and what is still to come is ignored. */
+static void empty_assembly(struct session *s, struct assembly *a)
+{
+	a->refused = true;
+	s->assembly_bytes -= a->total;
+	buf_fini(&a->payload);
+	free(a->cases);
+	a->cases = NULL;
+}
+
+/* There is no memory for the rest of it. */
+static int give_assembly_up(struct session *s, struct batch *b, struct assembly *a)
+{
+	if (!batch_add(b))
+		return CHAN_ENOMEM;
+	empty_assembly(s, a);
+	refuse(b, a->m.seq, (uint32_t)numbers_used(&a->m), CHAN_ELIMIT, MEMORY_REFUSAL);
+	return 0;
+}
+
 static int take_piece(struct session *s, struct batch *b, const struct frame *f, uint64_t id,
 	char *why, size_t why_bytes)
 {
@@ -371,6 +401,8 @@ static int take_piece(struct session *s, struct batch *b, const struct frame *f,
 			id, a->received, a->total);
 		return CHAN_EPROTOCOL;
 	}
+	if (more && memory_level() >= MEMORY_SCARCE)
+		return give_assembly_up(s, b, a);
 	rc = buf_append(&a->payload, f->payload, f->payload_bytes);
 	if (rc < 0)
 		return rc;
@@ -386,12 +418,7 @@ static int cancel_assembly(struct session *s, struct batch *b, uint64_t target)
 
 	if (!a || a->refused)
 		return 0;
-	a->refused = true;
-	s->assembly_bytes -= a->total;
-	buf_fini(&a->payload);
-	free(a->cases);
-	a->cases = NULL;
-
+	empty_assembly(s, a);
 	op = b->ops[b->count - 1];
 	refuse(b, target, (uint32_t)numbers_used(&a->m), CHAN_ECANCELED,
 		"the operation was withdrawn before all of it had arrived");

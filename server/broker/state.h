@@ -37,6 +37,9 @@ struct engine {
 	uint64_t suspects;        /* channels that lost their last end since engine_collect ran */
 	uint64_t steps_unchecked; /* since engine_check ran, in debug builds */
 	bool shutting_down;
+	uint32_t party_count;
+	uint64_t memory_share; /* what a party may hold while memory is not free */
+	uint8_t memory;        /* enum memory_level */
 };
 
 /* What a value costs against buffered_bytes_max: its bytes, its header, its place in a queue and

@@ -6,6 +6,7 @@
 #include "chan/status.h"
 #include "proto/limits.h"
 #include "server/base/clock.h"
+#include "server/base/memory.h"
 #include "server/broker/broker.h"
 #include "server/broker/buffers.h"
 #include "server/broker/writer.h"
@@ -192,12 +193,20 @@ bool connection_busy(struct connection *c)
 	return busy;
 }
 
+/* What may be queued while the reader reads on. */
+static size_t queued_bytes_max(void)
+{
+	return memory_level() == MEMORY_FREE ? CONNECTION_QUEUED_BYTES_MAX
+					     : CONNECTION_QUEUED_BYTES_TIGHT;
+}
+
 bool connection_must_rest(struct connection *c)
 {
+	size_t max = queued_bytes_max();
 	bool rest, too_much;
 
 	lock_acquire(&c->lock);
-	rest = c->writing && !c->broken && c->queued_bytes > CONNECTION_QUEUED_BYTES_MAX;
+	rest = c->writing && !c->broken && c->queued_bytes > max;
 	too_much = c->stalled && c->queued_bytes > 2 * CONNECTION_QUEUED_BYTES_MAX;
 	c->reader_resting = rest;
 	lock_release(&c->lock);
@@ -265,9 +274,8 @@ static bool take_queue(struct run *r)
 	r->written = 0;
 	go_on = c->writing = !c->broken && take_work(r);
 	r->detach = !go_on && c->reader_ended;
-	r->start_reader =
-		c->reader_resting &&
-		(c->broken || c->stalled || c->queued_bytes < CONNECTION_QUEUED_BYTES_MAX / 2);
+	r->start_reader = c->reader_resting &&
+			  (c->broken || c->stalled || c->queued_bytes < queued_bytes_max() / 2);
 	if (r->start_reader)
 		c->reader_resting = false;
 	lock_release(&c->lock);

@@ -111,6 +111,51 @@ static void channels_and_ends_are_bounded(void **state)
 	expect_text("2 channels");
 }
 
+/* While memory is tight, whoever holds little goes on; when it is full, what gives back goes on. */
+static void what_grows_is_bounded_by_memory(void **state)
+{
+	uint64_t ch = make_channel("x", 4);
+
+	(void)state;
+	send(a, ch, "1");
+	engine_set_memory(stage.engine, MEMORY_TIGHT, 1 << 20);
+	send(a, ch, "2");
+	recv(b, ch);
+	expect("a done 1; a done 2; b got 1 #1 1");
+	engine_set_memory(stage.engine, MEMORY_FULL, 1 << 20);
+	send(a, ch, "3");
+	expect("a fail 3 ELIMIT");
+	expect_text("memory_max");
+	make_string(a, "y", 0, false);
+	expect("a fail 4 ELIMIT");
+	taken(b, 1);
+	recv(b, ch);
+	expect("b got 2 #2 2");
+	engine_set_memory(stage.engine, MEMORY_FREE, 0);
+	send(a, ch, "3");
+	expect("a done 5");
+}
+
+static void who_holds_much_gets_no_more_when_memory_is_tight(void **state)
+{
+	uint64_t ch = make_channel("x", 0);
+
+	(void)state;
+	for (int i = 0; i < 257; i++)
+		recv(a, ch);
+	engine_set_memory(stage.engine, MEMORY_TIGHT, 1 << 20);
+	recv(a, ch);
+	expect("a fail 258 ELIMIT");
+	expect_text("holds much");
+	recv(b, ch);
+	expect_nothing();
+	/* where many share it, a few are much */
+	engine_set_memory(stage.engine, MEMORY_TIGHT, 8 * 256);
+	recv(b, ch);
+	recv(b, ch);
+	expect("b fail 3 ELIMIT");
+}
+
 static void open_refuses_an_unknown_name(void **state)
 {
 	(void)state;
@@ -628,6 +673,8 @@ int main(void)
 		TEST(what_make_refuses),
 		TEST(attributes_of_later_versions_are_refused_by_name),
 		TEST(channels_and_ends_are_bounded),
+		TEST(what_grows_is_bounded_by_memory),
+		TEST(who_holds_much_gets_no_more_when_memory_is_tight),
 		TEST(open_refuses_an_unknown_name),
 		TEST(open_can_wait_for_the_name),
 		TEST(an_end_does_only_what_it_was_opened_for),

@@ -1,0 +1,149 @@
+#include "server/base/memory.h"
+
+#include "server/base/clock.h"
+#include <fcntl.h>
+#include <inttypes.h>
+#include <malloc.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* A look costs about 2 us; in a millisecond a core can fill some MiB. */
+#define LOOK_NS NS_PER_MS
+
+/* Giving back walks the whole heap. */
+#define TRIM_NS NS_PER_S
+
+static struct {
+	atomic_uint_fast64_t max_bytes; /* 0: none */
+	atomic_int level;
+	_Atomic int64_t next_look_ns, next_trim_ns;
+} memory;
+
+/* ---- what there is ------------------------------------------------------------------------ */
+
+/* The text of a small file; false where there is none. */
+static bool read_text(const char *path, char *text, size_t text_bytes)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n;
+
+	if (fd < 0)
+		return false;
+	n = read(fd, text, text_bytes - 1);
+	close(fd);
+	text[n > 0 ? n : 0] = '\0';
+	return n > 0;
+}
+
+/* What our control group (version 2) may have; UINT64_MAX: as much as there is. */
+static uint64_t group_max(void)
+{
+	char group[512], path[600], text[64];
+	uint64_t bytes;
+
+	if (!read_text("/proc/self/cgroup", group, sizeof(group)) || strncmp(group, "0::/", 4) != 0)
+		return UINT64_MAX;
+	snprintf(path, sizeof(path), "/sys/fs/cgroup%.*s/memory.max", (int)strcspn(group + 3, "\n"),
+		group + 3);
+	if (!read_text(path, text, sizeof(text)) || sscanf(text, "%" SCNu64, &bytes) != 1)
+		return UINT64_MAX;
+	return bytes;
+}
+
+uint64_t memory_max_default(void)
+{
+	uint64_t all = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+	uint64_t ours = group_max();
+
+	return (ours < all ? ours : all) / 4 * 3;
+}
+
+uint64_t memory_max(void)
+{
+	return atomic_load_explicit(&memory.max_bytes, memory_order_relaxed);
+}
+
+/* ---- what we hold ------------------------------------------------------------------------- */
+
+/* Kept open, as there may be no descriptor left when it matters. */
+static int statm(void)
+{
+	static atomic_int kept = -1;
+	int fd = atomic_load(&kept), none = -1;
+
+	if (fd >= 0)
+		return fd;
+	fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+	if (fd >= 0 && !atomic_compare_exchange_strong(&kept, &none, fd)) {
+		close(fd);
+		return none;
+	}
+	return fd;
+}
+
+void memory_set_max(uint64_t bytes)
+{
+	statm();
+	if (!bytes)
+		bytes = memory_max_default();
+	atomic_store(&memory.max_bytes, bytes);
+	atomic_store(&memory.next_look_ns, 0);
+}
+
+uint64_t memory_held_bytes(void)
+{
+	uint64_t resident, shared;
+	char text[128];
+	ssize_t n = pread(statm(), text, sizeof(text) - 1, 0);
+
+	text[n > 0 ? n : 0] = '\0';
+	if (sscanf(text, "%*u %" SCNu64 " %" SCNu64, &resident, &shared) != 2)
+		return 0;
+	return (resident - shared) * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+enum memory_level memory_level(void)
+{
+	return (enum memory_level)atomic_load_explicit(&memory.level, memory_order_relaxed);
+}
+
+static enum memory_level level_of(uint64_t bytes)
+{
+	uint64_t max = atomic_load(&memory.max_bytes);
+
+	if (bytes > max)
+		return MEMORY_FULL;
+	if (bytes > max / 4 * 3)
+		return MEMORY_SCARCE;
+	return bytes > max / 8 * 5 ? MEMORY_TIGHT : MEMORY_FREE;
+}
+
+/* Whether it is time, and this caller is the one to do it. */
+static bool is_due(_Atomic int64_t *next_ns, int64_t now_ns, int64_t every_ns)
+{
+	int64_t next = atomic_load_explicit(next_ns, memory_order_relaxed);
+
+	return now_ns >= next && atomic_compare_exchange_strong(next_ns, &next, now_ns + every_ns);
+}
+
+static enum memory_level look(void)
+{
+	enum memory_level level = level_of(memory_held_bytes());
+
+	atomic_store_explicit(&memory.level, level, memory_order_relaxed);
+	return level;
+}
+
+enum memory_level memory_look(int64_t now_ns)
+{
+	if (!memory_max() || !is_due(&memory.next_look_ns, now_ns, LOOK_NS))
+		return memory_level();
+	if (look() != MEMORY_FREE && is_due(&memory.next_trim_ns, now_ns, TRIM_NS)) {
+		malloc_trim(0);
+		return look();
+	}
+	return memory_level();
+}

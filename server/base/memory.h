@@ -1,0 +1,45 @@
+/*
+ * memory.h - how much memory the process holds, against one ceiling for all of it.
+ *
+ * Each thing that clients make grow has a bound of its own; their sum is more than any machine has.
+ * So whoever is about to take more looks here, and does with less, or refuses, while there is still
+ * room for those who give something back. What counts is what the kernel counts: resident pages
+ * that no file backs, so nothing is forgotten (TLS, stacks, the allocator's waste).
+ *
+ * Any goroutine or thread; nothing here parks. The level is looked at anew every millisecond,
+ * so the process may exceed a threshold by what it can take in that time; the last quarter is room
+ * for that, and for the stacks of those who wait.
+ */
+#ifndef CHAND_BASE_MEMORY_H
+#define CHAND_BASE_MEMORY_H
+
+#include <stdint.h>
+
+enum memory_level {
+	MEMORY_FREE,
+	MEMORY_TIGHT,  /* above five eighths of the ceiling: nobody who has much gets more */
+	MEMORY_SCARCE, /* above three quarters: only those who have next to nothing get more */
+	MEMORY_FULL,   /* above the ceiling: nothing grows */
+};
+
+/* The ceiling in bytes; 0: memory_max_default. Also while the daemon runs. Where the kernel does
+ * not tell what we hold, there is none. */
+void memory_set_max(uint64_t bytes);
+
+/* The ceiling in force; 0: none was set. */
+uint64_t memory_max(void);
+
+/* Three quarters of the machine's memory, or of what our control group may have. */
+uint64_t memory_max_default(void);
+
+/* What the process holds now; 0: unknown. A system call. */
+uint64_t memory_held_bytes(void);
+
+/* The level, as it was when anybody looked last: one load. */
+enum memory_level memory_level(void);
+
+/* The level now; looks anew if the last look is older than a millisecond. While it is not
+ * free, gives back to the kernel once a second what the allocator keeps for itself. */
+enum memory_level memory_look(int64_t now_ns);
+
+#endif

@@ -1,0 +1,29 @@
+/*
+ * gate.h - at most so many goroutines inside at once, while memory is scarce.
+ *
+ * A reader holds a buffer and a batch, together up to 700 KiB. Usually they are few, as there are
+ * few processors; but when all connections send more than the broker keeps up with, each comes to
+ * hold its own. The gate is open while memory is free (base/memory.h): to pass costs two atomic
+ * additions. Otherwise those who come late wait before they hold anything.
+ */
+#ifndef BROKER_GATE_H
+#define BROKER_GATE_H
+
+#include <stdatomic.h>
+
+struct hchan;
+
+struct gate {
+	unsigned int max;
+	atomic_uint inside, waiting;
+	struct hchan *wakeups; /* a token for each that left while others waited, up to max */
+};
+
+/* 0 or -ENOMEM. A gate stays: who leaves it may be the last to do anything. */
+int gate_init(struct gate *g, unsigned int max);
+
+/* Parks while max are inside and memory is not free. */
+void gate_enter(struct gate *g);
+void gate_leave(struct gate *g);
+
+#endif
