@@ -3,6 +3,7 @@
 #include "chan/status.h"
 #include "proto/limits.h"
 #include "server/base/lock.h"
+#include "server/base/memory.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -118,7 +119,9 @@ struct batch_op *batch_add(struct batch *b)
 
 bool batch_is_full(const struct batch *b)
 {
-	return b->count >= BATCH_OPS_MAX || b->pages >= BATCH_PAGES_MAX;
+	size_t part = memory_level() == MEMORY_FREE ? 1 : BATCH_TIGHT_PART;
+
+	return b->count >= BATCH_OPS_MAX / part || b->pages >= BATCH_PAGES_MAX / part;
 }
 
 void batch_drop_last(struct batch *b)

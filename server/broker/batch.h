@@ -30,6 +30,10 @@ struct session;
  */
 #define BATCH_PAGES_MAX 16u
 
+/* The part of both that holds while memory is not free (base/memory.h): about a hundred batches are on
+ * their way when many clients send all they can. */
+#define BATCH_TIGHT_PART 8u
+
 /* Of sentences and copies: none in most batches, one in most others. */
 #define BATCH_ARENA_BYTES 256u
 

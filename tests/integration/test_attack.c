@@ -31,7 +31,7 @@
 
 /* The ceiling that the daemons are given. Small, so that attacks can reach it; a quarter of it,
  * where the level rises, is still more than the daemon takes for its own work. */
-#define MEMORY_MAX_MIB 192u
+#define MEMORY_MAX_MIB 256u
 
 /*
  * What the daemon may have above it: what 16 readers hold (CONNECTION_READERS_TIGHT: 256 KiB of
@@ -218,7 +218,7 @@ static void test_half_frames(void **state)
 
 	(void)state;
 	begin(NULL, NULL);
-	crowd_dial(&c, d.url, 3000);
+	crowd_dial(&c, d.url, 4000);
 	crowd_attack(&c, 2000, serve);
 	if (!is_sanitized())
 		assert_true(c.ceilings > 0);
@@ -405,12 +405,12 @@ static void flood_release(struct attacker *a)
 	if (!open_own(a, 0))
 		return;
 	recv.recv.channel = a->last ? a->last : (a->last = a->channel);
-	for (int i = 0; i < FLOOD_FRAMES && a->seq < 60000; i++) {
+	for (int i = 0; i < FLOOD_FRAMES && a->seq < 20000; i++) {
 		recv.seq = ++a->seq;
 		attacker_say(a, &recv, 0, NULL, 0);
 	}
 	release.release.channel = bystanders_channel;
-	for (int i = 0; i < FLOOD_FRAMES && a->seq >= 60000; i++) {
+	for (int i = 0; i < FLOOD_FRAMES && a->seq >= 20000; i++) {
 		open.seq = ++a->seq;
 		attacker_say(a, &open, 0, NULL, 0);
 		release.seq = ++a->seq;
