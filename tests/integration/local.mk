@@ -50,6 +50,10 @@ integration_tests += tests/integration/test_libchan
 tests_integration_test_libchan_SOURCES = tests/integration/test_libchan.c $(support_sources)
 tests_integration_test_libchan_LDADD = client/libchan.la $(integration_libs) -lpthread
 
+integration_tests += tests/integration/test_tls
+tests_integration_test_tls_SOURCES = tests/integration/test_tls.c $(support_sources)
+tests_integration_test_tls_LDADD = client/libchan.la $(integration_libs) -lpthread
+
 check_PROGRAMS += $(integration_tests)
 TESTS += $(integration_tests)
 

@@ -106,12 +106,13 @@ void daemon_expect_log(const struct test_daemon *d, const char *wanted)
 	fail_msg("the daemon did not say '%s'", wanted);
 }
 
-static void learn_tcp_url(struct test_daemon *d)
+void daemon_find_url(
+	const struct test_daemon *d, const char *beginning, char *url, size_t url_bytes)
 {
-	char *text = read_file(d->log_path), *at = strstr(text, "tcp://127.0.0.1:");
+	char *text = read_file(d->log_path), *at = strstr(text, beginning);
 
 	assert_non_null(at);
-	snprintf(d->tcp_url, sizeof(d->tcp_url), "%.*s", (int)strcspn(at, "\n"), at);
+	snprintf(url, url_bytes, "%.*s", (int)strcspn(at, "\n"), at);
 	free(text);
 }
 
@@ -139,7 +140,7 @@ void daemon_start(struct test_daemon *d, const char *const *arguments)
 	d->pid = spawn(argv, fd);
 	close(fd);
 	daemon_expect_log(d, "ready");
-	learn_tcp_url(d);
+	daemon_find_url(d, "tcp://127.0.0.1:", d->tcp_url, sizeof(d->tcp_url));
 }
 
 void daemon_signal(const struct test_daemon *d, int sig)

@@ -9,6 +9,7 @@
 #ifndef TESTS_SUPPORT_DAEMON_H
 #define TESTS_SUPPORT_DAEMON_H
 
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -43,6 +44,10 @@ void daemon_stop(struct test_daemon *d);
 
 /* Waits until its stderr contains the text; asserts that it came. */
 void daemon_expect_log(const struct test_daemon *d, const char *text);
+
+/* The URL that it listens on and that begins so, out of its log. */
+void daemon_find_url(
+	const struct test_daemon *d, const char *beginning, char *url, size_t url_bytes);
 
 /* CPU time that it has used, in clock ticks (sysconf(_SC_CLK_TCK)); its resident memory in bytes.
  */

@@ -16,6 +16,7 @@
 
 #include <cmocka.h>
 
+#include "tests/support/certificates.h"
 #include "tests/support/daemon.h"
 #include "tests/torture/conversation.h"
 #include "tests/torture/faults.h"
@@ -59,6 +60,22 @@ static bool sanitized(void)
 	return sanitizer && *sanitizer && strcmp(sanitizer, "no") != 0;
 }
 
+static char certificates[CERTIFICATES_DIR_BYTES];
+static char tls_url[64];
+static bool over_tls; /* conversations go; else by the Unix socket and TCP in turn */
+
+static void start_daemon(void)
+{
+	char certificate[128], key[128], ca[CERTIFICATES_PATH_BYTES];
+	const char *arguments[] = {"--listen", "tls://127.0.0.1:0", certificate, key, NULL};
+
+	snprintf(certificate, sizeof(certificate), "--tls-certificate=%s/server.pem", certificates);
+	snprintf(key, sizeof(key), "--tls-key=%s/server.key", certificates);
+	setenv("CHAN_TLS_CA", certificates_path(certificates, "ca.pem", ca), 1);
+	daemon_start(&under_test, arguments);
+	daemon_find_url(&under_test, "tls://127.0.0.1:", tls_url, sizeof(tls_url));
+}
+
 static int setup(void **state)
 {
 	static char path[] = "/tmp/chand-faults-XXXXXX";
@@ -71,7 +88,8 @@ static int setup(void **state)
 	setenv("CHAND_FAULTS", path, 1);
 	setenv("CHAND_PROGRAM", "tests/torture/chand", 1);
 	setenv("CHAND_PROCS", "1", 1); /* the n-th call is the same one in every run, almost */
-	daemon_start(&under_test, NULL);
+	certificates_make(certificates);
+	start_daemon();
 	return 0;
 }
 
@@ -80,12 +98,15 @@ static int teardown(void **state)
 	(void)state;
 	daemon_stop(&under_test);
 	unlink(getenv("CHAND_FAULTS"));
+	certificates_remove(certificates);
 	return 0;
 }
 
 static void converse(struct talk *t, bool resumable)
 {
-	*t = (struct talk){.url = conversations % 2 ? under_test.tcp_url : under_test.url,
+	const char *plain_url = conversations % 2 ? under_test.tcp_url : under_test.url;
+
+	*t = (struct talk){.url = over_tls ? tls_url : plain_url,
 		.number = ++conversations,
 		.resumable = resumable};
 	talk_hold(t);
@@ -164,6 +185,20 @@ static void torture_library(void **state)
 	torture(fault_page(), *(const enum fault *)*state, 1);
 }
 
+static void torture_daemon_tls(void **state)
+{
+	over_tls = true;
+	torture_daemon(state);
+	over_tls = false;
+}
+
+static void torture_library_tls(void **state)
+{
+	over_tls = true;
+	torture_library(state);
+	over_tls = false;
+}
+
 /* ---- what a conversation does not meet ------------------------------------------------------ */
 
 /* A full disk under the log: what cannot be written is lost, and nothing else. */
@@ -240,12 +275,12 @@ static void torture_start(void **state)
 
 #define KIND_CONSTANT(name, what) FAULT_##name,
 static enum fault kinds[] = {FAULT_LIST(KIND_CONSTANT)};
-enum { KINDS = sizeof(kinds) / sizeof(kinds[0]), TESTS_MAX = 3 * KINDS + 1 };
+enum { KINDS = sizeof(kinds) / sizeof(kinds[0]), TESTS_MAX = 5 * KINDS + 1 };
 
 /* A test for each kind, but those that another is named for alone. */
 static size_t add_tests(struct CMUnitTest *tests, const char *where, void (*test)(void **state))
 {
-	static char names[TESTS_MAX][32];
+	static char names[TESTS_MAX][48];
 	static size_t used;
 	const char *only = getenv("TORTURE_KIND");
 	size_t count = 0;
@@ -270,6 +305,8 @@ int main(void)
 	test_time_limit();
 	count += add_tests(tests + count, "in the daemon", torture_daemon);
 	count += add_tests(tests + count, "in the library", torture_library);
+	count += add_tests(tests + count, "in the daemon, by TLS", torture_daemon_tls);
+	count += add_tests(tests + count, "in the library, by TLS", torture_library_tls);
 	count += add_tests(tests + count, "at the start", torture_start);
 	tests[count++] = (struct CMUnitTest){
 		"a log without space", test_log_without_space, NULL, NULL, NULL};

@@ -15,3 +15,7 @@ tests_unit_test_url_LDADD = $(client_parts_libs)
 
 TESTS += tests/unit/client_symbols.sh
 EXTRA_DIST += tests/unit/client_symbols.sh
+
+unit_tests += tests/unit/test_tls_dial
+tests_unit_test_tls_dial_LDADD = $(client_parts_libs) $(OPENSSL_LIBS)
+tests_unit_test_tls_dial_CPPFLAGS = $(AM_CPPFLAGS) $(OPENSSL_CFLAGS)

@@ -7,4 +7,4 @@ tests_unit_test_stream_LDADD = $(net_test_libs)
 tests_unit_test_stream_peer_LDADD = $(net_test_libs)
 tests_unit_test_stream_tls_LDADD = $(net_test_libs)
 tests_unit_test_stream_tls_CPPFLAGS = $(AM_CPPFLAGS) $(OPENSSL_CFLAGS)
-EXTRA_DIST += tests/support/certificates.sh
+EXTRA_DIST += tests/support/certificates.sh tests/support/certificates.h

@@ -2,6 +2,7 @@
  * test_stream_tls.c - TLS streams as the daemon has them, against a client of OpenSSL's that blocks
  * in a thread of its own.
  */
+#include "tests/support/certificates.h"
 #include "tests/support/goroutine_test.h"
 
 #include "server/net/handshakes.h"
@@ -17,34 +18,25 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
-static char dir[64], why[512];
-static char *path_of(const char *name, char path[static 96])
+static char dir[CERTIFICATES_DIR_BYTES], why[512];
+
+static char *path_of(const char *name, char path[static CERTIFICATES_PATH_BYTES])
 {
-	snprintf(path, 96, "%s/%s", dir, name);
-	return path;
+	return certificates_path(dir, name, path);
 }
 
 static int make_certificates(void **state)
 {
-	const char *top = getenv("top_srcdir");
-	char command[256];
-
 	(void)state;
-	strcpy(dir, "/tmp/chand-test-XXXXXX");
-	assert_non_null(mkdtemp(dir));
-	snprintf(command, sizeof(command), "sh %s/tests/support/certificates.sh %s",
-		top ? top : ".", dir);
-	assert_int_equal(system(command), 0);
+	certificates_make(dir);
 	return 0;
 }
 
 static int remove_certificates(void **state)
 {
-	char command[128];
-
 	(void)state;
-	snprintf(command, sizeof(command), "rm -r %s", dir);
-	return system(command);
+	certificates_remove(dir);
+	return 0;
 }
 
 /* ---- what is configured --------------------------------------------------------------------- */
@@ -52,7 +44,7 @@ static int remove_certificates(void **state)
 static int load(const char *certificate, const char *key, enum tls_clients clients,
 	const char *client_ca, struct tls_context **ret)
 {
-	char paths[3][96];
+	char paths[3][CERTIFICATES_PATH_BYTES];
 	struct tls_settings s = {.clients = clients};
 
 	s.certificate = path_of(certificate, paths[0]);
@@ -145,7 +137,7 @@ static int keep_session(SSL *ssl, SSL_SESSION *session)
 
 static void set_up_client(struct client *c)
 {
-	char path[96];
+	char path[CERTIFICATES_PATH_BYTES];
 
 	c->ctx = SSL_CTX_new(TLS_client_method());
 	expect(SSL_CTX_load_verify_file(c->ctx, path_of("ca.pem", path)) == 1);
