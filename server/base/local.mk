@@ -5,6 +5,7 @@ server_base_libbase_a_SOURCES = \
 	server/base/list.h \
 	server/base/lock.c server/base/lock.h \
 	server/base/log.c server/base/log.h \
+	server/base/log_limit.c server/base/log_limit.h \
 	server/base/memory.c server/base/memory.h \
 	server/base/panic.c server/base/panic.h \
 	server/base/random.c server/base/random.h \
