@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -19,6 +20,10 @@
 
 /* How long accepting rests when the kernel has no memory or the whole system no descriptors. */
 #define ACCEPT_REST_NS (100 * NS_PER_MS)
+
+/* How often and how long to wait for one's turn to bind: a second in all. */
+#define TURN_LOOKS 100
+#define TURN_REST_US 10000
 
 struct listener {
 	int fd;
@@ -74,6 +79,30 @@ static void make_parent(const char *path)
 	}
 }
 
+/*
+ * Two daemons that start at once on a file that a third has left would both find that nobody
+ * answers, and the second would remove the socket of the first. So they take turns from the look to
+ * listen(2), by a lock on the directory; without one, because it cannot be opened or somebody else
+ * sits on it, they go on. A descriptor to be closed, or -1.
+ */
+static int lock_parent(const char *path)
+{
+	char dir[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	char *slash;
+	int fd;
+
+	snprintf(dir, sizeof(dir), "%s", path);
+	slash = strrchr(dir, '/');
+	if (!slash)
+		strcpy(dir, ".");
+	else
+		slash[slash == dir] = '\0'; /* "/" stays */
+	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	for (int i = 0; fd >= 0 && i < TURN_LOOKS && flock(fd, LOCK_EX | LOCK_NB) < 0; i++)
+		usleep(TURN_REST_US);
+	return fd;
+}
+
 static int bind_unix(struct listener *l, const struct sockaddr *sa, socklen_t len, uint32_t mode)
 {
 	const char *path = ((const struct sockaddr_un *)sa)->sun_path;
@@ -84,7 +113,6 @@ static int bind_unix(struct listener *l, const struct sockaddr *sa, socklen_t le
 	rc = probe_unix(sa, len);
 	if (rc < 0)
 		return rc;
-	make_parent(path);
 	old_mask = umask(0777 & ~mode);
 	rc = bind(l->fd, sa, len) == 0 ? 0 : -errno;
 	umask(old_mask);
@@ -92,6 +120,21 @@ static int bind_unix(struct listener *l, const struct sockaddr *sa, socklen_t le
 		l->dev = st.st_dev;
 		l->ino = st.st_ino;
 	}
+	return rc;
+}
+
+static int listen_unix(struct listener *l, const struct sockaddr *sa, socklen_t len, uint32_t mode)
+{
+	const char *path = ((const struct sockaddr_un *)sa)->sun_path;
+	int turn, rc;
+
+	make_parent(path);
+	turn = lock_parent(path);
+	rc = bind_unix(l, sa, len, mode);
+	if (rc == 0 && listen(l->fd, LISTEN_BACKLOG) < 0)
+		rc = -errno;
+	if (turn >= 0)
+		close(turn);
 	return rc;
 }
 
@@ -104,6 +147,13 @@ static int bind_tcp(struct listener *l, const struct sockaddr *sa, socklen_t len
 	if (sa->sa_family == AF_INET6)
 		setsockopt(l->fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
 	return bind(l->fd, sa, len) == 0 ? 0 : -errno;
+}
+
+static int listen_tcp(struct listener *l, const struct sockaddr *sa, socklen_t len)
+{
+	int rc = bind_tcp(l, sa, len);
+
+	return rc == 0 && listen(l->fd, LISTEN_BACKLOG) < 0 ? -errno : rc;
 }
 
 static void note_url(struct listener *l)
@@ -143,13 +193,9 @@ int listener_bind(const struct sockaddr *sa, socklen_t len, uint32_t unix_mode,
 		rc = -errno;
 		goto fail;
 	}
-	rc = sa->sa_family == AF_UNIX ? bind_unix(l, sa, len, unix_mode) : bind_tcp(l, sa, len);
+	rc = sa->sa_family == AF_UNIX ? listen_unix(l, sa, len, unix_mode) : listen_tcp(l, sa, len);
 	if (rc < 0)
 		goto fail;
-	if (listen(l->fd, LISTEN_BACKLOG) < 0) {
-		rc = -errno;
-		goto fail;
-	}
 	note_url(l);
 	*ret_listener = l;
 	return 0;

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
 
 static char dir[64], path[96], url[128], why[512];
 static struct listener *listener;
@@ -179,6 +181,88 @@ static void test_out_of_descriptors(void **state)
 	run_on(2, 0, run_out_of_descriptors);
 }
 
+/* Leaves a socket's file that nobody listens on. */
+static void leave_stale_socket(void)
+{
+	struct sockaddr_un un = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	memcpy(un.sun_path, path, strlen(path) + 1);
+	assert_int_equal(bind(fd, (struct sockaddr *)&un, sizeof(un)), 0);
+	close(fd);
+}
+
+enum { RACERS = 4, RACES = 40 };
+
+struct race {
+	int start[2], said[2], end[2]; /* pipes: closed, written, closed */
+};
+
+/* Binds when the race starts, says whether it could, and lives until the end. */
+static void run_racer(const struct race *r)
+{
+	char byte;
+
+	alarm(30);
+	close(r->start[1]);
+	close(r->end[1]);
+	if (read(r->start[0], &byte, 1) != 0)
+		_exit(1);
+	byte = bind_url(url, 0600, &listener) == 0;
+	_exit(write(r->said[1], &byte, 1) != 1 || read(r->end[0], &byte, 1) != 0);
+}
+
+static int count_winners(const struct race *r)
+{
+	int won = 0;
+	char byte;
+
+	for (int i = 0; i < RACERS; i++) {
+		assert_int_equal(read(r->said[0], &byte, 1), 1);
+		won += byte;
+	}
+	return won;
+}
+
+static void run_race(struct race *r)
+{
+	struct sockaddr_un un = {.sun_family = AF_UNIX};
+	int fd, status;
+
+	for (int i = 0; i < RACERS; i++)
+		if (fork() == 0)
+			run_racer(r);
+	close(r->start[1]);
+	assert_int_equal(count_winners(r), 1);
+	memcpy(un.sun_path, path, strlen(path) + 1);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&un, sizeof(un)), 0);
+	close(fd);
+	close(r->end[1]);
+	for (int i = 0; i < RACERS; i++) {
+		assert_true(wait(&status) > 0);
+		assert_int_equal(status, 0);
+	}
+}
+
+/* Of several that find a stale socket at once exactly one gets it, and clients reach that one. */
+static void test_race_for_a_stale_socket(void **state)
+{
+	struct race r;
+
+	(void)state;
+	for (int i = 0; i < RACES; i++) {
+		leave_stale_socket();
+		assert_int_equal(pipe(r.start) | pipe(r.said) | pipe(r.end), 0);
+		run_race(&r);
+		close(r.start[0]);
+		close(r.said[0]);
+		close(r.said[1]);
+		close(r.end[0]);
+		unlink(path);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -186,6 +270,7 @@ int main(void)
 		cmocka_unit_test(test_accept_tcp),
 		cmocka_unit_test(test_mode),
 		cmocka_unit_test(test_taken),
+		cmocka_unit_test(test_race_for_a_stale_socket),
 		cmocka_unit_test(test_out_of_descriptors),
 	};
 
