@@ -4,6 +4,7 @@
 #include "chan/value.h"
 #include "proto/endian.h"
 #include "proto/limits.h"
+#include "proto/status.h"
 #include "server/base/clock.h"
 #include "server/base/memory.h"
 #include "server/broker/broker.h"
@@ -476,11 +477,28 @@ int session_frame(
 	return rc;
 }
 
+/* A refusal in as few words as it can have: one to each of many small operations would be most of
+ * what a session makes the broker hold. */
+static struct message in_short(const struct message *fail)
+{
+	struct message m = *fail;
+
+	m.fail.message = status_text(m.fail.status);
+	m.fail.closed_by = m.fail.reason = "";
+	return m;
+}
+
 void session_answer(struct session *s, const struct message *m, struct value *const *values,
 	const uint32_t *attempts, size_t value_count)
 {
+	struct message brief;
+
 	if (!s->answers)
 		s->answers = outbox_new();
+	if (s->answers && m->kind == MESSAGE_FAIL && s->answers->bytes > WORDY_ANSWERS_BYTES_MAX) {
+		brief = in_short(m);
+		m = &brief;
+	}
 	if (!s->answers || outbox_add(s->answers, m, values, attempts, value_count) < 0)
 		s->failed = true;
 	broker_touch(s->broker, s);

@@ -82,6 +82,13 @@ int session_frame(
 
 /* ---- the broker's half -------------------------------------------------------------------- */
 
+/*
+ * Answers of one turn up to which refusals carry their whole sentences, a KiB each perhaps; behind
+ * them they have the words of their status. They count against the connection only once they are
+ * queued, and many batches of small operations may be on their way until then.
+ */
+#define WORDY_ANSWERS_BYTES_MAX (256u * 1024u)
+
 /* Appends an answer to this turn's; see engine.h for the arguments. */
 void session_answer(struct session *s, const struct message *m, struct value *const *values,
 	const uint32_t *attempts, size_t value_count);

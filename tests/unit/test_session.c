@@ -305,6 +305,26 @@ static void test_assemblies_max(void **state)
 	buf_fini(&p);
 }
 
+/* Refusals of thousands of small operations stay small, and say at least which status it is. */
+static void test_many_refusals_get_short(void **state)
+{
+	char text[TEXT_BYTES_MAX];
+	struct message m = {.kind = MESSAGE_FAIL};
+
+	(void)state;
+	memset(text, 'x', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	m.fail.status = CHAN_ECLOSED;
+	m.fail.message = m.fail.reason = text;
+	m.fail.closed_by = m.fail.redirect_url = "";
+	for (m.seq = 1; m.seq <= 10000; m.seq++)
+		session_answer(s, &m, NULL, NULL, 0);
+	assert_in_range(
+		s->answers->bytes, WORDY_ANSWERS_BYTES_MAX, WORDY_ANSWERS_BYTES_MAX + 10000 * 128);
+	assert_false(s->failed);
+	assert_int_equal(s->answers->entry_count, 10000);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -317,6 +337,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_select_in_pieces, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_breaches, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_assemblies_max, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_many_refusals_get_short, setup, teardown),
 	};
 
 	alarm(60);
