@@ -38,6 +38,7 @@ static void client_free(struct chan_client *c)
 	tls_free(c->tls);
 	client_free_waiters(c);
 	wire_scratch_free(c->scratch);
+	credentials_fini(&c->credentials);
 	buf_fini(&c->in);
 	buf_fini(&c->leaving);
 	pthread_mutex_destroy(&c->lock);
@@ -89,6 +90,7 @@ static int say_hello(struct chan_client *c, const struct chan_dial_options *opti
 	m.hello.speaker.group = options->group;
 	m.hello.speaker.library = "libchan " PACKAGE_VERSION;
 	m.hello.linger_ms = linger_ns > 0 ? (uint64_t)(linger_ns / NS_PER_MS) : 0;
+	credentials_show(&c->credentials, &m);
 	return session_put(&c->session, &m);
 }
 
@@ -148,6 +150,8 @@ int chan_dial(
 	if (!c)
 		return error_say(CHAN_ENOMEM, "dial: out of memory");
 	rc = find_url(c, url);
+	if (rc == 0)
+		rc = credentials_find(options, &c->credentials);
 	if (rc == 0)
 		rc = connect_and_greet(c, options);
 	if (rc < 0) {

@@ -11,6 +11,7 @@
 
 #include "chan/chan.h"
 #include "client/clock.h"
+#include "client/credentials.h"
 #include "client/session.h"
 #include "client/stream.h"
 #include "client/tls.h"
@@ -35,6 +36,7 @@ struct chan_client {
 	struct session session;
 	struct url url;
 	bool withdraw_on_signal;
+	struct credentials credentials;
 
 	struct tls *tls; /* of tls:// URLs */
 	struct stream stream;
@@ -123,8 +125,7 @@ int make_build(struct chan_client *c, const char *name, enum chan_type type, int
 	const struct chan_make_options *options, bool with_end, struct chan_op **ret_op);
 int open_build(struct chan_client *c, const char *name, enum chan_direction direction,
 	const struct chan_open_options *options, struct chan_op **ret_op);
-int close_build(
-	struct chan *ch, enum op_kind kind, const char *reason, struct chan_op **ret_op);
+int close_build(struct chan *ch, enum op_kind kind, const char *reason, struct chan_op **ret_op);
 
 /* Submits what was built; receives of an end that fetches ahead are served by its stream. */
 void client_submit(struct chan_op *op);

@@ -7,6 +7,7 @@ chan_sources = \
 	client/client.c client/client.h \
 	client/clock.h \
 	client/confirm.c \
+	client/credentials.c client/credentials.h \
 	client/emit.c client/emit.h \
 	client/error.c client/error.h \
 	client/flight.c client/flight.h \

@@ -29,6 +29,7 @@ static const struct command *const commands[] = {
 	&command_select,
 	&command_ping,
 	&command_bench,
+	&command_token,
 };
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))

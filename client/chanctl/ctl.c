@@ -30,6 +30,7 @@ int ctl_dial(struct ctl *ctl)
 		.tls_certificate = o->tls_certificate,
 		.tls_key = o->tls_key,
 		.tls_insecure = o->insecure,
+		.token_file = o->token_file,
 	};
 	int rc;
 

@@ -14,6 +14,7 @@ client_chanctl_libchanctl_a_SOURCES = \
 	client/chanctl/cmd_recv.c \
 	client/chanctl/cmd_select.c \
 	client/chanctl/cmd_send.c \
+	client/chanctl/cmd_token.c \
 	client/chanctl/complain.c client/chanctl/complain.h \
 	client/chanctl/ctl.c \
 	client/chanctl/duration.c client/chanctl/duration.h \
@@ -33,5 +34,5 @@ client_chanctl_libchanctl_a_SOURCES = \
 bin_PROGRAMS += chanctl
 chanctl_SOURCES = client/chanctl/chanctl.c
 chanctl_LDADD = $(chanctl_libs)
-chanctl_libs = client/chanctl/libchanctl.a client/libchan.la $(JANSSON_LIBS) $(UNISTRING_LIBS) \
+chanctl_libs = client/chanctl/libchanctl.a client/libchan.la $(JANSSON_LIBS) $(OPENSSL_LIBS) $(UNISTRING_LIBS) \
 	-lpthread

@@ -83,6 +83,12 @@ static bool set_insecure(struct options *o, const char *text)
 	return o->insecure = true;
 }
 
+static bool set_token_file(struct options *o, const char *text)
+{
+	o->token_file = text;
+	return true;
+}
+
 static bool set_json(struct options *o, const char *text)
 {
 	(void)text;
@@ -202,6 +208,8 @@ static const struct option_row rows[] = {
 	{{"insecure", OPTION_INSECURE, NULL, 0, "take whoever answers for the broker (dangerous)",
 		 0},
 		set_insecure, NULL},
+	{{"token-file", OPTION_TOKEN_FILE, "FILE", 0, "show the broker the token in FILE", 0},
+		set_token_file, NULL},
 	{{"json", OPTION_JSON, NULL, 0, "print JSON", 0}, set_json, NULL},
 	{{"timeout", OPTION_TIMEOUT, "DURATION", 0, "wait at most so long for each value", 0},
 		set_timeout, "a decimal number and ns, us, ms, s, m or h, as in 1.5s"},
@@ -241,7 +249,7 @@ static const struct option_row rows[] = {
 };
 
 static const enum option_key global_keys[] = {OPTION_URL, OPTION_JSON, OPTION_TLS_CA,
-	OPTION_TLS_CERT, OPTION_TLS_KEY, OPTION_INSECURE, 0};
+	OPTION_TLS_CERT, OPTION_TLS_KEY, OPTION_INSECURE, OPTION_TOKEN_FILE, 0};
 
 static const struct option_row *row_find(int key)
 {

@@ -25,6 +25,7 @@ enum option_key {
 	OPTION_TLS_KEY,
 	OPTION_INSECURE,
 	OPTION_JSON,
+	OPTION_TOKEN_FILE,
 	OPTION_TIMEOUT,
 	OPTION_TRY,
 	OPTION_CREATE,
@@ -52,6 +53,7 @@ struct options {
 	const char *url; /* NULL: libchan's default */
 	const char *tls_ca, *tls_certificate, *tls_key; /* NULL: the same */
 	bool insecure;
+	const char *token_file; /* NULL: the same */
 	bool json;
 	int64_t timeout_ns; /* negative: none */
 	bool try;

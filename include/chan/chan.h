@@ -108,6 +108,13 @@ struct chan_dial_options {
 	 * the call returns its result if it was faster, else CHAN_ECANCELED. Otherwise calls go on
 	 * waiting after signals. For programs that block in one thread. */
 	bool withdraw_on_signal;
+
+	/* Who the program is, for a broker that asks (CHAN_EAUTH): a token, or a file that holds
+	 * one. NULL, both: $CHAN_TOKEN, or the file $CHAN_TOKEN_FILE; without these nothing is
+	 * shown but who the connection itself tells. Whoever can read a connection can read the
+	 * token in it, so it is for unix: and tls://. */
+	const char *token;
+	const char *token_file;
 };
 
 /*
@@ -120,7 +127,8 @@ struct chan_dial_options {
  * options may be NULL. *ret_client is the caller's, who ends it with chan_hangup.
  * CHAN_EUNREACHABLE: nobody listens, or the host is unknown; CHAN_ETIMEDOUT; CHAN_EINVAL: the URL;
  * CHAN_EPROTOCOL: what answers is no broker, or not by that sort of URL; CHAN_EAUTH: its
- * certificate cannot be trusted, or it wants one of ours; or what the broker refused with.
+ * certificate cannot be trusted, or it wants one of ours, or it does not let us in; or what else the
+ * broker refused with.
  */
 int chan_dial(
 	const char *url, const struct chan_dial_options *options, struct chan_client **ret_client);

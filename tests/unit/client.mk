@@ -7,6 +7,9 @@ tests_unit_test_client_SOURCES = tests/unit/test_client.c tests/support/fake_bro
 tests_unit_test_client_LDADD = $(client_parts_libs)
 tests_unit_test_client_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=clock_gettime
 
+unit_tests += tests/unit/test_credentials
+tests_unit_test_credentials_LDADD = $(client_parts_libs)
+
 unit_tests += tests/unit/test_flight
 tests_unit_test_flight_LDADD = $(client_parts_libs)
 
