@@ -12,6 +12,7 @@
 #include "proto/limits.h"
 #include "server/base/clock.h"
 #include "server/base/log.h"
+#include "server/config_access.h"
 #include "server/net/address.h"
 #include "server/runtime/runtime.h"
 #include <sys/stat.h>
@@ -54,6 +55,8 @@ static const struct setting settings[] = {
 		"Permissions of the files of Unix sockets"},
 	{"user", SETTING_TEXT, false, FIELD(user), "", 0, 0, "NAME",
 		"Run as this user once the sockets are bound (when started as root)"},
+	{"group", SETTING_TEXT, false, FIELD(group), "", 0, 0, "NAME",
+		"With user: its group, instead of the user's own"},
 	{"tls_certificate", SETTING_TEXT, true, FIELD(tls_certificate), "", 0, 0, "FILE",
 		"Our certificate for tls:// listeners, with those between it and the authority"},
 	{"tls_key", SETTING_TEXT, true, FIELD(tls_key), "", 0, 0, "FILE",
@@ -138,6 +141,16 @@ static int64_t parse_number(const char *text, const struct unit *units)
 		if (strcmp(end, units->word) == 0)
 			return n <= INT64_MAX / units->factor ? n * units->factor : -1;
 	return -1;
+}
+
+int64_t config_parse_count(const char *text)
+{
+	return parse_number(text, no_units);
+}
+
+int64_t config_parse_size(const char *text)
+{
+	return parse_number(text, size_units);
 }
 
 static int64_t parse_mode(const char *text)
@@ -356,7 +369,7 @@ static char *read_without_comments(const char *path)
 
 static int load_file(struct config *c, const char *path, char *why)
 {
-	cfg_opt_t opts[SETTINGS + 1];
+	cfg_opt_t opts[SETTINGS + CONFIG_SECTIONS + 1];
 	cfg_opt_t end = CFG_END();
 	char *content;
 	cfg_t *cfg;
@@ -374,7 +387,8 @@ static int load_file(struct config *c, const char *path, char *why)
 
 		opts[i] = settings[i].kind == SETTING_LISTEN ? list : text;
 	}
-	opts[SETTINGS] = end;
+	config_access_options(&opts[SETTINGS]);
+	opts[SETTINGS + CONFIG_SECTIONS] = end;
 
 	cfg = cfg_init(opts, CFGF_NONE);
 	if (!cfg) {
@@ -389,12 +403,14 @@ static int load_file(struct config *c, const char *path, char *why)
 	cfg_set_error_function(cfg, file_error);
 	for (int i = 0; i < SETTINGS; i++)
 		cfg_set_validate_func(cfg, settings[i].name, file_value);
-	rc = cfg_parse_buf(cfg, content);
+	rc = cfg_parse_buf(cfg, content) == CFG_SUCCESS ? 0 : -EINVAL;
+	if (rc == 0)
+		rc = config_access_read(cfg, path, &c->access, why);
 	cfg_free(cfg);
 	free(content);
-	if (rc != CFG_SUCCESS && !*why)
+	if (rc < 0 && !*why)
 		snprintf(why, CONFIG_WHY_BYTES_MAX, "%s: not a configuration file", path);
-	return rc == CFG_SUCCESS ? 0 : -EINVAL;
+	return rc;
 }
 
 /* ---- the command line --------------------------------------------------------------------- */
@@ -426,9 +442,6 @@ static error_t take_setting(const struct setting *o, const char *text, struct ar
 	char why[CONFIG_WHY_BYTES_MAX], name[WORD_BYTES_MAX];
 	struct config scratch = {0};
 
-	/* A listener that is no URL is a matter of configuration, and found by the load. */
-	if (!line->config && o->kind == SETTING_LISTEN)
-		return 0;
 	dashed_name(o, name);
 	if (!line->config && set_value(&scratch, o, text, why) < 0)
 		argp_error(state, "--%s: %s", name, why);
@@ -524,7 +537,7 @@ static int check_tls(const struct config *c, char *why)
 	return -EINVAL;
 }
 
-static int check_together(const struct config *c, char *why)
+static int check_together(struct config *c, char *why)
 {
 	if (c->bytes_in_flight_max < c->value_bytes_max) {
 		snprintf(why, CONFIG_WHY_BYTES_MAX,
@@ -540,14 +553,22 @@ static int check_together(const struct config *c, char *why)
 			c->buffered_bytes_max, c->value_bytes_max);
 		return -EINVAL;
 	}
-	return check_tls(c, why);
+	if (check_tls(c, why) < 0)
+		return -EINVAL;
+	return privileges_find(c->user, c->group, &c->privileges, why, CONFIG_WHY_BYTES_MAX);
+}
+
+void config_release(struct config *c)
+{
+	access_unref(c->access);
+	c->access = NULL;
 }
 
 int config_load(const struct config_arguments *arguments, struct config *ret_config,
 	char why[static CONFIG_WHY_BYTES_MAX])
 {
 	struct config_arguments ignored = *arguments;
-	struct config c;
+	struct config c = {0};
 	struct command_line line = {.arguments = &ignored, .config = &c, .why = why};
 	int rc;
 
@@ -560,15 +581,20 @@ int config_load(const struct config_arguments *arguments, struct config *ret_con
 	*why = '\0';
 	if (arguments->argc)
 		parse(arguments->argc, arguments->argv, &line, ARGP_NO_EXIT);
-	if (*why)
-		return -EINVAL;
+	if (*why) {
+		rc = -EINVAL;
+		goto out;
+	}
 	if (c.listen_count == 0) {
 		address_default(c.listen[0], sizeof(c.listen[0]));
 		c.listen_count = 1;
 	}
 	rc = check_together(&c, why);
+out:
 	if (rc == 0)
 		*ret_config = c;
+	else
+		config_release(&c);
 	return rc;
 }
 
@@ -621,6 +647,7 @@ struct broker_options config_broker_options(const struct config *c)
 				.bytes_in_flight_max = (uint64_t)c->bytes_in_flight_max,
 				.ends_max = (uint32_t)c->ends_max,
 			},
+		.access = c->access,
 		.connections_max = (uint32_t)c->connections_max,
 		.hello_timeout_ns = c->hello_timeout_ns,
 		.silence_ns = c->silence_timeout_ns,

@@ -3,13 +3,15 @@
  *
  * Every option stands in one table (config.c) and exists in the file and, as --NAME=VALUE with
  * dashes for underscores, on the command line, which wins. conf/chand.conf shows them all. Sizes
- * take K, M and G (powers of 1024), spans of time ms, s and m.
+ * take K, M and G (powers of 1024), spans of time ms, s and m. Who may do what stands in sections
+ * of the file alone (config_access.h).
  */
 #ifndef SERVER_CONFIG_H
 #define SERVER_CONFIG_H
 
 #include "server/broker/broker.h"
 #include "server/net/tls.h"
+#include "server/privileges.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -24,6 +26,7 @@ struct config {
 	char listen[CONFIG_LISTEN_MAX][CONFIG_TEXT_BYTES_MAX];
 	int64_t listen_count;
 	char user[CONFIG_TEXT_BYTES_MAX];            /* "": stay who we are */
+	char group[CONFIG_TEXT_BYTES_MAX];           /* "": the user's */
 	int64_t socket_mode;                         /* permissions of Unix sockets' files */
 	char tls_certificate[CONFIG_TEXT_BYTES_MAX]; /* "": no TLS */
 	char tls_key[CONFIG_TEXT_BYTES_MAX];
@@ -48,6 +51,8 @@ struct config {
 	int64_t sessions_max;
 	int64_t session_linger_max_ns;
 	int64_t unseen_bytes_max;
+	struct privileges privileges; /* what user and group say */
+	struct access *access; /* rules, tokens, quotas: one reference; NULL: there are none */
 };
 
 /* What was said on the command line. Filled by config_parse_arguments. */
@@ -71,6 +76,13 @@ void config_parse_arguments(int argc, char **argv, struct config_arguments *ret_
  */
 int config_load(const struct config_arguments *arguments, struct config *ret_config,
 	char why[static CONFIG_WHY_BYTES_MAX]);
+
+/* Gives up what it refers to. */
+void config_release(struct config *c);
+
+/* A whole number, and a size with its unit, as in the file. -1: it is not that. */
+int64_t config_parse_count(const char *text);
+int64_t config_parse_size(const char *text);
 
 /* The options of `now` that a running daemon takes over from `then` differ in: fills names with
  * those of all others that differ, separated by blanks; false when there are none. For the reload's

@@ -1,6 +1,11 @@
-# The daemon.
+# The daemon. Tests link its configuration, too.
+config_sources = \
+	server/config.c server/config.h \
+	server/config_access.c server/config_access.h \
+	server/privileges.c server/privileges.h
+
 bin_PROGRAMS += chand
-chand_SOURCES = server/main.c server/config.c server/config.h
+chand_SOURCES = server/main.c $(config_sources)
 chand_CPPFLAGS = $(AM_CPPFLAGS) $(CONFUSE_CFLAGS)
 chand_LDADD = \
 	server/broker/libbroker.a server/broker/libengine.a server/net/libnet.a \

@@ -7,6 +7,7 @@
 #include "server/base/log.h"
 #include "server/base/memory.h"
 #include "server/broker/broker.h"
+#include "server/broker/token.h"
 #include "server/config.h"
 #include "server/net/address.h"
 #include "server/net/listener.h"
@@ -14,10 +15,8 @@
 #include "server/runtime/netpoll.h"
 #include "server/runtime/runtime.h"
 #include <errno.h>
-#include <grp.h>
 #include <inttypes.h>
 #include <malloc.h>
-#include <pwd.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -141,29 +140,19 @@ static int listen_on_all(struct daemon *d)
 /* Becomes config.user, who also gets the Unix sockets. 0 or an exit status. */
 static int drop_privileges(const struct daemon *d)
 {
-	const char *name = d->config.user;
-	struct passwd *pw;
+	const struct privileges *p = &d->config.privileges;
+	char why[CONFIG_WHY_BYTES_MAX];
 
-	if (!*name)
-		return 0;
-	pw = getpwnam(name);
-	if (!pw) {
-		log_error("user: there is no user '%s'", name);
-		return EX_CONFIG;
-	}
-	if (geteuid() == pw->pw_uid)
-		return 0;
-	for (int i = 0; i < d->listener_count; i++) {
+	for (int i = 0; p->change && geteuid() == 0 && i < d->listener_count; i++) {
 		const char *url = listener_url(d->listeners[i]);
 
-		if (strncmp(url, "unix:", 5) == 0 && lchown(url + 5, pw->pw_uid, pw->pw_gid) < 0)
+		if (strncmp(url, "unix:", 5) == 0 && lchown(url + 5, p->uid, p->gid) < 0)
 			log_warning("%s stays ours: %s", url, strerror(errno));
 	}
-	if (initgroups(name, pw->pw_gid) < 0 || setgid(pw->pw_gid) < 0 || setuid(pw->pw_uid) < 0) {
-		log_error("user: cannot become '%s': %s", name, strerror(errno));
-		return EX_NOPERM;
-	}
-	return 0;
+	if (privileges_drop(p, why, sizeof(why)) == 0)
+		return 0;
+	log_error("%s", why);
+	return EX_NOPERM;
 }
 
 /* Signals come as readable bytes; threads that start later inherit the mask. */
@@ -233,6 +222,8 @@ static void reload(struct daemon *d)
 	d->config.log_level = now.log_level;
 	d->config.connections_max = now.connections_max;
 	d->config.memory_max = now.memory_max;
+	broker_set_access(d->broker, now.access);
+	config_release(&now);
 	if (config_needs_restart(&d->config, &now, names, sizeof(names)))
 		log_warning("reload: a restart is needed for: %s", names);
 	log_notice("configuration reloaded");
@@ -294,6 +285,7 @@ static int daemon_main(void *arg)
 	broker_free(d->broker);
 	netpoll_close(d->signal_poll);
 	tls_context_free(d->tls);
+	config_release(&d->config);
 	log_notice("ended; %" PRIu64 " buffered values were dropped", dropped);
 	return 0;
 }
@@ -313,6 +305,7 @@ int main(int argc, char **argv)
 	if (d.arguments.check_config)
 		return 0;
 	log_set_level((enum log_level)d.config.log_level);
+	token_prepare();
 	tune_malloc();
 	memory_set_max((uint64_t)d.config.memory_max);
 	raise_descriptors(&d.config);

@@ -30,6 +30,10 @@ extern const struct command command_make, command_send, command_recv, command_ra
 /* The timeout that was asked for, as libchan wants it: CHAN_TRY, CHAN_FOREVER or a time. */
 int64_t ctl_timeout_ns(const struct ctl *ctl);
 
+/* How every command dials: with what the global options say, and without a session to come back to.
+ */
+struct chan_dial_options ctl_dial_options(const struct ctl *ctl);
+
 /* Connects. 0, or the exit code after saying why. The connection ends with the program. */
 int ctl_dial(struct ctl *ctl);
 

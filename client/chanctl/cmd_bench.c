@@ -57,9 +57,9 @@ static bool peer_fails(struct peer *p, int rc)
 
 static bool peer_dial(struct peer *p, const struct ctl *ctl)
 {
-	const struct chan_dial_options dial = {
-		.program = "chanctl bench", .linger_ns = -1, .token_file = ctl->options.token_file};
+	struct chan_dial_options dial = ctl_dial_options(ctl);
 
+	dial.program = "chanctl bench";
 	return !peer_fails(p, chan_dial(ctl->options.url, &dial, &p->client));
 }
 

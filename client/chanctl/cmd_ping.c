@@ -16,8 +16,7 @@
 static int dial_patiently(struct ctl *ctl)
 {
 	const struct timespec pause = {.tv_nsec = RETRY_NS};
-	const struct chan_dial_options dial = {
-		.program = "chanctl", .linger_ns = -1, .token_file = ctl->options.token_file};
+	const struct chan_dial_options dial = ctl_dial_options(ctl);
 	int64_t give_up_ns = clock_now_ns() + ctl->options.timeout_ns;
 	int rc;
 

@@ -19,11 +19,12 @@ int64_t ctl_timeout_ns(const struct ctl *ctl)
 	return o->timeout_ns > 0 ? o->timeout_ns : 1;
 }
 
-int ctl_dial(struct ctl *ctl)
+struct chan_dial_options ctl_dial_options(const struct ctl *ctl)
 {
-	/* One-shot commands cannot come back for their session: it shall end with us. */
 	const struct options *o = &ctl->options;
-	const struct chan_dial_options dial = {
+
+	/* One-shot commands cannot come back for their session: it shall end with us. */
+	return (struct chan_dial_options){
 		.program = "chanctl",
 		.linger_ns = -1,
 		.tls_ca = o->tls_ca,
@@ -32,6 +33,12 @@ int ctl_dial(struct ctl *ctl)
 		.tls_insecure = o->insecure,
 		.token_file = o->token_file,
 	};
+}
+
+int ctl_dial(struct ctl *ctl)
+{
+	const struct options *o = &ctl->options;
+	const struct chan_dial_options dial = ctl_dial_options(ctl);
 	int rc;
 
 	if (o->insecure)

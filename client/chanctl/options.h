@@ -50,7 +50,7 @@ struct operand {
 };
 
 struct options {
-	const char *url; /* NULL: libchan's default */
+	const char *url;                                /* NULL: libchan's default */
 	const char *tls_ca, *tls_certificate, *tls_key; /* NULL: the same */
 	bool insecure;
 	const char *token_file; /* NULL: the same */

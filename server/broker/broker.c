@@ -7,7 +7,7 @@
 #include "proto/limits.h"
 #include "proto/status.h"
 #include "server/base/clock.h"
-#include "server/base/log.h"
+#include "server/base/log_limit.h"
 #include "server/base/memory.h"
 #include "server/base/random.h"
 #include "server/broker/buffers.h"
@@ -35,7 +35,7 @@
  * until it is scarce. */
 #define MEMORY_SPARE_PART 16
 
-/* Connections over the limit that are being told so at once; more are closed without a word. */
+/* Connections over a limit that are being told so at once; more are closed without a word. */
 #define REFUSALS_MAX 64
 
 /* ---- life --------------------------------------------------------------------------------- */
@@ -44,6 +44,17 @@ static void answer(struct party *to, const struct message *m, struct value *cons
 	const uint32_t *attempts, size_t value_count)
 {
 	session_answer(party_owner(to), m, values, attempts, value_count);
+}
+
+/* Clients can be refused as often as they like. */
+static void denied(struct party *p, const char *verb, const char *label)
+{
+	static struct log_limit limit = LOG_LIMIT_INIT;
+	const struct session *s = party_owner(p);
+
+	log_limited(&limit, LOG_LEVEL_NOTICE, "denied: %s, %s %s (%" PRIu64 " denied so far)",
+		identity_label(engine_party_identity(p)), verb, label,
+		engine_denied(s->broker->engine));
 }
 
 struct broker *broker_new(const struct broker_options *options)
@@ -55,6 +66,7 @@ struct broker *broker_new(const struct broker_options *options)
 		.seed = random_seed(),
 		.unix_offset_ns = clock_wall_ns() - clock_now_ns(),
 		.answer = answer,
+		.denied = denied,
 	};
 
 	if (!b)
@@ -68,7 +80,10 @@ struct broker *broker_new(const struct broker_options *options)
 	lock_init(&b->lock, LOCK_RANK_OUTER);
 	b->connections_max = options->connections_max;
 	b->watch_ns = b->state_deadline_ns = DEADLINE_NEVER;
+	admission_init(&b->admission, options->access);
 	b->engine = engine_new(&engine_options);
+	if (b->engine)
+		engine_set_access(b->engine, options->access);
 	b->batches = hchan_make(struct batch *, BATCHES_WAITING_MAX);
 	b->events = hchan_make(enum broker_event, 2);
 	b->stopped = hchan_new(0, 0, NULL);
@@ -92,6 +107,7 @@ void broker_free(struct broker *b)
 		session_free(s);
 	seqmap_fini(&b->lingering);
 	engine_free(b->engine);
+	admission_fini(&b->admission);
 	hchan_unref(b->batches);
 	hchan_unref(b->events);
 	hchan_unref(b->stopped);
@@ -107,59 +123,70 @@ const struct broker_options *broker_options(const struct broker *b)
 
 /* ---- connections -------------------------------------------------------------------------- */
 
-/* Counts a new connection in: 1 it is welcome, 0 to be refused with that sentence, -1 not even
- * that. */
-static int admit(struct broker *b, struct connection *c, char *why, size_t why_bytes)
+/* Counts a new connection in: 0, or CHAN_ELIMIT with a sentence. */
+static int count_in(struct broker *b, struct connection *c, char why[static TEXT_BYTES_MAX])
 {
-	uint32_t max, others;
+	uint32_t count, max;
 
 	lock_acquire(&b->lock);
-	max = b->connections_max;
-	others = b->connection_count++;
 	list_push_back(&b->connections, &c->link);
+	count = b->connection_count++;
+	max = b->connections_max;
 	lock_release(&b->lock);
-	if (others >= max + REFUSALS_MAX)
-		return -1;
-	if (others >= max)
-		snprintf(why, why_bytes,
+	if (count >= max)
+		snprintf(why, TEXT_BYTES_MAX,
 			"the broker has %" PRIu32
 			" connections, its limit (connections_max); try again later",
 			max);
 	else if (memory_look(clock_now_ns()) >= MEMORY_SCARCE)
-		snprintf(why, why_bytes,
+		snprintf(why, TEXT_BYTES_MAX,
 			"the broker's memory is near its ceiling (memory_max); try again later");
 	else
-		return 1;
-	return 0;
+		return 0;
+	return CHAN_ELIMIT;
+}
+
+/* Whether one more may be told why it is refused. */
+static bool may_refuse(struct broker *b)
+{
+	bool may;
+
+	lock_acquire(&b->lock);
+	may = b->refused_count < REFUSALS_MAX;
+	b->refused_count += may;
+	lock_release(&b->lock);
+	return may;
 }
 
 void broker_accept(void *arg, struct stream *stream)
 {
 	struct broker *b = arg;
 	struct connection *c = connection_new(b, stream);
-	char text[TEXT_BYTES_MAX];
+	char why[TEXT_BYTES_MAX];
+	int rc;
 
 	if (!c)
 		return;
-	switch (admit(b, c, text, sizeof(text))) {
-	case 1:
+	rc = count_in(b, c, why);
+	if (rc == 0)
+		rc = admission_enter(&b->admission, stream, &c->admitted, why, sizeof(why));
+	if (rc == 0)
 		connection_start(c, b->options.hello_timeout_ns);
-		break;
-	case 0:
-		connection_refuse(c, CHAN_ELIMIT, text);
-		break;
-	default:
+	else if (may_refuse(b))
+		connection_refuse(c, rc, why);
+	else
 		connection_unref(c);
-	}
 }
 
 void broker_connection_gone(struct broker *b, struct connection *c)
 {
 	bool empty;
 
+	admission_leave(&b->admission, &c->admitted);
 	lock_acquire(&b->lock);
 	list_remove(&c->link);
 	b->connection_count--;
+	b->refused_count -= c->refused;
 	empty = b->leaving && b->connection_count == 0;
 	lock_release(&b->lock);
 	if (empty)
@@ -171,6 +198,12 @@ void broker_set_connections_max(struct broker *b, uint32_t connections_max)
 	lock_acquire(&b->lock);
 	b->connections_max = connections_max;
 	lock_release(&b->lock);
+}
+
+void broker_set_access(struct broker *b, struct access *access)
+{
+	admission_replace(&b->admission, access);
+	hchan_send(b->events, &(enum broker_event){EVENT_ACCESS});
 }
 
 /* Closes every connection with GOAWAY; their readers and writers do the rest, and the last of them
@@ -200,8 +233,21 @@ static bool close_connections(struct broker *b)
 
 /* ---- greeting ----------------------------------------------------------------------------- */
 
-int broker_check_hello(
-	const struct broker *b, const struct message *hello, char *why, size_t why_bytes)
+/* Whether the client is who it says, and may come in. */
+static int check_identity(struct broker *b, struct connection *c, const struct message *hello,
+	char *why, size_t why_bytes)
+{
+	static struct log_limit limit = LOG_LIMIT_INIT;
+	int rc = admission_greet(&b->admission, c->stream, hello, &c->admitted, why, why_bytes);
+
+	if (rc == CHAN_EAUTH)
+		log_limited(&limit, LOG_LEVEL_NOTICE, "not let in: %s: %s",
+			identity_label(c->admitted.identity), why);
+	return rc;
+}
+
+int broker_check_hello(struct broker *b, struct connection *c, const struct message *hello,
+	char *why, size_t why_bytes)
 {
 	if (hello->hello.version_min > PROTOCOL_VERSION ||
 		hello->hello.version_max < PROTOCOL_VERSION) {
@@ -211,17 +257,12 @@ int broker_check_hello(
 			PROTOCOL_VERSION, hello->hello.version_min, hello->hello.version_max);
 		return CHAN_ENOTSUP;
 	}
-	if (*hello->hello.mechanism) {
-		snprintf(why, why_bytes, "credentials (mechanism '%.64s') are not supported yet",
-			hello->hello.mechanism);
-		return CHAN_ENOTSUP;
-	}
 	if (hello->hello.session_id.len && hello->hello.incarnation != b->incarnation) {
 		snprintf(why, why_bytes,
 			"the broker has restarted; it knows nothing of the session");
 		return CHAN_ERESTARTED;
 	}
-	return 0;
+	return check_identity(b, c, hello, why, why_bytes);
 }
 
 void broker_fill_welcome(
@@ -269,6 +310,7 @@ void broker_touch(struct broker *b, struct session *s)
 /* While there is no connection the answers gather in the session. */
 size_t broker_flush(struct session *s, struct connection **chain)
 {
+	static struct log_limit limit = LOG_LIMIT_INIT;
 	struct outbox *answers = s->answers;
 
 	list_remove(&s->touched);
@@ -276,7 +318,8 @@ size_t broker_flush(struct session *s, struct connection **chain)
 		return 0;
 	s->answers = NULL;
 	if (s->failed) {
-		log_warning("out of memory for an answer; its connection is cut");
+		log_limited(&limit, LOG_LEVEL_WARNING,
+			"out of memory for an answer; its connection is cut");
 		outbox_free(answers);
 		connection_cut(s->connection);
 	} else if (answers) {
@@ -287,6 +330,7 @@ size_t broker_flush(struct session *s, struct connection **chain)
 
 void broker_end_party(struct broker *b, struct session *s, int status, const char *text)
 {
+	static struct log_limit limit = LOG_LIMIT_INIT;
 	struct connection *chain = NULL;
 
 	if (!s->party)
@@ -297,7 +341,8 @@ void broker_end_party(struct broker *b, struct session *s, int status, const cha
 	broker_flush(s, &chain);
 	connection_start_writers(chain);
 	if (status)
-		log_info("session ends: %s: %s", status_name(status), text);
+		log_limited(
+			&limit, LOG_LEVEL_INFO, "session ends: %s: %s", status_name(status), text);
 	if (s->connection)
 		connection_close(s->connection, status, text);
 }
@@ -337,8 +382,12 @@ static void begin_party(struct broker *b, struct session *s, const struct messag
 	}
 	if (resume_register(b, s) == 0)
 		s->party = engine_party_new(b->engine, s, &hello->hello.speaker);
-	if (s->party)
+	if (s->party &&
+		engine_party_identify(b->engine, s->party, s->connection->admitted.identity) == 0)
 		return;
+	if (s->party)
+		engine_party_end(b->engine, s->party, clock_now_ns());
+	s->party = NULL;
 	resume_forget(b, s);
 	connection_close(s->connection, CHAN_ENOMEM, "the broker is out of memory");
 }
@@ -443,6 +492,14 @@ static void advance(struct broker *b, int64_t now_ns)
 	}
 }
 
+static void adopt_access(struct broker *b)
+{
+	struct access *access = admission_access(&b->admission);
+
+	engine_set_access(b->engine, access);
+	access_unref(access);
+}
+
 /* It is the event that ends LEAVING, and not the count: who sends it is done with the broker. */
 static void handle_event(struct broker *b, enum broker_event event)
 {
@@ -451,6 +508,8 @@ static void handle_event(struct broker *b, enum broker_event event)
 	} else if (event == EVENT_STOP && b->state == BROKER_RUNNING) {
 		engine_shutdown(b->engine, clock_now_ns());
 		enter_state(b, BROKER_SETTLING, b->options.settle_timeout_ns);
+	} else if (event == EVENT_ACCESS) {
+		adopt_access(b);
 	}
 }
 

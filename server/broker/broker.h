@@ -17,6 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct access;
 struct broker;
 struct connection;
 struct session;
@@ -29,6 +30,8 @@ struct broker_options {
 			     */
 	int64_t stall_ns; /* a client that reads not one byte of what it is sent for so long is cut
 			     off */
+	struct access
+		*access; /* who may do what; NULL: everybody everything. A reference is taken */
 	int64_t settle_timeout_ns;     /* at shutdown, for what is out for delivery */
 	uint32_t sessions_max;         /* that linger without a connection */
 	int64_t session_linger_max_ns; /* the longest that one may ask for */
@@ -59,6 +62,10 @@ void broker_free(struct broker *b);
 /* Changes how many connections may be open; those that are stay. Any goroutine. */
 void broker_set_connections_max(struct broker *b, uint32_t connections_max);
 
+/* Replaces the rules, tokens and quotas; takes a reference. Sessions meet them at their next
+ * operation. From a goroutine; may park until the broker's takes notice. */
+void broker_set_access(struct broker *b, struct access *access);
+
 /* ---- for connections and sessions --------------------------------------------------------- */
 
 const struct broker_options *broker_options(const struct broker *b);
@@ -66,9 +73,9 @@ const struct broker_options *broker_options(const struct broker *b);
 /* Sends a batch to the broker's goroutine, whose it is from here on. Parks while many wait. */
 void broker_submit(struct broker *b, struct batch *batch);
 
-/* Whether a HELLO can be taken: 0, or the status and sentence to refuse it with. */
-int broker_check_hello(
-	const struct broker *b, const struct message *hello, char *why, size_t why_bytes);
+/* Whether a HELLO can be taken, and from whom: 0, or the status and sentence to refuse it with. */
+int broker_check_hello(struct broker *b, struct connection *c, const struct message *hello,
+	char *why, size_t why_bytes);
 
 /* The WELCOME for a session; it points into the session and to constants. */
 void broker_fill_welcome(

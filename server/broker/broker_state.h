@@ -7,6 +7,7 @@
 
 #include "server/base/list.h"
 #include "server/base/lock.h"
+#include "server/broker/admission.h"
 #include "server/broker/broker.h"
 #include "server/broker/seqmap.h"
 #include <stdbool.h>
@@ -24,7 +25,8 @@ enum broker_state {
 
 enum broker_event {
 	EVENT_STOP,
-	EVENT_EMPTY, /* the last connection has gone */
+	EVENT_EMPTY,  /* the last connection has gone */
+	EVENT_ACCESS, /* the rules were replaced */
 };
 
 struct broker {
@@ -47,9 +49,12 @@ struct broker {
 	uint64_t dropped; /* values that were in buffers at the end */
 	bool abandoned;   /* at the end some connections still referred to all this */
 
+	struct admission admission; /* any goroutine's */
+
 	struct lock lock; /* guards these: */
 	struct list connections;
 	uint32_t connection_count;
+	uint32_t refused_count; /* of them those that are being told that they may not stay */
 	uint32_t connections_max;
 	bool leaving; /* tell EVENT_EMPTY */
 };

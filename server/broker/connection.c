@@ -78,6 +78,7 @@ void connection_unref(struct connection *c)
 
 void connection_refuse(struct connection *c, int status, const char *text)
 {
+	c->refused = true;
 	c->state = CONNECTION_DISCARDING;
 	connection_close(c, status, text);
 	stream_on_readable(c->stream, connection_read, c);

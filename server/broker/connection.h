@@ -28,6 +28,7 @@
 #include "proto/wire.h"
 #include "server/base/list.h"
 #include "server/base/lock.h"
+#include "server/broker/admission.h"
 #include "server/broker/outbox.h"
 #include "server/broker/outgoing.h"
 #include "server/net/stream.h"
@@ -78,6 +79,10 @@ struct connection {
 	atomic_uint refs;
 	_Atomic int64_t heard_ns; /* when the peer last gave a sign of life */
 	atomic_bool cut;          /* the reader reads no more, whatever there is */
+
+	struct admitted admitted; /* who it is: the acceptor's, then the reader's, until the HELLO
+				   * is handed over; then constant */
+	bool refused;             /* constant: connection_refuse began it */
 
 	/* The reader's; the broker's while it rests in CONNECTION_RESUMING. */
 	struct session *session; /* in CONNECTION_TALKING */

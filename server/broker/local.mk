@@ -35,6 +35,7 @@ server_broker_libengine_a_SOURCES = \
 
 noinst_LIBRARIES += server/broker/libbroker.a
 server_broker_libbroker_a_SOURCES = \
+	server/broker/admission.c server/broker/admission.h \
 	server/broker/batch.c server/broker/batch.h \
 	server/broker/broker.c server/broker/broker.h server/broker/broker_state.h \
 	server/broker/buffers.c server/broker/buffers.h \

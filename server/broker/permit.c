@@ -44,6 +44,16 @@ int engine_party_identify(struct engine *e, struct party *p, struct identity *id
 	return review_party(e, p) ? 0 : CHAN_ENOMEM;
 }
 
+const struct identity *engine_party_identity(const struct party *p)
+{
+	return p->identity;
+}
+
+bool engine_party_belongs_to(const struct party *p, const struct identity *identity)
+{
+	return access_rule_count(p->engine->access) == 0 || identity_equal(p->identity, identity);
+}
+
 bool engine_party_welcome(const struct party *p)
 {
 	return !p->grants || access_grants_any(p->grants);

@@ -155,7 +155,7 @@ static int on_hello(struct turn *t, const struct frame *f)
 	if (rc == CHAN_EPROTOCOL)
 		wire_explain(f, t->why, sizeof(t->why));
 	if (rc == 0)
-		rc = broker_check_hello(c->broker, &op->m, t->why, sizeof(t->why));
+		rc = broker_check_hello(c->broker, c, &op->m, t->why, sizeof(t->why));
 	if (rc == 0)
 		rc = op->m.hello.session_id.len ? ask_for_session(t) : begin_session(t, &op->m);
 	if (rc < 0 && !c->session) {

@@ -13,7 +13,7 @@
 #include "chan/status.h"
 #include "proto/endian.h"
 #include "server/base/clock.h"
-#include "server/base/log.h"
+#include "server/base/log_limit.h"
 #include "server/broker/connection.h"
 #include "server/broker/session.h"
 #include <string.h>
@@ -66,7 +66,9 @@ static struct session *find(struct broker *b, const struct message *hello)
 
 void resume_end(struct broker *b, struct session *s, const char *why)
 {
-	log_info("a session without a connection ends: %s", why);
+	static struct log_limit limit = LOG_LIMIT_INIT;
+
+	log_limited(&limit, LOG_LEVEL_INFO, "a session without a connection ends: %s", why);
 	broker_end_party(b, s, 0, NULL);
 	b->detached_count--;
 	session_free(s);
@@ -107,6 +109,11 @@ static void attach(struct broker *b, struct session *s, struct connection *c, ui
 	struct message welcome;
 	int rc;
 
+	rc = engine_party_identify(b->engine, s->party, c->admitted.identity);
+	if (rc < 0) {
+		connection_turn_away(c, rc, "out of memory; try again");
+		return;
+	}
 	if (replay_resume(&s->outgoing->replay, frames) < 0) {
 		connection_turn_away(c, CHAN_EPROTOCOL,
 			"frames_received is more than was sent, or less than was confirmed before");
@@ -145,6 +152,8 @@ void resume_ask(struct broker *b, struct connection *c, const struct message *he
 			"no such session: its time without a connection is up, it has ended, or "
 			"its "
 			"secret is another; what had no answer may have happened or not");
+	} else if (!engine_party_belongs_to(s->party, c->admitted.identity)) {
+		connection_turn_away(c, CHAN_EAUTH, "the session is another's; begin a new one");
 	} else if (hello->hello.connection_epoch <= s->epoch) {
 		connection_turn_away(c, CHAN_EPROTOCOL,
 			"connection_epoch is not higher than that of an earlier HELLO");
@@ -164,6 +173,7 @@ void resume_ask(struct broker *b, struct connection *c, const struct message *he
 
 void resume_detach(struct broker *b, struct session *s)
 {
+	static struct log_limit limit = LOG_LIMIT_INIT;
 	struct connection *next = s->next;
 	bool keepable = s->party && !s->failed && !s->connection->outgoing->failed &&
 			b->state < BROKER_LEAVING;
@@ -176,8 +186,9 @@ void resume_detach(struct broker *b, struct session *s)
 		return;
 	}
 	if (keepable)
-		log_warning("a session ends with its connection: %u others have none, the limit "
-			    "(sessions_max)",
+		log_limited(&limit, LOG_LEVEL_WARNING,
+			"a session ends with its connection: %u others have none, the limit "
+			"(sessions_max)",
 			b->detached_count);
 	resume_refuse_next(s, CHAN_EUNKNOWN, "the session has ended");
 	broker_end_party(b, s, 0, NULL);

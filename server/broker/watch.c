@@ -7,7 +7,7 @@
 #define LOG_SUBSYSTEM "broker"
 
 #include "server/base/clock.h"
-#include "server/base/log.h"
+#include "server/base/log_limit.h"
 #include "server/broker/connection.h"
 #include "server/broker/session.h"
 
@@ -37,7 +37,10 @@ static bool holds_too_much(const struct broker *b, const struct session *s)
  * were revoked. */
 static void revoke(struct broker *b, struct session *s, int64_t now_ns)
 {
-	log_info("a receiver was silent for %d s; what it had not confirmed goes back",
+	static struct log_limit limit = LOG_LIMIT_INIT;
+
+	log_limited(&limit, LOG_LEVEL_INFO,
+		"a receiver was silent for %d s; what it had not confirmed goes back",
 		(int)(b->options.silence_ns / NS_PER_S));
 	s->out_since_ns = 0;
 	if (s->connection && connection_busy(s->connection)) {

@@ -68,6 +68,12 @@ static inline void stream_finish(struct stream *s)
 	s->ops->finish(s);
 }
 
+/* The supplementary groups of a Unix peer: as stream_peer_groups_of_socket. */
+static inline int stream_peer_groups(const struct stream *s, gid_t *groups, int max)
+{
+	return stream_peer_groups_of_socket(s->fd, groups, max);
+}
+
 /* Who is at the other end (stream_peer.h); a few system calls each time. */
 static inline void stream_peer(struct stream *s, struct stream_peer *ret_peer)
 {

@@ -1,6 +1,8 @@
 #include "server/net/stream_peer.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -49,6 +51,25 @@ static void note_address(int fd, struct stream_peer *peer)
 			((struct sockaddr_in *)&ss)->sin_port, peer);
 	else if (ss.ss_family == AF_INET6)
 		note_ipv6((struct sockaddr_in6 *)&ss, peer);
+}
+
+/* The kernel gives all groups or none, and says how many there are. */
+int stream_peer_groups_of_socket(int fd, gid_t *groups, int max)
+{
+	socklen_t len = (socklen_t)max * (socklen_t)sizeof(gid_t);
+	gid_t *all;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &len) == 0)
+		return (int)(len / sizeof(gid_t));
+	if (errno != ERANGE)
+		return 0;
+	all = malloc(len);
+	if (!all || getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, all, &len) < 0)
+		max = 0;
+	else
+		memcpy(groups, all, (size_t)max * sizeof(gid_t));
+	free(all);
+	return max;
 }
 
 void stream_peer_of_socket(int fd, struct stream_peer *ret_peer)

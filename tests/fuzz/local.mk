@@ -21,7 +21,7 @@ tests_fuzz_fuzz_client_LDADD = $(client_parts_libs)
 tests_fuzz_fuzz_client_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS) \
 	-Wl,--wrap=clock_gettime -Wl,--wrap=poll -Wl,--wrap=stream_dial
 
-tests_fuzz_fuzz_config_SOURCES = tests/fuzz/fuzz_config.c server/config.c server/config.h \
+tests_fuzz_fuzz_config_SOURCES = tests/fuzz/fuzz_config.c $(config_sources) \
 	$(fuzz_common)
 tests_fuzz_fuzz_config_CPPFLAGS = $(AM_CPPFLAGS) $(CONFUSE_CFLAGS)
 tests_fuzz_fuzz_config_LDADD = $(broker_test_libs) $(CONFUSE_LIBS)

@@ -13,6 +13,10 @@ integration_libs = proto/libproto.la $(CMOCKA_LIBS)
 
 integration_tests =
 
+integration_tests += tests/integration/test_access
+tests_integration_test_access_SOURCES = tests/integration/test_access.c $(support_sources)
+tests_integration_test_access_LDADD = $(integration_libs)
+
 integration_tests += tests/integration/test_handoff
 tests_integration_test_handoff_SOURCES = tests/integration/test_handoff.c $(support_sources)
 tests_integration_test_handoff_LDADD = $(integration_libs)

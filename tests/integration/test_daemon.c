@@ -3,6 +3,7 @@
 #include "tests/support/peer.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <pwd.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -161,12 +162,13 @@ static void test_exit_statuses(void **state)
 	const char *const nowhere[] = {"--listen=unix:/nonexistent/dir/s", NULL};
 	const char *const taken[] = {listen, NULL};
 	const char *const nobody[] = {"--user=no-such-user-here", listen, NULL};
+	const char *const nobody_checked[] = {"--user=no-such-user-here", "--check-config", NULL};
 	struct test_daemon d;
 
 	(void)state;
 	assert_int_equal(daemon_run(tls, text, sizeof(text)), 78);
 	assert_non_null(strstr(text, "needs a certificate (tls_certificate)"));
-	assert_int_equal(daemon_run(nonsense, text, sizeof(text)), 78);
+	assert_int_equal(daemon_run(nonsense, text, sizeof(text)), 64);
 	assert_int_equal(daemon_run(stray, text, sizeof(text)), 64);
 	assert_int_equal(daemon_run(checked, text, sizeof(text)), 0);
 	assert_int_equal(daemon_run(nowhere, text, sizeof(text)), 69);
@@ -177,6 +179,7 @@ static void test_exit_statuses(void **state)
 	assert_non_null(strstr(text, "in use"));
 	snprintf(listen, sizeof(listen), "--listen=%s2", d.url);
 	assert_int_equal(daemon_run(nobody, text, sizeof(text)), 78);
+	assert_int_equal(daemon_run(nobody_checked, text, sizeof(text)), 78);
 	daemon_stop(&d);
 }
 
@@ -252,10 +255,52 @@ static void test_privileges(void **state)
 	assert_string_equal(line, expected);
 	process_status(&d, "CapEff:", line);
 	assert_string_equal(line, "CapEff:\t0000000000000000\n");
+	process_status(&d, "CapPrm:", line);
+	assert_string_equal(line, "CapPrm:\t0000000000000000\n");
+	process_status(&d, "NoNewPrivs:", line);
+	assert_string_equal(line, "NoNewPrivs:\t1\n");
 	assert_int_equal(stat(d.url + 5, &st), 0);
 	assert_int_equal(st.st_uid, nobody->pw_uid);
 	peer_dial(&p, d.url);
 	peer_drop(&p);
+	daemon_stop(&d);
+}
+
+/* With a group of its own; and none of root's groups stays. */
+static void test_group(void **state)
+{
+	static const char *const arguments[] = {"--user=nobody", "--group=daemon", NULL};
+	struct group *group = getgrnam("daemon");
+	char expected[128], line[128];
+	struct test_daemon d;
+	struct stat st;
+
+	(void)state;
+	if (geteuid() != 0 || !group)
+		skip();
+	daemon_start(&d, arguments);
+	snprintf(expected, sizeof(expected), "Gid:\t%u\t%u\t%u\t%u\n", group->gr_gid, group->gr_gid,
+		group->gr_gid, group->gr_gid);
+	process_status(&d, "Gid:", line);
+	assert_string_equal(line, expected);
+	snprintf(expected, sizeof(expected), "Groups:\t%u \n", group->gr_gid);
+	process_status(&d, "Groups:", line);
+	assert_string_equal(line, expected);
+	assert_int_equal(stat(d.url + 5, &st), 0);
+	assert_int_equal(st.st_gid, group->gr_gid);
+	daemon_stop(&d);
+}
+
+/* A daemon that is nobody's but its own gives up gaining rights, too. */
+static void test_no_new_privileges(void **state)
+{
+	struct test_daemon d;
+	char line[128];
+
+	(void)state;
+	daemon_start(&d, NULL);
+	process_status(&d, "NoNewPrivs:", line);
+	assert_string_equal(line, "NoNewPrivs:\t1\n");
 	daemon_stop(&d);
 }
 
@@ -270,6 +315,8 @@ int main(void)
 		cmocka_unit_test(test_exit_statuses),
 		cmocka_unit_test(test_stale_socket),
 		cmocka_unit_test(test_privileges),
+		cmocka_unit_test(test_group),
+		cmocka_unit_test(test_no_new_privileges),
 	};
 
 	test_time_limit();

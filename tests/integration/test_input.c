@@ -118,10 +118,15 @@ static void test_greeting(void **state)
 	expect_goaway(&p, CHAN_ENOTSUP, "version 1");
 
 	m.hello.version_min = 1;
+	m.hello.mechanism = "kerberos";
+	peer_connect(&p, d.url);
+	peer_say(&p, &m);
+	expect_goaway(&p, CHAN_ENOTSUP, "'kerberos'");
+
 	m.hello.mechanism = "token";
 	peer_connect(&p, d.url);
 	peer_say(&p, &m);
-	expect_goaway(&p, CHAN_ENOTSUP, "token");
+	expect_goaway(&p, CHAN_EAUTH, "the token has 0 bytes");
 
 	m.hello.mechanism = "";
 	m.hello.session_id = (struct wire_bytes){(const uint8_t *)"0123456789abcdef", 16};

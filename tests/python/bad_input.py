@@ -135,8 +135,10 @@ breach('pieces shorter than announced', frame(c.SEND, dict(seq=2, channel=1, cou
 breach('deliveries whose numbers wrap', frame(c.TAKEN, dict(seq=1, deliveries=[dict(first=2**64 - 1, count=2**64 - 1)])))
 breach('versions that the broker does not speak', frame(c.HELLO, dict(version_min=2, version_max=9)), 'version',
        first=b'', status='ENOTSUP')
-breach('credentials', frame(c.HELLO, dict(version_min=1, version_max=1, credentials=dict(mechanism='token'))), 'token',
+breach('credentials', frame(c.HELLO, dict(version_min=1, version_max=1, credentials=dict(mechanism='kerberos'))), 'kerberos',
        first=b'', status='ENOTSUP')
+breach('a token that is none', frame(c.HELLO, dict(version_min=1, version_max=1, credentials=dict(mechanism='token'))), 'token',
+       first=b'', status='EAUTH')
 breach('a session to resume, of another incarnation',
        frame(c.HELLO, dict(version_min=1, version_max=1, session_id=b'x' * 16, incarnation=1)), first=b'', status='ERESTARTED')
 breach('a session that is not known',

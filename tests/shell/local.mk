@@ -6,6 +6,7 @@
 # failed step is a `not ok` line.
 
 shell_tests = \
+	tests/shell/access.sh \
 	tests/shell/bench.sh \
 	tests/shell/create.sh \
 	tests/shell/exit_codes.sh \

@@ -3,7 +3,7 @@ broker_test_libs = server/broker/libbroker.a server/broker/libengine.a server/ne
 	$(channel_test_libs) proto/libproto.la $(OPENSSL_LIBS)
 
 unit_tests += tests/unit/test_config
-tests_unit_test_config_SOURCES = tests/unit/test_config.c server/config.c server/config.h
+tests_unit_test_config_SOURCES = tests/unit/test_config.c $(config_sources)
 tests_unit_test_config_CPPFLAGS = $(AM_CPPFLAGS) $(CONFUSE_CFLAGS)
 tests_unit_test_config_LDADD = $(broker_test_libs) $(CONFUSE_LIBS)
 

@@ -3,6 +3,7 @@
 
 #include "server/base/clock.h"
 #include "server/base/log.h"
+#include "server/broker/access.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -127,8 +128,8 @@ static void test_defaults(void **state)
 	setenv("XDG_RUNTIME_DIR", "/run/user/7", 1);
 }
 
-/* Reads conf/chand.conf with its options uncommented (but listen, whose default has two forms). */
-static void uncomment_example(char *text, size_t text_bytes)
+/* Reads the lines of conf/chand.conf that begin so, without the first byte. */
+static void uncomment_lines(const char *begin, char *text, size_t text_bytes)
 {
 	const char *dir = getenv("top_srcdir");
 	char name[512], line[256];
@@ -140,9 +141,16 @@ static void uncomment_example(char *text, size_t text_bytes)
 		fail_msg("%s is not there", name);
 	*text = '\0';
 	while (fgets(line, sizeof(line), f))
-		if (line[0] == '#' && line[1] >= 'a' && line[1] <= 'z')
+		if (strncmp(line, begin, strlen(begin)) == 0 &&
+			(strlen(begin) > 1 || (line[1] >= 'a' && line[1] <= 'z')))
 			strncat(text, line + 1, text_bytes - strlen(text) - 1);
 	fclose(f);
+}
+
+/* Its options (listen first, whose default has two forms), without the sections. */
+static void uncomment_example(char *text, size_t text_bytes)
+{
+	uncomment_lines("#", text, text_bytes);
 }
 
 /* What conf/chand.conf shows as defaults are the defaults. */
@@ -162,6 +170,32 @@ static void test_example_shows_defaults(void **state)
 	assert_memory_equal(&example, &defaults, sizeof(example));
 	if (load(text, &example, why, NULL, NULL) < 0)
 		fail_msg("%s", why);
+}
+
+/* The sections that conf/chand.conf shows are right, and show each option that there is. */
+static void test_example_of_sections(void **state)
+{
+	char why[CONFIG_WHY_BYTES_MAX], text[8192];
+	struct quota_limits limits;
+	struct identity *i;
+	struct config c;
+
+	(void)state;
+	uncomment_lines("#   ", text, sizeof(text));
+	if (load(text, &c, why, NULL, NULL) < 0)
+		fail_msg("%s", why);
+	assert_int_equal(access_rule_count(c.access), 2);
+	assert_int_equal(access_token_count(c.access), 1);
+	i = identity_token("ci", (const uint8_t[TOKEN_DIGEST_BYTES]){0});
+	limits = access_limits(c.access, i);
+	assert_int_equal(limits.connections, 100);
+	assert_int_equal(limits.connection_rate, 10);
+	assert_int_equal(limits.connection_burst, 50);
+	assert_int_equal(limits.channels, 1000);
+	assert_int_equal(limits.buffered_bytes, 64 * 1024 * 1024);
+	assert_int_equal(limits.ops_in_flight, 10000);
+	identity_unref(i);
+	config_release(&c);
 }
 
 /* Every option of the command line stands in conf/chand.conf. */
@@ -234,7 +268,7 @@ static void test_file_errors(void **state)
 	assert_refused("procs = 1\nprocess = 2\n", "PATH:2: no such option 'process'");
 	assert_refused("\n\nvalue_bytes_max = much\n",
 		"PATH:3: value_bytes_max: 'much' is not a size in bytes (512, 64K, 1M, 2G)");
-	assert_refused("# one\n# two # {\"\n\nuser = \"#\" # three\nprocs = x # four\n",
+	assert_refused("# one\n# two # {\"\n\ntls_key = \"#\" # three\nprocs = x # four\n",
 		"PATH:5: procs: 'x' is not a whole number");
 	assert_refused("listen = {\"unix:/a\", # first\n\"tcp://h:65536\"}\n",
 		"PATH:2: listen: 'h:65536' is not HOST:PORT with a port up to 65535 "
@@ -261,6 +295,72 @@ static void test_file_errors(void **state)
 		"bytes_in_flight_max (2048) must hold a value of value_bytes_max (1048576)");
 }
 
+#define DIGEST "sha256:2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b"
+
+/* Rules, tokens and quotas: what is wrong is told with the section's last line and its name. */
+static void test_section_errors(void **state)
+{
+	(void)state;
+	assert_refused("rule \"a\" {\nwho = {\"*\"}\nmay = {send}\n}\n",
+		"PATH:4: rule \"a\": channels is missing");
+	assert_refused("rule \"a\" { who = {\"user:no-such-user\"} may = {send} channels = {x} }\n",
+		"PATH:1: rule \"a\": who: there is no user 'no-such-user'");
+	assert_refused("\nrule \"a\" { who = {\"*\"} may = {read} channels = {x} }\n",
+		"PATH:2: rule \"a\": may: 'read' is not one of make, send, receive, close, remove, "
+		"list, all");
+	assert_refused("rule \"a b\" { who = {\"*\"} may = {send} channels = {x} }\n",
+		"PATH:1: rule \"a b\": a name has 1 to 64 bytes of A-Z a-z 0-9 . _ - / :");
+	assert_refused("rule \"a\" { whom = {\"*\"} }\n", "PATH:1: no such option 'whom'");
+	assert_refused("token \"a\" { }\n", "PATH:1: token \"a\": digest is missing");
+	assert_refused("token \"a\" { digest = secret }\n",
+		"PATH:1: token \"a\": 'secret' is not sha256: and 64 hexadecimal digits; `chanctl "
+		"token` makes both, the token and this");
+	assert_refused("token \"a\" { digest = \"" DIGEST "\" }\n"
+		       "token \"a\" { digest = \"" DIGEST "\" }\n",
+		"PATH:2: found duplicate title 'a'");
+	assert_refused("quota \"a\" { channels = 5 }\n", "PATH:1: quota \"a\": who is missing");
+	assert_refused("quota \"a\" { who = {\"*\"} channels = many }\n",
+		"PATH:1: quota \"a\": channels: 'many' is not a whole number from 0 to 100000000");
+	assert_refused("quota \"a\" { who = {\"*\"} buffered_bytes = 1X }\n",
+		"PATH:1: quota \"a\": buffered_bytes: '1X' is not a size in bytes (512, 64K, 1M) "
+		"from 0 to 1099511627776");
+	assert_refused("quota \"a\" { who = {\"*\"} connection_rate = 0 }\n",
+		"PATH:1: quota \"a\": connection_rate: '0' is not a whole number from 1 to "
+		"1000000");
+}
+
+/* A rate without a burst lets a second's connections in at once. */
+static void test_burst(void **state)
+{
+	char why[CONFIG_WHY_BYTES_MAX];
+	struct config c;
+
+	(void)state;
+	assert_int_equal(
+		load("quota \"a\" { who = {\"*\"} connection_rate = 7 }\n", &c, why, NULL, NULL),
+		0);
+	assert_int_equal(access_limits(c.access, NULL).connection_burst, 7);
+	config_release(&c);
+}
+
+/* Users and groups are looked up when the configuration is checked. */
+static void test_privileges(void **state)
+{
+	char why[CONFIG_WHY_BYTES_MAX];
+	struct config c;
+
+	(void)state;
+	assert_refused("user = no-such-user\n", "user: there is no user 'no-such-user'");
+	assert_refused("user = nobody\ngroup = no-such-group\n",
+		"group: there is no group 'no-such-group'");
+	assert_refused("group = root\n", "group: it is only changed together with user");
+	assert_int_equal(load("user = nobody\ngroup = root\n", &c, why, NULL, NULL), 0);
+	assert_true(c.privileges.change && c.privileges.uid != 0);
+	assert_int_equal(c.privileges.gid, 0);
+	assert_int_equal(load("", &c, why, NULL, NULL), 0);
+	assert_false(c.privileges.change);
+}
+
 static void test_missing_file(void **state)
 {
 	char why[CONFIG_WHY_BYTES_MAX];
@@ -282,6 +382,8 @@ static void test_usage_errors(void **state)
 	assert_int_equal(run_arguments("stray", text, sizeof(text)), 64);
 	assert_int_equal(run_arguments("--procs=many", text, sizeof(text)), 64);
 	assert_non_null(strstr(text, "'many' is not a whole number"));
+	assert_int_equal(run_arguments("--listen=foo", text, sizeof(text)), 64);
+	assert_non_null(strstr(text, "--listen: "));
 	assert_int_equal(run_arguments("--version", text, sizeof(text)), 0);
 	assert_int_equal(strncmp(text, "chand ", 6), 0);
 	assert_int_equal(run_arguments("--check-config", text, sizeof(text)), -1);
@@ -308,10 +410,14 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_example_shows_defaults),
+		cmocka_unit_test(test_example_of_sections),
 		cmocka_unit_test(test_example_is_complete),
 		cmocka_unit_test(test_file),
 		cmocka_unit_test(test_command_line_wins),
 		cmocka_unit_test(test_file_errors),
+		cmocka_unit_test(test_section_errors),
+		cmocka_unit_test(test_burst),
+		cmocka_unit_test(test_privileges),
 		cmocka_unit_test(test_missing_file),
 		cmocka_unit_test(test_usage_errors),
 		cmocka_unit_test(test_needs_restart),
