@@ -113,6 +113,12 @@ static bool is_gathering(const struct session *s, uint64_t seq)
 	return s->batch.count > 0 && seq >= s->batch.m.seq;
 }
 
+/* Whether the outcome is of one case of a select. */
+static bool says_case(const struct message *fail)
+{
+	return !fail || fail->fail.status == CHAN_ECLOSED || fail->fail.status == CHAN_EABORTED;
+}
+
 /* DONE and FAIL: of a run, or of several that follow one another. */
 static int on_outcome(
 	struct answer *a, uint32_t count, uint32_t case_index, const struct message *fail)
@@ -131,7 +137,7 @@ static int on_outcome(
 		if (n > run->left)
 			return breach(a, "more answers than were asked for");
 		/* Which case failed is said only where one was chosen. */
-		if ((!fail || fail->fail.status == CHAN_ECLOSED) && !note_case(run->op, case_index))
+		if (says_case(fail) && !note_case(run->op, case_index))
 			return breach(a, "a case that the select does not have");
 		if (!fail && !ends_by_done(run->op))
 			return breach(a, "an answer of another kind than was asked for");

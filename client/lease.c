@@ -68,8 +68,8 @@ void lease_forget(struct session *s, const struct wire_range *range)
 void lease_extended(struct session *s, const struct chan_op *extend)
 {
 	int64_t lease_ns = (int64_t)extend->m.settle.lease_ns;
-	int64_t until_ns = lease_ns > INT64_MAX - extend->asked_ns ? INT64_MAX
-								    : extend->asked_ns + lease_ns;
+	int64_t until_ns =
+		lease_ns > INT64_MAX - extend->asked_ns ? INT64_MAX : extend->asked_ns + lease_ns;
 	size_t i, at, end;
 
 	if (op_failed(extend) && extend->failure.status != CHAN_EGONE)

@@ -21,7 +21,8 @@ void lease_hold(struct session *s, uint64_t delivery, int64_t lease_ns);
 /* The deliveries are settled, or gone: their leases are over. */
 void lease_forget(struct session *s, const struct wire_range *range);
 
-/* An EXTEND was answered: what of its deliveries is not gone has its time from when it was asked. */
+/* An EXTEND was answered: what of its deliveries is not gone has its time from when it was asked.
+ */
 void lease_extended(struct session *s, const struct chan_op *extend);
 
 #endif

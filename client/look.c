@@ -84,8 +84,8 @@ static void copy_attribute(struct chan_stat *to, const struct wire_attribute *a)
 
 	snprintf(value, sizeof(value), "%.*s", (int)a->value.len, (const char *)a->value.bytes);
 	if (strcmp(a->name, "producers") == 0)
-		to->producers =
-			strcmp(value, "auto") == 0 ? CHAN_PRODUCERS_AUTO : (int)strtol(value, NULL, 10);
+		to->producers = strcmp(value, "auto") == 0 ? CHAN_PRODUCERS_AUTO
+							   : (int)strtol(value, NULL, 10);
 	else if (strcmp(a->name, "attempts_max") == 0)
 		to->attempts_max = (uint32_t)strtoul(value, NULL, 10);
 	else if (strcmp(a->name, "dead_letter") == 0)

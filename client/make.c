@@ -309,8 +309,8 @@ int chan_start_open(struct chan_client *c, const char *name, enum chan_direction
 	return rc;
 }
 
-static int start_close(struct chan *ch, enum op_kind kind, const char *reason, void *tag,
-	struct chan_op **ret_op)
+static int start_close(
+	struct chan *ch, enum op_kind kind, const char *reason, void *tag, struct chan_op **ret_op)
 {
 	struct chan_op *op;
 	int rc;

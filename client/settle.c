@@ -36,8 +36,8 @@ static int check_time(const struct chan *ch, const struct saying *what)
 	return 0;
 }
 
-static int check(const struct chan *ch, const struct saying *what, const struct chan_value *values,
-	size_t n)
+static int check(
+	const struct chan *ch, const struct saying *what, const struct chan_value *values, size_t n)
 {
 	bool leased = settlings[what->kind].leased;
 	size_t i;
@@ -106,8 +106,8 @@ static int build(struct chan *ch, const struct saying *what, struct chan_value *
 	op->ranges = calloc(n + 1, sizeof(*op->ranges));
 	if (!op->ranges) {
 		op_unref(op);
-		return error_say(CHAN_ENOMEM, "%s '%s': out of memory", op_kind_word(what->kind),
-			ch->name);
+		return error_say(
+			CHAN_ENOMEM, "%s '%s': out of memory", op_kind_word(what->kind), ch->name);
 	}
 	for (i = 0; i < n; i++) {
 		op->ranges[i] = (struct wire_range){values[i].delivery, 1};
@@ -139,8 +139,8 @@ static int say(struct chan *ch, struct saying what, struct chan_value *values, s
 	return rc;
 }
 
-static int start(struct chan *ch, struct saying what, struct chan_value *values, size_t n, void *tag,
-	struct chan_op **ret_op)
+static int start(struct chan *ch, struct saying what, struct chan_value *values, size_t n,
+	void *tag, struct chan_op **ret_op)
 {
 	struct chan_op *op;
 	int rc;
@@ -201,8 +201,8 @@ int chan_start_ack(
 int chan_start_nack(struct chan *ch, struct chan_value *values, size_t n, int64_t delay_ns,
 	void *tag, struct chan_op **ret_op)
 {
-	return start(ch, (struct saying){.kind = OP_NACK, .delay_ns = delay_ns}, values, n, tag,
-		ret_op);
+	return start(
+		ch, (struct saying){.kind = OP_NACK, .delay_ns = delay_ns}, values, n, tag, ret_op);
 }
 
 int chan_start_extend(struct chan *ch, const struct chan_value *values, size_t n, int64_t lease_ns,

@@ -68,7 +68,16 @@
  * sender never waits for it, rarely enough to cost nothing. */
 #define SEEN_EVERY_BYTES(unseen_bytes_max) ((unseen_bytes_max) / 4)
 
-/* The longest lease: whoever holds a value for longer says so again in time. */
+/* Leases of one session: enough for any number of workers behind one connection; each holds about
+ * 200 bytes and a value in the broker, out of the reach of the channel's capacity. */
+#define LEASES_MAX 65536u
+
+/* Of the attributes of MAKE. A session that is a producer costs about 100 bytes. */
+#define PRODUCERS_MAX 65536
+#define ATTEMPTS_MAX 1000000
+
+/* The longest lease, and delay of a value that is given back: whoever holds a value for longer says
+ * so again in time. */
 #define LEASE_NS_MAX (24ull * 3600 * 1000000000)
 
 #endif

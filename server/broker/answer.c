@@ -1,6 +1,8 @@
 #include "server/broker/answer.h"
 #include "chan/status.h"
 #include "proto/limits.h"
+#include "server/broker/broken.h"
+#include "server/broker/producers.h"
 #include "server/broker/state.h"
 #include <stdarg.h>
 #include <stdio.h>
@@ -107,12 +109,20 @@ int answer_closed(struct asked a, const char *verb, const struct channel *ch)
 {
 	char label[CHANNEL_LABEL_MAX], text[TEXT_BYTES_MAX];
 	const struct closing *c = ch->closing;
+	int status = c ? channel_closed_status(ch) : CHAN_ECLOSED;
 
-	snprintf(text, sizeof(text), "%s %s: the channel was closed by %s%s%.512s", verb,
-		channel_label(ch, label), c->by, c->reason[0] ? ", reason: " : "", c->reason);
+	if (!c)
+		return answer_fail(a, status,
+			"%s %s: this session has closed it for itself; %u of its producers go on",
+			verb, channel_label(ch, label), producers_open(ch));
+	snprintf(text, sizeof(text), "%s %s: the channel was %s by %s%s%.512s", verb,
+		channel_label(ch, label), c->aborted ? "aborted" : "closed", c->by,
+		c->reason[0] ? ", reason: " : "", c->reason);
 	text_mend(text);
-	fail(a, CHAN_ECLOSED, text, c);
-	return CHAN_ECLOSED;
+	if (BROKEN(abort_as_close))
+		status = CHAN_ECLOSED;
+	fail(a, status, text, c);
+	return status;
 }
 
 static const char *operation_verb(const struct operation *op, uint8_t direction)
@@ -155,7 +165,8 @@ static const char *failure(const struct operation *op, int status)
 	case CHAN_EPERM:
 		return "the rules of the broker's configuration were replaced, and do not allow it";
 	case CHAN_ELIMIT:
-		return "a limit of the session is reached; give ends of channels up";
+		return "a limit of the session is reached (ends of channels, leases), or the value "
+		       "hands over a channel that has all its producers";
 	default:
 		return "the broker is out of memory; try again later";
 	}
@@ -180,7 +191,7 @@ void answer_operation_failed(struct operation *op, struct asked a, int status)
 			a, status, "select of %u cases: %s", op->waiter_count, failure(op, status));
 	else if (op->kind == OP_OPEN)
 		answer_fail(a, status, "open '%s': %s", awaited_name(op), failure(op, status));
-	else if (status == CHAN_ECLOSED)
+	else if (status == CHAN_ECLOSED || (status == CHAN_EABORTED && w->channel->closing))
 		answer_closed(a, operation_verb(op, w->direction), w->channel);
 	else
 		answer_fail(a, status, "%s %s: %s", operation_verb(op, w->direction),

@@ -27,7 +27,8 @@ struct asked {
 int answer_fail(struct asked a, int status, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* The refusal of a closed channel, which says who closed it, when and why. verb: "send to". */
+/* The refusal of a channel that is closed or aborted, which says by whom, when and why; or to a
+ * producer that has closed its side. verb: "send to". */
 int answer_closed(struct asked a, const char *verb, const struct channel *ch);
 
 /* The refusal of an operation that waited, worded by its status. */

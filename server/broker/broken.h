@@ -17,6 +17,9 @@ enum broken_rule {
 	BROKEN_over_capacity,     /* a buffer holds one value more than its capacity */
 	BROKEN_value_after_close, /* a closed channel accepts values */
 	BROKEN_select_two_cases,  /* a select that receives also sends */
+	BROKEN_lease_forgotten,   /* a value whose lease's time is up is dropped */
+	BROKEN_ack_ignored,       /* an acknowledged value comes back */
+	BROKEN_abort_as_close,    /* who reads an aborted channel is told that it was closed */
 };
 
 #ifndef BROKEN_RULE

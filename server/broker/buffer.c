@@ -1,6 +1,7 @@
 /*
  * buffer.c - what a buffered channel holds: a ring of values that were never out, and, in a heap,
- * those that were and came back. The latter are all older, so they go first.
+ * those that were and came back. The latter are older, so they go first; but for dead letters of
+ * other channels, whose place is where they came in.
  *
  * The ring is allocated from the first value on, grows by doubling, and is given back when it is
  * empty and was large.
@@ -15,7 +16,8 @@
 
 uint64_t channel_length(const struct channel *ch)
 {
-	return ch->capacity ? (uint64_t)ch->ring_count + ch->returned_count + ch->in_flight : 0;
+	return (uint64_t)ch->ring_count + ch->returned_count + ch->delayed_count + ch->in_flight -
+	       ch->borrowed;
 }
 
 uint64_t channel_room(const struct channel *ch)
@@ -27,6 +29,11 @@ uint64_t channel_room(const struct channel *ch)
 	return capacity > length ? capacity - length : 0;
 }
 
+bool channel_pairs(const struct channel *ch)
+{
+	return !ch->capacity && channel_length(ch) == 0;
+}
+
 bool channel_has_value(const struct channel *ch)
 {
 	return ch->returned || ch->ring_count > 0;
@@ -34,7 +41,8 @@ bool channel_has_value(const struct channel *ch)
 
 bool channel_drained(const struct channel *ch)
 {
-	return !channel_has_value(ch) && ch->in_flight == 0;
+	return !channel_has_value(ch) && ch->in_flight == 0 && ch->leased_count == 0 &&
+	       ch->delayed_count == 0;
 }
 
 static uint32_t ring_at(const struct channel *ch, uint32_t i)
@@ -108,8 +116,16 @@ void buffer_forget(struct engine *e, struct channel *ch, struct value *v)
 
 void buffer_return(struct channel *ch, struct delivery *d)
 {
+	d->state = DELIVERY_RETURNED;
 	ch->returned_count++;
 	heap_insert(&ch->returned, &d->node, delivery_older);
+}
+
+bool buffer_returned_first(const struct channel *ch)
+{
+	const struct delivery *d = buffer_returned(ch);
+
+	return d && (ch->ring_count == 0 || d->order < buffer_order(ch));
 }
 
 struct delivery *buffer_returned(const struct channel *ch)
@@ -123,18 +139,26 @@ void buffer_pop_returned(struct channel *ch)
 	heap_remove(&ch->returned, ch->returned, delivery_older);
 }
 
+static struct value *next_delayed(const struct channel *ch, struct buffer_position *at)
+{
+	at->delayed = at->delayed ? at->delayed->next : ch->delayed.next;
+	if (at->delayed == &ch->delayed)
+		return NULL;
+	return list_entry(at->delayed, struct delivery, link)->value;
+}
+
 struct value *buffer_next(const struct channel *ch, struct buffer_position *at)
 {
 	if (at->index == 0)
 		at->node = ch->returned;
 	else if (at->node)
 		at->node = heap_next(at->node);
+	if (at->index == ch->returned_count + ch->ring_count)
+		return next_delayed(ch, at);
 	at->index++;
 	if (at->node)
 		return list_entry(at->node, struct delivery, node)->value;
-	if (at->index - 1 < ch->returned_count + ch->ring_count)
-		return ch->ring[ring_at(ch, at->index - 1 - ch->returned_count)];
-	return NULL;
+	return ch->ring[ring_at(ch, at->index - 1 - ch->returned_count)];
 }
 
 void buffer_drop(struct engine *e, struct channel *ch)

@@ -19,8 +19,15 @@ uint32_t buffer_accept(
 struct value *buffer_peek(const struct channel *ch);
 void buffer_pop(struct channel *ch);
 
-/* The oldest delivery that came back, or NULL. It goes before the ring's values. */
+/* Its order of acceptance. */
+static inline uint64_t buffer_order(const struct channel *ch)
+{
+	return ch->accepted - ch->ring_count + 1;
+}
+
+/* The oldest delivery that came back, or NULL, and whether it goes before the ring's first. */
 struct delivery *buffer_returned(const struct channel *ch);
+bool buffer_returned_first(const struct channel *ch);
 void buffer_pop_returned(struct channel *ch);
 
 /* A delivery comes back, to its place by order of acceptance. */
@@ -29,13 +36,14 @@ void buffer_return(struct channel *ch, struct delivery *d);
 /* A value that was counted as buffered (in the buffer or out) is taken or dropped. */
 void buffer_forget(struct engine *e, struct channel *ch, struct value *v);
 
-/* Drops what is left. What is out is not touched. */
+/* Drops what is left. What is out, leased or delayed is not touched. */
 void buffer_drop(struct engine *e, struct channel *ch);
 
 /* Walks over all values, in no order: from a zeroed position, until NULL. */
 struct buffer_position {
 	uint32_t index;
 	const struct heap_node *node;
+	const struct list *delayed;
 };
 struct value *buffer_next(const struct channel *ch, struct buffer_position *at);
 

@@ -2,13 +2,17 @@
  * channel.c - what a channel does with values and with those who wait.
  *
  * Between two calls of the engine, for each channel that is not removed:
- *   - length = ring_count + returned_count + in_flight is at most the capacity (buffered);
- *   - a value in the buffer implies that no receiver waits;
+ *   - length = ring_count + returned_count + delayed_count + in_flight - borrowed is at most the
+ *     capacity, unless values have come back from leases or as dead letters;
+ *   - a value in the buffer that is not delayed implies that no receiver waits;
  *   - room implies that no sender waits;
- *   - values in `returned` are older than those in the ring, and each heap and queue is in order;
- *   - unbuffered: ring and returned are empty, and a sender and a receiver wait at the same time
- *     only if all of them belong to one and the same select;
+ *   - values in `returned` are older than those in the ring, but for dead letters of other
+ * channels, and each heap and queue is in order;
+ *   - unbuffered: the ring is empty, and a sender and a receiver wait at the same time only if all
+ *     of them belong to one and the same select, or if a value that came back is in the way;
  *   - closed implies that no sender waits; closed and drained, that no receiver does;
+ *     drained is: no value, none out, none leased, none delayed;
+ *   - a producer that is done implies that none of its sends waits;
  *   - bereaved (channel_bereaved) implies the same as closed, for the session that is;
  *   - temporary implies that somebody holds it.
  *
@@ -23,22 +27,38 @@
 #include "server/broker/channel.h"
 #include "chan/status.h"
 #include "server/base/panic.h"
+#include "server/broker/attributes.h"
 #include "server/broker/buffer.h"
 #include "server/broker/handoff.h"
+#include "server/broker/lease.h"
+#include "server/broker/producers.h"
 #include "server/broker/state.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+/* What an abort by a death needs: who it was, and PRODUCER_DIED. */
+#define SPARE_BYTES (sizeof(struct closing) + PARTY_LABEL_MAX + sizeof(PRODUCER_DIED))
+
 /* ---- birth and death ------------------------------------------------------------------------ */
 
-struct channel *channel_new(const char *name, uint32_t type, int64_t capacity, bool temporary)
+struct channel *channel_new(const char *name, uint32_t type, int64_t capacity, bool temporary,
+	struct attributes *attributes)
 {
 	size_t name_bytes = strlen(name) + 1;
 	struct channel *ch = calloc(1, sizeof(*ch) + name_bytes);
 
 	if (!ch)
 		return NULL;
+	if (attributes && attributes->producers_max) {
+		ch->spare = malloc(SPARE_BYTES);
+		if (!ch->spare) {
+			free(ch);
+			return NULL;
+		}
+	}
+	ch->attributes = attributes;
+	ch->dead_letter_problem = "";
 	memcpy(ch->name, name, name_bytes);
 	ch->type = type;
 	ch->capacity = capacity;
@@ -47,6 +67,9 @@ struct channel *channel_new(const char *name, uint32_t type, int64_t capacity, b
 	waitq_init(&ch->senders);
 	waitq_init(&ch->receivers);
 	list_init(&ch->aside);
+	list_init(&ch->leased);
+	list_init(&ch->delayed);
+	list_init(&ch->producers);
 	return ch;
 }
 
@@ -61,6 +84,8 @@ void channel_unref(struct channel *ch)
 	if (--ch->refs > 0)
 		return;
 	free(ch->closing);
+	free(ch->spare);
+	free(ch->attributes);
 	free(ch);
 }
 
@@ -90,23 +115,38 @@ const char *channel_label(const struct channel *ch, char label[CHANNEL_LABEL_MAX
 /* ---- closing, bereavement, removal
  * ---------------------------------------------------------------- */
 
-int channel_close(struct engine *e, struct channel *ch, const struct party *by, const char *reason)
+/* Memory for so much text; the spare one where there is no other and it is enough. */
+static struct closing *closing_new(struct channel *ch, size_t text_bytes)
+{
+	struct closing *closing = malloc(sizeof(*closing) + text_bytes);
+
+	if (closing || !ch->spare || sizeof(*closing) + text_bytes > SPARE_BYTES)
+		return closing;
+	closing = ch->spare;
+	ch->spare = NULL;
+	return closing;
+}
+
+int channel_close(struct engine *e, struct channel *ch, const struct party *by, const char *reason,
+	bool abort)
 {
 	char label[PARTY_LABEL_MAX];
 	size_t by_bytes = strlen(party_label(by, label)) + 1, reason_bytes = strlen(reason) + 1;
-	struct closing *closing = malloc(sizeof(*closing) + by_bytes + reason_bytes);
+	struct closing *closing = closing_new(ch, by_bytes + reason_bytes);
 	struct waiter *w;
 
 	if (!closing)
 		return CHAN_ENOMEM;
 	closing->unix_ns = e->now_ns + e->options.unix_offset_ns;
+	closing->aborted = abort;
 	memcpy(closing->by, label, by_bytes);
 	closing->reason = memcpy(closing->by + by_bytes, reason, reason_bytes);
 	ch->closing = closing;
 	channel_touch(e, ch);
 	LIST_FOREACH (w, &ch->aside, link)
 		if (w->direction == CHAN_SEND)
-			operation_withdraw(e, waiter_operation(w), CHAN_ECLOSED, w->index);
+			operation_withdraw(
+				e, waiter_operation(w), channel_closed_status(ch), w->index);
 	return 0;
 }
 
@@ -152,16 +192,27 @@ bool channel_bereaved(const struct channel *ch, const struct party *p, uint8_t d
 	return held == (own && own->direction & other ? 1u : 0u);
 }
 
-/* Fails those of a queue who wait for nobody; the others keep their order. */
-static void fail_bereaved(struct engine *e, struct channel *ch, struct waitq *q)
+static bool waits_for_nobody(const struct waiter *w)
+{
+	return channel_bereaved(w->channel, waiter_operation(w)->party, w->direction);
+}
+
+static bool sends_no_more(const struct waiter *w)
+{
+	return producer_is_done(w->channel, waiter_operation(w)->party);
+}
+
+/* Fails those of a queue of whom that is true; the others keep their order. */
+static void fail_some(
+	struct engine *e, struct waitq *q, bool (*fails)(const struct waiter *w), int status)
 {
 	struct list rest;
 	struct waiter *w;
 
 	list_init(&rest);
 	while ((w = waitq_first(q))) {
-		if (channel_bereaved(ch, waiter_operation(w)->party, w->direction)) {
-			operation_fail(e, waiter_operation(w), CHAN_EABORTED, w->index);
+		if (fails(w)) {
+			operation_fail(e, waiter_operation(w), status, w->index);
 		} else {
 			waitq_remove(q, w);
 			w->place = PLACE_QUEUE; /* a select that fails meanwhile takes it off */
@@ -179,11 +230,11 @@ static void tell_bereaved(struct engine *e, struct channel *ch)
 		ch->loss = false;
 		return;
 	}
-	fail_bereaved(e, ch, &ch->senders);
+	fail_some(e, &ch->senders, waits_for_nobody, CHAN_EABORTED);
 	if (!channel_drained(ch))
 		return;
 	ch->loss = false;
-	fail_bereaved(e, ch, &ch->receivers);
+	fail_some(e, &ch->receivers, waits_for_nobody, CHAN_EABORTED);
 	fail_receivers_aside(e, ch, CHAN_EABORTED, true);
 }
 
@@ -215,10 +266,13 @@ void channel_remove(struct engine *e, struct channel *ch)
 	fail_queue(e, &ch->receivers, CHAN_EREMOVED);
 	fail_aside(e, ch, CHAN_EREMOVED);
 	buffer_drop(e, ch);
+	leases_drop(e, ch);
+	producers_drop(ch);
+	if (ch->token > e->token_floor)
+		e->token_floor = ch->token;
 	e->deliveries_out -= ch->in_flight;
-	if (ch->capacity)
-		e->values_buffered -= ch->in_flight;
-	ch->in_flight = 0;
+	e->values_buffered -= ch->in_flight - ch->borrowed;
+	ch->in_flight = ch->borrowed = 0;
 	channel_unref(ch);
 }
 
@@ -234,10 +288,10 @@ bool channel_case_ready(struct waiter *w)
 		(w->direction == CHAN_SEND || channel_drained(ch)))
 		return true;
 	if (w->direction == CHAN_SEND)
-		return ch->closing || channel_room(ch) > 0 ||
-		       (!ch->capacity && waitq_first_other(&ch->receivers, op));
+		return ch->closing || channel_room(ch) > 0 || producer_is_done(ch, op->party) ||
+		       (channel_pairs(ch) && waitq_first_other(&ch->receivers, op));
 	return channel_has_value(ch) || (ch->closing && channel_drained(ch)) ||
-	       (!ch->capacity && waitq_first_other(&ch->senders, op));
+	       (channel_pairs(ch) && waitq_first_other(&ch->senders, op));
 }
 
 void channel_pump(struct engine *e, struct channel *ch)
@@ -249,16 +303,18 @@ void channel_pump(struct engine *e, struct channel *ch)
 		return;
 	}
 	if (ch->closing)
-		fail_queue(e, &ch->senders, CHAN_ECLOSED);
-	if (ch->capacity) {
-		handoff_let_in(e, ch);
-		handoff_out(e, ch);
-	} else {
-		handoff_pairs(e, ch);
+		fail_queue(e, &ch->senders, channel_closed_status(ch));
+	if (ch->fewer_producers) {
+		ch->fewer_producers = false;
+		fail_some(e, &ch->senders, sends_no_more, CHAN_ECLOSED);
 	}
+	handoff_let_in(e, ch);
+	handoff_out(e, ch);
+	if (!ch->capacity)
+		handoff_pairs(e, ch);
 	if (ch->closing && channel_drained(ch)) {
-		fail_queue(e, &ch->receivers, CHAN_ECLOSED);
-		fail_receivers_aside(e, ch, CHAN_ECLOSED, false);
+		fail_queue(e, &ch->receivers, channel_closed_status(ch));
+		fail_receivers_aside(e, ch, channel_closed_status(ch), false);
 	}
 	if (ch->loss)
 		tell_bereaved(e, ch);

@@ -4,10 +4,12 @@
 #ifndef BROKER_CHANNEL_H
 #define BROKER_CHANNEL_H
 
+#include "chan/status.h"
 #include "server/base/list.h"
 #include "server/broker/names.h"
 #include "server/broker/operation.h"
 
+struct attributes;
 struct closing; /* who closed it, when, why */
 
 struct channel {
@@ -31,19 +33,36 @@ struct channel {
 	/* Values that were never out: a ring of them, in order of acceptance. */
 	struct value **ring;
 	uint32_t ring_size, ring_first, ring_count;
-	/* Values that were out and came back: all older than those in the ring. By order. */
+	/* Values that were out and came back, by order, and dead letters of other channels. */
 	struct heap_node *returned; /* struct delivery */
 	uint32_t returned_count;
 	uint32_t in_flight; /* deliveries out, of an unbuffered channel too */
+	uint32_t borrowed;  /* of those: still their senders' */
+
+	/* Values that wait for time, see lease.h: struct delivery, by link. */
+	struct list leased, delayed;
+	uint32_t leased_count, delayed_count;
+	uint64_t token; /* of the last lease */
+	bool lifted;    /* its length has been, or may be, above its capacity */
 
 	struct waitq senders, receivers;
 	/* Senders whose value is out; streams without credit; receivers of absent parties. */
 	struct list aside;
 	struct channel *next_dirty;
-	struct closing *closing;       /* NULL: open */
+	struct closing *closing; /* NULL: open */
+	struct closing *spare;   /* for an abort that finds no memory; NULL where none can come */
 	struct quota_account *account; /* whose it counts as, until it is removed: one hold */
 
-	uint64_t accepted, taken, redelivered; /* accepted is also the order of the next value */
+	struct attributes *attributes; /* NULL: none but type, capacity and lifetime */
+	struct list producers;         /* struct producer: registered, and their sessions live */
+	uint32_t producers_came, producers_done;
+	bool fewer_producers; /* one is done, or stands to send though it is; since the last pump */
+
+	uint64_t accepted; /* also the order of the last value that was */
+	uint64_t moved_in; /* beside these: dead letters of other channels */
+	uint64_t taken, redelivered;
+	uint64_t dead_lettered, dead_letter_failures;
+	const char *dead_letter_problem; /* of the last failure; "" */
 	uint64_t bytes_buffered;
 	int64_t made_unix_ns;
 	char name[]; /* "" where unnamed */
@@ -51,12 +70,15 @@ struct channel {
 
 struct closing {
 	int64_t unix_ns;
+	bool aborted;       /* not an end of stream */
 	const char *reason; /* behind by, in one piece of memory */
 	char by[];
 };
 
-/* Unnamed with "". In no table yet; one reference. NULL: out of memory. */
-struct channel *channel_new(const char *name, uint32_t type, int64_t capacity, bool temporary);
+/* Unnamed with "". In no table yet; one reference. Takes the attributes over. NULL: out of memory.
+ */
+struct channel *channel_new(const char *name, uint32_t type, int64_t capacity, bool temporary,
+	struct attributes *attributes);
 struct channel *channel_ref(struct channel *ch);
 void channel_unref(struct channel *ch);
 
@@ -70,16 +92,20 @@ void channel_touch(struct engine *e, struct channel *ch);
  */
 void channel_pump(struct engine *e, struct channel *ch);
 
-/* Values not yet taken; 0 for an unbuffered channel. */
+/* Values not yet taken; for an unbuffered channel those that came back from a lease. */
 uint64_t channel_length(const struct channel *ch);
 
 /* Values that would be let in now. */
 uint64_t channel_room(const struct channel *ch);
 
+/* Whether senders and receivers meet: on an unbuffered channel, while no value has come back to it.
+ */
+bool channel_pairs(const struct channel *ch);
+
 /* Whether a receiver would get a value now, from the buffer. */
 bool channel_has_value(const struct channel *ch);
 
-/* Nothing is left, nor can anything come back. */
+/* Nothing is left, nor can anything come back or end its delay. */
 bool channel_drained(const struct channel *ch);
 
 /*
@@ -92,8 +118,16 @@ bool channel_bereaved(const struct channel *ch, const struct party *p, uint8_t d
 /* Whether this case of a select that is about to stand would happen at once. */
 bool channel_case_ready(struct waiter *w);
 
-/* Closes it. 0, or CHAN_ENOMEM with nothing changed. */
-int channel_close(struct engine *e, struct channel *ch, const struct party *by, const char *reason);
+/* Closes or aborts it. 0, or CHAN_ENOMEM with nothing changed, which does not happen to the death
+ * of a producer. */
+int channel_close(struct engine *e, struct channel *ch, const struct party *by, const char *reason,
+	bool abort);
+
+/* What operations of a channel that is closed or aborted fail with. */
+static inline int channel_closed_status(const struct channel *ch)
+{
+	return ch->closing->aborted ? CHAN_EABORTED : CHAN_ECLOSED;
+}
 
 /* Removes it from every table and ends whoever waits with EREMOVED; its values are dropped. */
 void channel_remove(struct engine *e, struct channel *ch);

@@ -3,18 +3,21 @@
  */
 #include "server/base/panic.h"
 #include "server/broker/broken.h"
+#include "server/broker/producers.h"
 #include "server/broker/state.h"
 
 struct census {
-	uint64_t queued, deliveries_out, values_buffered;
+	uint64_t queued, deliveries_out, values_buffered, timers, leased;
 };
 
 static void check_buffer(const struct channel *ch)
 {
-	if (ch->capacity == 0)
-		check(ch->ring_count == 0 && !ch->returned);
-	else if (!BROKEN(over_capacity) && !BROKEN(select_two_cases))
-		check(channel_length(ch) <= (uint64_t)ch->capacity);
+	if (!BROKEN(over_capacity) && !BROKEN(select_two_cases)) {
+		check(ch->ring_count <= (uint64_t)ch->capacity);
+		if (!ch->lifted)
+			check(channel_length(ch) <= (uint64_t)ch->capacity);
+	}
+	check(ch->borrowed <= ch->in_flight && (!ch->capacity || ch->borrowed == 0));
 	check((ch->returned == NULL) == (ch->returned_count == 0));
 	check(ch->ring_count <= ch->ring_size);
 }
@@ -27,13 +30,50 @@ static void check_queues(const struct channel *ch)
 	check((r == NULL) == (ch->receivers.count == 0));
 	check(!r || !channel_has_value(ch));
 	check(!s || channel_room(ch) == 0);
-	if (s && r && ch->capacity == 0)
+	if (s && r && channel_pairs(ch))
 		check(waiter_operation(s) == waiter_operation(r));
+	if (s)
+		check(!producer_is_done(ch, waiter_operation(s)->party));
 	if (ch->closing)
 		check(!s && (!r || !channel_drained(ch)));
 	if (r && channel_drained(ch))
 		check(!channel_bereaved(ch, waiter_operation(r)->party, CHAN_RECV));
 	check(!s || !channel_bereaved(ch, waiter_operation(s)->party, CHAN_SEND));
+}
+
+/* What waits for time is on its list and in the engine's heap, and counted. */
+static void check_timed(const struct channel *ch, struct census *sum)
+{
+	uint32_t leased = 0, delayed = 0;
+	const struct delivery *d;
+
+	LIST_FOREACH (d, &ch->leased, link) {
+		check(d->state == DELIVERY_LEASED && d->channel == ch);
+		check(seqmap_get(&d->party->deliveries, d->id) == d);
+		leased++;
+	}
+	LIST_FOREACH (d, &ch->delayed, link) {
+		check(d->state == DELIVERY_DELAYED && d->channel == ch);
+		delayed++;
+	}
+	check(leased == ch->leased_count && delayed == ch->delayed_count);
+	sum->timers += leased + delayed;
+	sum->leased += leased;
+}
+
+static void check_producers(const struct channel *ch)
+{
+	const struct producer *one;
+	uint32_t live = 0, done = 0;
+
+	LIST_FOREACH (one, &ch->producers, link) {
+		check(seqmap_get(&one->party->producing, ch->id) == one);
+		live++;
+		done += one->done;
+	}
+	check(done <= ch->producers_done && ch->producers_done <= ch->producers_came);
+	check(live <= ch->producers_came);
+	check(producers_counted(ch) || ch->producers_came == 0);
 }
 
 static void check_channel(const struct channel *ch, struct census *sum)
@@ -42,10 +82,11 @@ static void check_channel(const struct channel *ch, struct census *sum)
 	check(!ch->temporary || ch->ends + ch->carried > 0);
 	check_buffer(ch);
 	check_queues(ch);
+	check_timed(ch, sum);
+	check_producers(ch);
 	sum->queued += ch->senders.count + ch->receivers.count;
 	sum->deliveries_out += ch->in_flight;
-	if (ch->capacity)
-		sum->values_buffered += ch->ring_count + ch->returned_count + ch->in_flight;
+	sum->values_buffered += channel_length(ch) + ch->leased_count;
 }
 
 static void check_operation(const struct operation *op, struct census *sum)
@@ -100,8 +141,13 @@ void engine_check(const struct engine *e)
 		check_channel(entry->ptr, &sum);
 	for (uint64_t key = 0; (entry = seqmap_from(&e->operations, key)); key = entry->key + 1)
 		check_operation(entry->ptr, &sum);
-	LIST_FOREACH (p, &e->parties, link)
+	LIST_FOREACH (p, &e->parties, link) {
 		operations += p->operations.live;
+		sum.leased -= p->leased;
+	}
+	for (const struct heap_node *n = e->timers; n; n = heap_next(n))
+		sum.timers--;
+	check(sum.leased == 0 && sum.timers == 0);
 	check_accounts(e);
 	check(sum.queued == 0);
 	check(operations == e->operations.live);

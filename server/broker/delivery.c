@@ -1,8 +1,7 @@
 #include "server/broker/delivery.h"
-#include "server/base/list.h"
 #include <stdlib.h>
 
-/* What a burst leaves behind, at most: about 300 kB. */
+/* What a burst leaves behind, at most: about 500 kB. */
 #define POOL_FREE_MAX 4096u
 
 struct delivery *delivery_new(struct delivery_pool *pool)
@@ -40,6 +39,16 @@ void delivery_pool_fini(struct delivery_pool *pool)
 
 bool delivery_older(const struct heap_node *a, const struct heap_node *b)
 {
-	return list_entry(a, struct delivery, node)->order <
-	       list_entry(b, struct delivery, node)->order;
+	const struct delivery *x = list_entry(a, struct delivery, node);
+	const struct delivery *y = list_entry(b, struct delivery, node);
+
+	return x->order != y->order ? x->order < y->order : x->rank < y->rank;
+}
+
+bool delivery_due(const struct heap_node *a, const struct heap_node *b)
+{
+	const struct delivery *x = list_entry(a, struct delivery, node);
+	const struct delivery *y = list_entry(b, struct delivery, node);
+
+	return x->due_ns != y->due_ns ? x->due_ns < y->due_ns : x->id < y->id;
 }

@@ -1,11 +1,12 @@
 /*
- * delivery.h - a value that is out: handed to a party, neither taken nor returned.
+ * delivery.h - a value on its way: out to a party, lent to it, or come back.
  *
  * Records are recycled: a stream of values costs no allocation of its own.
  */
 #ifndef BROKER_DELIVERY_H
 #define BROKER_DELIVERY_H
 
+#include "server/base/list.h"
 #include "server/broker/heap.h"
 #include <stdbool.h>
 #include <stdint.h>
@@ -13,18 +14,41 @@
 struct engine;
 struct value;
 
+enum delivery_state {
+	DELIVERY_OUT,     /* in party->deliveries; neither taken nor returned */
+	DELIVERY_LEASED,  /* there too; taken; link is on channel->leased, node in engine->timers */
+	DELIVERY_DELAYED, /* came back to wait; link is on channel->delayed, node in engine->timers
+			   */
+	DELIVERY_RETURNED, /* came back; node is in channel->returned */
+};
+
 struct delivery {
 	union {
-		struct heap_node node; /* in channel->returned, after it came back */
+		struct heap_node node;
 		struct delivery *next_free;
 	};
-	uint64_t id;              /* of its party; rising by 1 */
-	uint64_t order;           /* of acceptance in its channel */
-	struct channel *channel;  /* a counted reference while it is out */
-	struct value *value;      /* owned */
-	struct operation *stream; /* the stream that it was handed to, or NULL */
-	struct waiter *sender;    /* on an unbuffered channel: whose value it is */
-	uint32_t attempt;
+	uint64_t id;             /* of its party; rising by 1 */
+	uint64_t order;          /* of acceptance in its channel, from 1 */
+	struct channel *channel; /* a counted reference while it is out or leased */
+	struct value *value;     /* owned */
+	union {
+		struct {                          /* while it is out */
+			struct operation *stream; /* that it was handed to, or NULL */
+			struct waiter *sender;    /* whose value it is; NULL: the channel's */
+		};
+		struct list link;
+	};
+	struct party *party; /* while it is leased: whose */
+	uint64_t token;      /* of its lease; 0: without one */
+	union {
+		int64_t lease_ns; /* while it is out: of the lease that will begin, or 0 */
+		int64_t due_ns;   /* while it is leased or delayed: until then */
+	};
+	uint32_t attempt; /* of delivering it, from 1 */
+	uint32_t tries;   /* leases of it that ended without an ACK */
+	uint32_t rank;    /* among those of one order: see dead_letter.c */
+	uint8_t state;    /* enum delivery_state */
+	bool borrowed;    /* while it is out, on an unbuffered channel: its sender still owns it */
 };
 
 struct delivery_pool {
@@ -37,6 +61,7 @@ struct delivery *delivery_new(struct delivery_pool *pool);
 void delivery_free(struct delivery_pool *pool, struct delivery *d);
 void delivery_pool_fini(struct delivery_pool *pool);
 
-bool delivery_older(const struct heap_node *a, const struct heap_node *b); /* by order */
+bool delivery_older(const struct heap_node *a, const struct heap_node *b); /* by order, rank */
+bool delivery_due(const struct heap_node *a, const struct heap_node *b);   /* by due_ns, id */
 
 #endif

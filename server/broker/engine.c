@@ -2,6 +2,7 @@
 #include "chan/status.h"
 #include "server/base/panic.h"
 #include "server/broker/collect.h"
+#include "server/broker/lease.h"
 #include "server/broker/state.h"
 #include <stdlib.h>
 
@@ -23,9 +24,9 @@ static const struct operation_row {
 	[MESSAGE_GRANT] = {op_grant, false, 0},
 	[MESSAGE_TAKEN] = {op_taken, true, 0},
 	[MESSAGE_RETURN] = {op_return, true, 0},
-	[MESSAGE_ACK] = {op_lease, true, 0},
-	[MESSAGE_NACK] = {op_lease, true, 0},
-	[MESSAGE_EXTEND] = {op_lease, true, 0},
+	[MESSAGE_ACK] = {op_ack, true, 0},
+	[MESSAGE_NACK] = {op_nack, true, 0},
+	[MESSAGE_EXTEND] = {op_extend, true, 0},
 	[MESSAGE_SELECT] = {op_select, false, GROWS},
 	[MESSAGE_CANCEL] = {op_cancel, false, 0},
 	[MESSAGE_CLOSE] = {op_close, false, 0},
@@ -200,14 +201,16 @@ void engine_expire(struct engine *e, int64_t now_ns)
 {
 	e->now_ns = now_ns;
 	expire_until(e, now_ns);
+	leases_expire(e, now_ns);
 	engine_step(e);
 }
 
 int64_t engine_deadline_ns(const struct engine *e)
 {
 	const struct operation *op = first_to_expire(e);
+	int64_t lease_ns = leases_deadline_ns(e);
 
-	return op ? op->deadline_ns : DEADLINE_NEVER;
+	return op && op->deadline_ns < lease_ns ? op->deadline_ns : lease_ns;
 }
 
 /* ---- life --------------------------------------------------------------------------------------

@@ -48,7 +48,8 @@ struct engine_options {
 	/*
 	 * Receives every answer, in the order in which the party must see them. m, the strings in
 	 * it and values[] live for the call only; who keeps a value takes a reference. Must not
-	 * call the engine. A DELIVER comes with one or more values and their attempts: joining
+	 * call the engine. A DELIVER comes with one or more values, their attempts and, in m, the
+	 * token of the first, with which those of leases rise by 1: joining
 	 * neighbours into one frame, and payload_bytes, are the receiver's business.
 	 */
 	void (*answer)(struct party *to, const struct message *m, struct value *const *values,
@@ -95,7 +96,8 @@ uint64_t engine_denied(const struct engine *e);
 
 /*
  * The party's session has ended: its waiting operations are withdrawn without answers, what was
- * out for delivery to it goes back to its place, its ends are given up (temporary channels may
+ * out for delivery or leased to it goes back to its place, channels that it was a producer of and
+ * did not close are aborted, its ends are given up (temporary channels may
  * go with them, and who waits for it on the other side of them is told). Frees the party.
  */
 void engine_party_end(struct engine *e, struct party *p, int64_t now_ns);
@@ -124,9 +126,10 @@ void engine_party_absent(struct engine *e, struct party *p, int64_t now_ns);
 void engine_party_present(struct engine *e, struct party *p, int64_t now_ns);
 
 /*
- * Takes back whatever is out for delivery to the party, which has been silent for too long: each
- * value returns to its place, the party is told by GONE, and lives on. Unless it is absent its
- * receives end with EGONE, so that values do not go to it while nobody listens.
+ * Takes back whatever is out for delivery to the party, which has been silent for too long, but for
+ * leases, which have a time of their own: each value returns to its place, the party is told by
+ * GONE, and lives on. Unless it is absent its receives end with EGONE, so that values do not go to
+ * it while nobody listens.
  */
 void engine_party_revoke(struct engine *e, struct party *p, int64_t now_ns);
 
@@ -137,20 +140,20 @@ void engine_party_revoke(struct engine *e, struct party *p, int64_t now_ns);
  */
 void engine_set_memory(struct engine *e, enum memory_level level, uint64_t spare_bytes);
 
-/* Values that are out for delivery to the party. */
+/* Values that are out for delivery to the party, leases not among them. */
 uint64_t engine_party_deliveries_out(const struct party *p);
 
 /* Ends every operation whose deadline is not after now_ns (see contract: what is out for
- * delivery is settled first). */
+ * delivery is settled first), and every lease and delay whose time is up. */
 void engine_expire(struct engine *e, int64_t now_ns);
 
 /* When engine_expire has something to do next; INT64_MAX: nothing waits with a deadline. */
 int64_t engine_deadline_ns(const struct engine *e);
 
 /*
- * Shutting down: from here on operations are refused with ESHUTDOWN except TAKEN and RETURN, and
+ * Shutting down: from here on operations are refused with ESHUTDOWN except those that settle, and
  * every operation that only waits is answered so. What is out for delivery stays to be settled;
- * engine_deliveries_out tells how many. Buffered values stay until engine_free.
+ * engine_deliveries_out tells how many. Buffered and leased values stay until engine_free.
  */
 void engine_shutdown(struct engine *e, int64_t now_ns);
 uint64_t engine_deliveries_out(const struct engine *e);

@@ -6,6 +6,7 @@
 #include "chan/status.h"
 #include "server/broker/broken.h"
 #include "server/broker/buffer.h"
+#include "server/broker/lease.h"
 #include "server/broker/state.h"
 
 /* ---- senders of a buffered channel ------------------------------------------------------------
@@ -61,7 +62,7 @@ void handoff_let_in(struct engine *e, struct channel *ch)
 static void send_other_cases(struct engine *e, struct operation *op)
 {
 	for (uint32_t i = 0; i < op->waiter_count; i++)
-		if (op->waiters[i].value &&
+		if (op->waiters[i].direction == CHAN_SEND && op->waiters[i].value &&
 			buffer_accept(e, op->waiters[i].channel, &op->waiters[i].value, 1)) {
 			op->party->bytes_in_flight -= op->waiters[i].value->len;
 			op->waiters[i].value = NULL;
@@ -104,7 +105,7 @@ static void tell_deliveries(const struct waiter *w, struct delivery *const *run,
 	m.kind = MESSAGE_DELIVER;
 	m.seq = op->seq;
 	m.deliver.delivery = run[0]->id;
-	m.deliver.token = 0;
+	m.deliver.token = run[0]->token;
 	m.deliver.channel = w->channel->id;
 	m.deliver.count = n;
 	m.deliver.payload_bytes = 0; /* whoever writes the frame knows */
@@ -127,6 +128,9 @@ static int put_out(struct engine *e, struct channel *ch, struct waiter *w, struc
 	if (rc < 0)
 		return rc;
 	d->id = p->next_delivery++;
+	d->state = DELIVERY_OUT;
+	d->lease_ns = (int64_t)w->lease_ns;
+	d->token = w->lease_ns ? ++ch->token : 0;
 	d->channel = channel_ref(ch);
 	d->stream = op->stream ? op : NULL;
 	if (op->stream)
@@ -169,9 +173,12 @@ static int put_out_fresh(
 	if (!d)
 		return CHAN_ENOMEM;
 	d->value = buffer_peek(ch);
-	d->order = ch->accepted - ch->ring_count;
+	d->order = buffer_order(ch);
+	d->rank = 0;
 	d->attempt = 1;
+	d->tries = 0;
 	d->sender = NULL;
+	d->borrowed = false;
 	rc = put_out(e, ch, w, d);
 	if (rc < 0) {
 		delivery_free(&e->deliveries, d);
@@ -187,7 +194,7 @@ static uint32_t turn_of(const struct channel *ch, const struct waiter *w)
 {
 	const struct operation *op = waiter_operation(w);
 
-	if (op->kind != OP_RECV || ch->receivers.count > 1)
+	if (op->kind != OP_RECV || ch->receivers.count > 1 || ch->returned)
 		return 1;
 	return op->recv.credit < RUN_MAX ? op->recv.credit : RUN_MAX;
 }
@@ -217,7 +224,7 @@ void handoff_out(struct engine *e, struct channel *ch)
 	struct waiter *w;
 
 	while (channel_has_value(ch) && (w = waitq_first(&ch->receivers))) {
-		if (ch->returned)
+		if (ch->returned && buffer_returned_first(ch))
 			hand_out_returned(e, ch, w);
 		else
 			hand_out_fresh(e, ch, w);
@@ -245,9 +252,14 @@ static void rendezvous(struct engine *e, struct channel *ch, struct waiter *s, s
 	}
 	d->value = value_ref(offered_value(s));
 	d->order = 0;
+	d->rank = 0;
 	d->attempt = s->returned + 1u;
+	d->tries = 0;
 	d->sender = s;
+	d->borrowed = true;
+	ch->borrowed++;
 	if (!hand_out(e, ch, r, d)) {
+		ch->borrowed--;
 		value_unref(d->value);
 		delivery_free(&e->deliveries, d);
 		return;
@@ -282,12 +294,63 @@ void handoff_pairs(struct engine *e, struct channel *ch)
 {
 	struct waiter *s, *r;
 
-	while (find_pair(ch, &s, &r))
+	while (channel_pairs(ch) && find_pair(ch, &s, &r))
 		rendezvous(e, ch, s, r);
 }
 
 /* ---- settling ----------------------------------------------------------------------------------
  */
+
+/* Its sender was told when the channel went; a buffered value was still counted. */
+static void settle_removed(struct engine *e, struct delivery *d)
+{
+	if (d->borrowed)
+		value_unref(d->value);
+	else
+		engine_drop_value(e, d->channel->type, d->value);
+	channel_unref(d->channel);
+	delivery_free(&e->deliveries, d);
+}
+
+/* It is out no more. False: its channel is gone, and so is the delivery. */
+static bool come_in(struct engine *e, struct delivery *d)
+{
+	struct channel *ch = d->channel;
+
+	if (d->stream)
+		operation_delivery_settled(d->stream);
+	if (ch->removed) {
+		settle_removed(e, d);
+		return false;
+	}
+	ch->in_flight--;
+	ch->borrowed -= d->borrowed;
+	e->deliveries_out--;
+	channel_touch(e, ch);
+	return true;
+}
+
+/* Separates a delivery from the send whose value it is. */
+static struct waiter *part_from_sender(struct delivery *d)
+{
+	struct waiter *w = d->sender;
+	struct operation *op = waiter_operation(w);
+
+	waiter_leave(w);
+	op->out = NULL;
+	op->delivery = NULL;
+	return w;
+}
+
+/* A value of an unbuffered channel that its sender keeps until here is gone, or its own again. */
+static struct waiter *give_to_sender(struct engine *e, struct delivery *d)
+{
+	struct waiter *w = part_from_sender(d);
+
+	value_unref(d->value);
+	delivery_free(&e->deliveries, d);
+	return w;
+}
 
 /* An orphan is told nothing; operation_end drops the value. */
 static void send_taken(struct engine *e, struct waiter *w)
@@ -295,7 +358,6 @@ static void send_taken(struct engine *e, struct waiter *w)
 	struct operation *op = waiter_operation(w);
 
 	w->channel->accepted++;
-	w->channel->taken++;
 	if (op->party)
 		answer_done(op->party, op->seq, 1, w->index);
 	operation_end(e, op);
@@ -316,64 +378,61 @@ static void send_returned(struct engine *e, struct waiter *w)
 	}
 }
 
-/* A delivery of an unbuffered channel: the value is its sender's again. */
-static void settle_sender(struct engine *e, struct delivery *d, bool taken)
-{
-	struct waiter *w = d->sender;
-	struct operation *op = waiter_operation(w);
-
-	waiter_leave(w);
-	op->out = NULL;
-	op->delivery = NULL;
-	value_unref(d->value);
-	delivery_free(&e->deliveries, d);
-	if (taken)
-		send_taken(e, w);
-	else
-		send_returned(e, w);
-}
-
-static void settle_buffered(struct engine *e, struct channel *ch, struct delivery *d, bool taken)
-{
-	if (taken && BROKEN(deliver_twice) && d->id % 16 == 0 && d->attempt == 1)
-		taken = false;
-	if (taken || BROKEN(lose_on_return)) {
-		ch->taken++;
-		buffer_forget(e, ch, d->value);
-		delivery_free(&e->deliveries, d);
-		return;
-	}
-	d->attempt++;
-	buffer_return(ch, d);
-}
-
-/* Its sender was told when the channel went; a buffered value was still counted. */
-static void settle_removed(struct engine *e, struct delivery *d)
-{
-	if (d->channel->capacity)
-		engine_drop_value(e, d->channel->type, d->value);
-	else
-		value_unref(d->value);
-	channel_unref(d->channel);
-	delivery_free(&e->deliveries, d);
-}
-
-void handoff_settle(struct engine *e, struct delivery *d, bool taken)
+void handoff_taken(struct engine *e, struct delivery *d)
 {
 	struct channel *ch = d->channel;
 
-	if (d->stream)
-		operation_delivery_settled(d->stream);
-	if (ch->removed) {
-		settle_removed(e, d);
+	if (!come_in(e, d))
+		return;
+	if (BROKEN(deliver_twice) && !d->borrowed && d->id % 16 == 0 && d->attempt == 1) {
+		value_come_back(e, d, 0);
+		channel_unref(ch);
 		return;
 	}
-	ch->in_flight--;
-	e->deliveries_out--;
-	channel_touch(e, ch);
-	if (d->sender)
-		settle_sender(e, d, taken);
-	else
-		settle_buffered(e, ch, d, taken);
+	ch->taken++;
+	if (d->borrowed) {
+		send_taken(e, give_to_sender(e, d));
+	} else {
+		buffer_forget(e, ch, d->value);
+		delivery_free(&e->deliveries, d);
+	}
 	channel_unref(ch);
+}
+
+void handoff_returned(struct engine *e, struct delivery *d, uint64_t delay_ns)
+{
+	struct channel *ch = d->channel;
+
+	if (!come_in(e, d))
+		return;
+	if (d->borrowed) {
+		send_returned(e, give_to_sender(e, d));
+	} else if (BROKEN(lose_on_return)) {
+		ch->taken++;
+		buffer_forget(e, ch, d->value);
+		delivery_free(&e->deliveries, d);
+	} else {
+		value_come_back(e, d, delay_ns);
+	}
+	channel_unref(ch);
+}
+
+/* The send has ended, and its value is the channel's. */
+static void adopt(struct engine *e, struct channel *ch, struct delivery *d)
+{
+	engine_hold_value(e, d->value->account, ch->type, d->value);
+	ch->bytes_buffered += d->value->len;
+	e->values_buffered++;
+	send_taken(e, part_from_sender(d));
+	d->order = ch->accepted;
+	d->borrowed = false;
+}
+
+void handoff_leased(struct engine *e, struct party *p, struct delivery *d)
+{
+	if (!come_in(e, d))
+		return;
+	if (d->borrowed)
+		adopt(e, d->channel, d);
+	lease_begin(e, p, d);
 }

@@ -15,7 +15,13 @@ void handoff_out(struct engine *e, struct channel *ch);
 /* Senders and receivers of an unbuffered channel to each other. */
 void handoff_pairs(struct engine *e, struct channel *ch);
 
-/* Settles a delivery that is out and that its party has forgotten. Touches the channel. */
-void handoff_settle(struct engine *e, struct delivery *d, bool taken);
+/*
+ * Settle a delivery that is out; all touch the channel. The party has forgotten the first two:
+ * taken for good, or back to its place, not to be offered before delay_ns (of a value that is still
+ * its sender's: at once). Leased, it stays the party's delivery.
+ */
+void handoff_taken(struct engine *e, struct delivery *d);
+void handoff_returned(struct engine *e, struct delivery *d, uint64_t delay_ns);
+void handoff_leased(struct engine *e, struct party *p, struct delivery *d);
 
 #endif

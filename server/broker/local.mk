@@ -4,17 +4,20 @@ noinst_LIBRARIES += server/broker/libengine.a
 server_broker_libengine_a_SOURCES = \
 	server/broker/access.c server/broker/access.h \
 	server/broker/answer.c server/broker/answer.h \
+	server/broker/attributes.c server/broker/attributes.h \
 	server/broker/broken.h \
 	server/broker/buffer.c server/broker/buffer.h \
 	server/broker/channel.c server/broker/channel.h \
 	server/broker/check.c \
 	server/broker/collect.c server/broker/collect.h \
+	server/broker/dead_letter.c server/broker/dead_letter.h \
 	server/broker/delivery.c server/broker/delivery.h \
 	server/broker/engine.c server/broker/engine.h \
 	server/broker/glob.c server/broker/glob.h \
 	server/broker/handoff.c server/broker/handoff.h \
 	server/broker/heap.c server/broker/heap.h \
 	server/broker/identity.c server/broker/identity.h \
+	server/broker/lease.c server/broker/lease.h \
 	server/broker/names.c server/broker/names.h \
 	server/broker/op_cancel.c \
 	server/broker/op_channel.c \
@@ -27,6 +30,7 @@ server_broker_libengine_a_SOURCES = \
 	server/broker/operation.c server/broker/operation.h \
 	server/broker/party.c server/broker/party.h \
 	server/broker/permit.c server/broker/permit.h \
+	server/broker/producers.c server/broker/producers.h \
 	server/broker/quota.c server/broker/quota.h \
 	server/broker/seqmap.c server/broker/seqmap.h \
 	server/broker/state.h \

@@ -4,8 +4,10 @@
 #include "chan/status.h"
 #include "proto/limits.h"
 #include "proto/name.h"
+#include "server/broker/attributes.h"
 #include "server/broker/collect.h"
 #include "server/broker/permit.h"
+#include "server/broker/producers.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -118,10 +120,6 @@ static void tell_awaiting(struct engine *e, struct channel *ch)
 /* What this version does not know, by name. 0, or it was answered. */
 static int check_supported(const struct message *m, struct asked a)
 {
-	if (m->make.attribute_count > 0)
-		return answer_fail(a, CHAN_ENOTSUP,
-			"make '%s': attribute '%s' is not supported by this broker", m->make.name,
-			m->make.attributes[0].name);
 	if (m->make.type_name[0])
 		return answer_fail(a, CHAN_ENOTSUP,
 			"make '%s': message types ('%s') are not supported by this broker",
@@ -129,7 +127,7 @@ static int check_supported(const struct message *m, struct asked a)
 	return 0;
 }
 
-static int check_attributes(const struct message *m, struct asked a, int64_t capacity_max)
+static int check_make(const struct message *m, struct asked a, int64_t capacity_max)
 {
 	if (m->make.name[0] && name_check(m->make.name, strlen(m->make.name)) < 0)
 		return answer_fail(
@@ -152,19 +150,38 @@ static int check_attributes(const struct message *m, struct asked a, int64_t cap
 	return 0;
 }
 
-static bool same_attributes(const struct channel *ch, const struct message *m)
+static bool is_the_same(
+	const struct channel *ch, const struct message *m, const struct attributes *attributes)
 {
 	return ch->type == m->make.type && ch->capacity == m->make.capacity &&
-	       ch->temporary == m->make.temporary;
+	       ch->temporary == m->make.temporary && attributes_same(ch->attributes, attributes);
 }
 
-static void refuse_different(const struct channel *ch, const struct message *m, struct asked a)
+static void refuse_different(struct asked a, const struct channel *ch, const struct message *m,
+	const struct attributes *attributes)
 {
+	char is[ATTRIBUTES_TEXT_MAX], asked[ATTRIBUTES_TEXT_MAX];
+
 	answer_fail(a, CHAN_EEXIST,
-		"make '%s': it exists with type %s, capacity %" PRId64 ", %s; asked: %s, %" PRId64
-		", %s",
+		"make '%s': it exists with type %s, capacity %" PRId64 ", %s%s; asked: %s, %" PRId64
+		", %s%s",
 		ch->name, type_name(ch->type), ch->capacity, lifetime(ch->temporary),
-		type_name(m->make.type), m->make.capacity, lifetime(m->make.temporary));
+		attributes_text(ch->attributes, is), type_name(m->make.type), m->make.capacity,
+		lifetime(m->make.temporary), attributes_text(attributes, asked));
+}
+
+/* Where not the session's ends but the channel's producers are the limit. */
+static bool refuse_producer(struct call *c, const struct channel *ch, uint8_t direction)
+{
+	char label[CHANNEL_LABEL_MAX], who[TEXT_BYTES_MAX / 2];
+
+	if (!(direction & CHAN_SEND) || !producers_complete(ch, c->party))
+		return false;
+	answer_fail(call_asked(c), CHAN_ELIMIT,
+		"open %s for sending: its producers are all registered (%d; %u have closed): %s",
+		channel_label(ch, label), ch->attributes->producers_max, ch->producers_done,
+		producers_text(ch, who, sizeof(who)));
+	return true;
 }
 
 /* Opens an end, where one is asked for, and answers. */
@@ -173,6 +190,8 @@ static void open_and_answer(struct call *c, struct channel *ch, uint8_t directio
 	char label[CHANNEL_LABEL_MAX];
 	int rc = direction ? party_open(c->engine, c->party, ch, direction) : 0;
 
+	if (rc == CHAN_ELIMIT && refuse_producer(c, ch, direction))
+		return;
 	if (rc == CHAN_ELIMIT)
 		answer_fail(call_asked(c), rc,
 			"open %s: the session holds %u channels open, the limit; release some "
@@ -214,7 +233,43 @@ static int check_count(struct call *c)
 		c->engine->options.limits.channels_max);
 }
 
-static void create(struct call *c)
+/* 0, or it was answered. */
+static int take_attributes(struct call *c, struct attributes **ret)
+{
+	char problem[TEXT_BYTES_MAX / 2] = "the broker is out of memory";
+	int rc = attributes_new(c->message, ret, problem, sizeof(problem));
+
+	if (rc < 0)
+		answer_fail(call_asked(c), rc, "make '%s': %s", c->message->make.name, problem);
+	return rc;
+}
+
+/* What comes there comes by the right of who makes this. 0, or it was answered. */
+static int permit_dead_letter(struct call *c, const struct attributes *attributes)
+{
+	char label[CHANNEL_LABEL_MAX];
+
+	if (!attributes || !attributes->dead_letter[0])
+		return 0;
+	snprintf(label, sizeof(label), "'%.255s'", attributes->dead_letter);
+	return permit_open(c, call_asked(c), CHAN_SEND, attributes->dead_letter,
+		"send dead letters to", label);
+}
+
+/*
+ * Tokens of leases rise, also from one channel of a name to the next: within a run of the broker
+ * because none begins below where another has ended, and from run to run because they begin with
+ * the time, in nanoseconds, faster than which nobody leases.
+ */
+static uint64_t first_token(const struct engine *e, const struct channel *ch)
+{
+	uint64_t now = ch->made_unix_ns > 0 ? (uint64_t)ch->made_unix_ns : 0;
+
+	return now > e->token_floor ? now : e->token_floor;
+}
+
+/* Takes the attributes over. */
+static void create(struct call *c, struct attributes *attributes)
 {
 	const struct message *m = c->message;
 	struct engine *e = c->engine;
@@ -222,12 +277,15 @@ static void create(struct call *c)
 	struct channel *ch;
 	int rc;
 
-	if (check_count(c) < 0)
+	if (check_count(c) < 0) {
+		free(attributes);
 		return;
-	ch = seqmap_reserve(&e->channels) < 0
-		     ? NULL
-		     : channel_new(m->make.name, m->make.type, m->make.capacity, temporary);
+	}
+	ch = seqmap_reserve(&e->channels) < 0 ? NULL
+					      : channel_new(m->make.name, m->make.type,
+							m->make.capacity, temporary, attributes);
 	if (!ch) {
+		free(attributes);
 		answer_fail(call_asked(c), CHAN_ENOMEM, "make '%s': the broker is out of memory",
 			m->make.name);
 		return;
@@ -237,6 +295,7 @@ static void create(struct call *c)
 	ch->account->channels++;
 	ch->account->holds++;
 	ch->made_unix_ns = e->now_ns + e->options.unix_offset_ns;
+	ch->token = first_token(e, ch);
 	seqmap_put(&e->channels, ch->id, ch);
 	if (ch->name[0])
 		names_insert(&e->names, &ch->named, ch->name, (uint32_t)random_u64(&e->random));
@@ -274,20 +333,27 @@ static int permit_make(struct call *c)
 int op_make(struct call *c)
 {
 	const struct message *m = c->message;
+	struct attributes *attributes;
 	struct channel *ch;
 
 	if (check_supported(m, call_asked(c)) < 0 ||
-		check_attributes(m, call_asked(c), c->engine->options.limits.capacity_max) < 0)
+		check_make(m, call_asked(c), c->engine->options.limits.capacity_max) < 0)
 		return 0;
-	if (permit_make(c) < 0)
+	if (permit_make(c) < 0 || take_attributes(c, &attributes) < 0)
 		return 0;
 	ch = m->make.name[0] ? find_named(c->engine, m->make.name) : NULL;
-	if (!ch)
-		create(c);
-	else if (!same_attributes(ch, m))
-		refuse_different(ch, m, call_asked(c));
-	else
+	if (!ch) {
+		if (permit_dead_letter(c, attributes) == 0)
+			create(c, attributes);
+		else
+			free(attributes);
+		return 0;
+	}
+	if (is_the_same(ch, m, attributes))
 		open_and_answer(c, ch, (uint8_t)m->make.direction, false);
+	else
+		refuse_different(call_asked(c), ch, m, attributes);
+	free(attributes);
 	return 0;
 }
 
@@ -421,37 +487,46 @@ int op_release(struct call *c)
 /* ---- the ends of channels
  * ------------------------------------------------------------------------- */
 
-/* An end for sending that was handed over may close, as its value says. 0, or it was answered. */
-static int permit_close(struct call *c, const struct channel *ch, const char *label)
+/* An end for sending that was handed over may close, as its value says; and a producer its own side,
+ * as it must be able to say that it is done. 0, or it was answered. */
+static int permit_close(
+	struct call *c, const struct channel *ch, const char *verb, const char *label)
 {
-	if (!ch->name[0] || party_end_of(c->party, ch->id)->delegated & CHAN_SEND)
+	if (!ch->name[0] || party_end_of(c->party, ch->id)->delegated & CHAN_SEND ||
+		(producers_counted(ch) && !c->message->close.abort))
 		return 0;
-	return permit(c, call_asked(c), ACCESS_CLOSE, ch->name, "close", label);
+	return permit(c, call_asked(c), ACCESS_CLOSE, ch->name, verb, label);
+}
+
+static int close_or_abort(struct call *c, struct channel *ch)
+{
+	const struct message *m = c->message;
+
+	if (producers_counted(ch) && !m->close.abort)
+		return producer_close(c->engine, ch, c->party, m->close.reason);
+	return channel_close(c->engine, ch, c->party, m->close.reason, m->close.abort);
 }
 
 int op_close(struct call *c)
 {
 	const struct message *m = c->message;
 	struct asked a = call_asked(c);
-	struct channel *ch =
-		call_channel(c, a, "close", m->close.channel, CHAN_SEND, m->close.epoch);
+	const char *verb = m->close.abort ? "abort" : "close";
+	struct channel *ch = call_channel(c, a, verb, m->close.channel, CHAN_SEND, m->close.epoch);
 	char label[CHANNEL_LABEL_MAX];
 
 	if (!ch)
 		return 0;
 	channel_label(ch, label);
-	if (permit_close(c, ch, label) < 0)
+	if (permit_close(c, ch, verb, label) < 0)
 		return 0;
-	if (m->close.abort)
-		answer_fail(
-			a, CHAN_ENOTSUP, "close %s: abort is not supported by this broker", label);
-	else if (strlen(m->close.reason) > TEXT_BYTES_MAX)
-		answer_fail(a, CHAN_EINVAL, "close %s: a reason of %zu bytes, the limit is %u",
+	if (strlen(m->close.reason) > TEXT_BYTES_MAX)
+		answer_fail(a, CHAN_EINVAL, "%s %s: a reason of %zu bytes, the limit is %u", verb,
 			label, strlen(m->close.reason), TEXT_BYTES_MAX);
-	else if (ch->closing)
-		answer_closed(a, "close", ch);
-	else if (channel_close(c->engine, ch, c->party, m->close.reason) < 0)
-		answer_fail(a, CHAN_ENOMEM, "close %s: the broker is out of memory", label);
+	else if (ch->closing || (!m->close.abort && producer_is_done(ch, c->party)))
+		answer_closed(a, verb, ch);
+	else if (close_or_abort(c, ch) < 0)
+		answer_fail(a, CHAN_ENOMEM, "%s %s: the broker is out of memory", verb, label);
 	else
 		answer_done(c->party, m->seq, 1, 0);
 	return 0;

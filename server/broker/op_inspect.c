@@ -3,7 +3,9 @@
  */
 #include "chan/status.h"
 #include "proto/limits.h"
+#include "server/broker/attributes.h"
 #include "server/broker/permit.h"
+#include "server/broker/producers.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +15,8 @@
 #define PAGE_BYTES_MAX (FRAME_HEADER_BYTES_MAX - 1024u)
 
 /* Numbers of one row as varints with their tags, at most. */
-#define STAT_NUMBERS_BYTES 220u
+#define STAT_NUMBERS_BYTES 280u
+#define STAT_ATTRIBUTE_BYTES 12u
 #define WAITER_NUMBERS_BYTES 80u
 
 static uint32_t page_rows(uint32_t asked)
@@ -27,7 +30,7 @@ static uint32_t page_rows(uint32_t asked)
 /* Senders that wait, also those whose value is out. */
 static uint64_t senders_waiting(const struct channel *ch)
 {
-	return ch->senders.count + (ch->capacity ? 0 : ch->in_flight);
+	return ch->senders.count + ch->borrowed;
 }
 
 static struct wire_channel_stat stat_of(const struct channel *ch)
@@ -45,7 +48,7 @@ static struct wire_channel_stat stat_of(const struct channel *ch)
 		.senders_waiting = senders_waiting(ch),
 		.receivers_waiting = ch->receivers.count,
 		.in_flight = ch->in_flight,
-		.sent = ch->accepted,
+		.sent = ch->accepted + ch->moved_in,
 		.received = ch->taken,
 		.redelivered = ch->redelivered,
 		.bytes_buffered = ch->bytes_buffered,
@@ -55,6 +58,15 @@ static struct wire_channel_stat stat_of(const struct channel *ch)
 		.closed_unix_ns = c ? c->unix_ns : 0,
 		.reason = c ? c->reason : "",
 		.epoch = CHANNEL_EPOCH,
+		.leased = ch->leased_count,
+		.delayed = ch->delayed_count,
+		.aborted = c && c->aborted,
+		.producers = producers_open(ch),
+		.attributes = ch->attributes ? ch->attributes->list : NULL,
+		.attribute_count = ch->attributes ? ch->attributes->count : 0,
+		.dead_lettered = ch->dead_lettered,
+		.dead_letter_failures = ch->dead_letter_failures,
+		.dead_letter_problem = ch->dead_letter_problem,
 	};
 }
 
@@ -93,7 +105,13 @@ int op_stat(struct call *c)
 
 static size_t stat_bytes(const struct wire_channel_stat *s)
 {
-	return STAT_NUMBERS_BYTES + strlen(s->name) + strlen(s->closed_by) + strlen(s->reason);
+	size_t bytes = STAT_NUMBERS_BYTES + strlen(s->name) + strlen(s->closed_by) +
+		       strlen(s->reason) + strlen(s->dead_letter_problem);
+
+	for (size_t i = 0; i < s->attribute_count; i++)
+		bytes += STAT_ATTRIBUTE_BYTES + strlen(s->attributes[i].name) +
+			 s->attributes[i].value.len;
+	return bytes;
 }
 
 /* The first channel of the listing: behind `after`, and not before the prefix. */

@@ -13,10 +13,8 @@ static int check_recv(
 	char label[CHANNEL_LABEL_MAX];
 
 	channel_label(ch, label);
-	if (m->recv.lease_ns)
-		return answer_fail(a, CHAN_ENOTSUP,
-			"receive from %s: leases (lease_ns) are not supported by this broker",
-			label);
+	if (call_check_lease(a, ch, "receive from", m->recv.lease_ns) < 0)
+		return CHAN_EINVAL;
 	if (m->recv.stream && m->recv.try)
 		return answer_fail(a, CHAN_EINVAL,
 			"receive from %s: a stream waits; it cannot be a try", label);
@@ -57,6 +55,7 @@ int op_recv(struct call *c)
 	op->stream = m->recv.stream;
 	op->recv.credit = credit;
 	waiter_bind(&op->waiters[0], ch, CHAN_RECV);
+	op->waiters[0].lease_ns = m->recv.lease_ns;
 	operation_stand(c->engine, op);
 	return 0;
 }
@@ -94,6 +93,10 @@ int op_grant(struct call *c)
 			"limit, %u",
 			channel_label(w->channel, label), credit, max);
 		operation_end(c->engine, op);
+		return 0;
+	}
+	if (w->lease_ns && c->party->leased + credit > LEASES_MAX) {
+		operation_fail(c->engine, op, CHAN_ELIMIT, 0);
 		return 0;
 	}
 	if (op->recv.credit == 0)

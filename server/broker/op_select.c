@@ -29,6 +29,8 @@ static struct channel *check_case(struct call *c, uint32_t i, const struct value
 	}
 	ch = call_channel(c, a, v ? "select, send to" : "select, receive from", k->channel,
 		(uint8_t)k->direction, k->epoch);
+	if (ch && !v && call_check_lease(a, ch, "select, receive from", k->lease_ns) < 0)
+		return NULL;
 	if (ch && v && (call_check_type(a, ch, k->type) < 0 || call_check_value(c, a, ch, v) < 0))
 		return NULL;
 	return ch;
@@ -60,6 +62,8 @@ static void bind_cases(struct call *c, struct operation *op)
 		if (k->direction == CHAN_SEND) {
 			w->value = c->values[c->consumed++];
 			engine_hold_value(c->engine, c->party->account, w->channel->type, w->value);
+		} else {
+			w->lease_ns = k->lease_ns;
 		}
 	}
 }

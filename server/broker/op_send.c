@@ -5,6 +5,7 @@
 #include "proto/limits.h"
 #include "server/broker/broken.h"
 #include "server/broker/buffer.h"
+#include "server/broker/producers.h"
 #include "server/broker/state.h"
 #include <string.h>
 
@@ -105,7 +106,7 @@ int op_send(struct call *c)
 	ch = call_channel(c, a, "send to", m->send.channel, CHAN_SEND, m->send.epoch);
 	if (!ch || call_check_type(a, ch, m->send.type) < 0)
 		return 0;
-	if (ch->closing && !BROKEN(value_after_close)) {
+	if ((ch->closing && !BROKEN(value_after_close)) || producer_is_done(ch, c->party)) {
 		answer_closed(a, "send to", ch);
 		return 0;
 	}

@@ -1,12 +1,15 @@
 /*
- * op_settle.c - TAKEN and RETURN: the second step of every receive.
+ * op_settle.c - TAKEN and RETURN: the second step of every receive; and ACK, NACK and EXTEND: what
+ * follows the TAKEN of a leased value.
  */
 #include "chan/status.h"
+#include "proto/limits.h"
 #include "server/broker/handoff.h"
+#include "server/broker/lease.h"
 #include "server/broker/state.h"
 #include <inttypes.h>
 
-/* What a TAKEN or RETURN named that is not out: settled before, revoked, or never delivered. */
+/* What was named and is not out (not leased): settled before, taken back, or never delivered. */
 struct gone {
 	struct wire_range ranges[GONE_RANGES_MAX];
 	size_t count;
@@ -22,29 +25,72 @@ static void note_gone(struct call *c, struct gone *g, uint64_t first, uint64_t n
 		gather_gone(c->party, g->ranges, &g->count, first, n);
 }
 
-/* Whether the channel was still there to be told. */
-static bool settle_one(struct call *c, struct delivery *d, bool taken)
+/*
+ * Each of the five. False: the delivery was not there to be settled after all, as its channel is
+ * gone. The entry is the delivery's in the party's map.
+ */
+
+static bool settle_taken(struct call *c, const struct seqmap_entry *entry)
 {
+	struct delivery *d = entry->ptr;
 	bool removed = d->channel->removed;
 
-	if (!taken || removed)
+	if (d->lease_ns && !removed) {
+		handoff_leased(c->engine, c->party, d);
+		return true;
+	}
+	seqmap_remove_entry(&c->party->deliveries, entry);
+	if (removed)
 		reference_release(c->engine, c->party, d->channel->type, d->value);
-	handoff_settle(c->engine, d, taken);
+	handoff_taken(c->engine, d);
 	return !removed;
 }
 
-static void settle_range(struct call *c, const struct wire_range *r, bool taken, struct gone *g)
+static bool settle_returned(struct call *c, const struct seqmap_entry *entry)
+{
+	struct delivery *d = seqmap_remove_entry(&c->party->deliveries, entry);
+	bool removed = d->channel->removed;
+
+	reference_release(c->engine, c->party, d->channel->type, d->value);
+	handoff_returned(c->engine, d, c->message->settle.delay_ns);
+	return !removed;
+}
+
+static bool settle_ack(struct call *c, const struct seqmap_entry *entry)
+{
+	lease_finish(c->engine, entry->ptr);
+	return true;
+}
+
+static bool settle_nack(struct call *c, const struct seqmap_entry *entry)
+{
+	lease_give_back(c->engine, entry->ptr, c->message->settle.delay_ns);
+	return true;
+}
+
+static bool settle_extend(struct call *c, const struct seqmap_entry *entry)
+{
+	lease_extend(c->engine, entry->ptr, c->message->settle.lease_ns);
+	return true;
+}
+
+typedef bool settle_entry(struct call *c, const struct seqmap_entry *entry);
+
+/* Those of a range that are in the state to be settled so. */
+static void settle_range(struct call *c, const struct wire_range *r, enum delivery_state state,
+	settle_entry *settle_one, struct gone *g)
 {
 	struct seqmap *deliveries = &c->party->deliveries;
 	const struct seqmap_entry *entry;
 	uint64_t next = r->first;
 
 	while ((entry = seqmap_from(deliveries, next)) && entry->key - r->first < r->count) {
+		const struct delivery *d = entry->ptr;
 		uint64_t id = entry->key;
 
 		if (id > next)
 			note_gone(c, g, next, id - next);
-		if (!settle_one(c, seqmap_remove_entry(deliveries, entry), taken))
+		if (d->state != state || !settle_one(c, entry))
 			note_gone(c, g, id, 1);
 		next = id + 1;
 	}
@@ -67,7 +113,7 @@ static void answer_settled(struct call *c, struct gone *g)
 	}
 }
 
-static int settle(struct call *c, bool taken)
+static int settle(struct call *c, enum delivery_state state, settle_entry *settle_one)
 {
 	const struct wire_ranges *ranges = &c->message->settle.deliveries;
 	struct gone g;
@@ -78,30 +124,50 @@ static int settle(struct call *c, bool taken)
 		if (ranges->list[i].count > UINT64_MAX - ranges->list[i].first)
 			return CHAN_EPROTOCOL;
 	for (size_t i = 0; i < ranges->count; i++)
-		settle_range(c, &ranges->list[i], taken, &g);
+		settle_range(c, &ranges->list[i], state, settle_one, &g);
 	answer_settled(c, &g);
 	return 0;
 }
 
+/* Whether a time is within bounds; else that was answered, where an answer is wanted. */
+static bool check_time(struct call *c, const char *what, uint64_t ns, uint64_t min_ns)
+{
+	if (ns >= min_ns && ns <= LEASE_NS_MAX)
+		return true;
+	if (c->message->seq)
+		answer_fail(call_asked(c), CHAN_EINVAL,
+			"%s: %s of %" PRIu64 " ns is not between %" PRIu64 " and the limit, %llu",
+			message_kind_name(c->message->kind), what, ns, min_ns, LEASE_NS_MAX);
+	return false;
+}
+
 int op_taken(struct call *c)
 {
-	return settle(c, true);
+	return settle(c, DELIVERY_OUT, settle_taken);
 }
 
 int op_return(struct call *c)
 {
-	if (c->message->settle.delay_ns) {
-		answer_fail(call_asked(c), CHAN_ENOTSUP,
-			"return: a delay (delay_ns) is not supported by this broker");
+	if (!check_time(c, "a delay", c->message->settle.delay_ns, 0))
 		return 0;
-	}
-	return settle(c, false);
+	return settle(c, DELIVERY_OUT, settle_returned);
 }
 
-int op_lease(struct call *c)
+int op_ack(struct call *c)
 {
-	if (c->message->seq)
-		answer_fail(call_asked(c), CHAN_ENOTSUP, "%s: leases are not supported yet",
-			message_kind_name(c->message->kind));
-	return 0;
+	return settle(c, DELIVERY_LEASED, settle_ack);
+}
+
+int op_nack(struct call *c)
+{
+	if (!check_time(c, "a delay", c->message->settle.delay_ns, 0))
+		return 0;
+	return settle(c, DELIVERY_LEASED, settle_nack);
+}
+
+int op_extend(struct call *c)
+{
+	if (!check_time(c, "a lease", c->message->settle.lease_ns, 1))
+		return 0;
+	return settle(c, DELIVERY_LEASED, settle_extend);
 }

@@ -89,6 +89,23 @@ int call_check_type(struct asked a, const struct channel *ch, uint32_t type)
 		channel_label(ch, label), type_name(ch->type), type_name(type));
 }
 
+int call_check_lease(struct asked a, const struct channel *ch, const char *verb, uint64_t lease_ns)
+{
+	char label[CHANNEL_LABEL_MAX];
+
+	if (lease_ns == 0)
+		return 0;
+	if (lease_ns > LEASE_NS_MAX)
+		return answer_fail(a, CHAN_EINVAL,
+			"%s %s: a lease of %" PRIu64 " ns, the limit is %llu", verb,
+			channel_label(ch, label), lease_ns, LEASE_NS_MAX);
+	if (a.party->leased >= LEASES_MAX)
+		return answer_fail(a, CHAN_ELIMIT,
+			"%s %s: the session holds %u leases, the limit; acknowledge some first",
+			verb, channel_label(ch, label), a.party->leased);
+	return 0;
+}
+
 /* Whether one more value may be held, of all and of those of its sender. */
 static bool has_room(const struct call *c, const struct value *v)
 {

@@ -2,6 +2,7 @@
 #include "chan/status.h"
 #include "chan/value.h"
 #include "server/base/panic.h"
+#include "server/broker/producers.h"
 #include "server/broker/state.h"
 #include <stdlib.h>
 #include <string.h>
@@ -256,6 +257,8 @@ static void stand_in(struct engine *e, struct operation *op, struct waiter *w)
 	channel_touch(e, w->channel);
 	if (channel_bereaved(w->channel, op->party, w->direction))
 		w->channel->loss = true;
+	if (w->direction == CHAN_SEND && producer_is_done(w->channel, op->party))
+		w->channel->fewer_producers = true;
 }
 
 void operation_stand(struct engine *e, struct operation *op)
@@ -398,7 +401,7 @@ static void end_waiter(struct engine *e, struct operation *op, struct waiter *w)
 	if (!w->channel)
 		return;
 	list_remove(&w->by_end);
-	if (w->value) {
+	if (w->direction == CHAN_SEND && w->value) {
 		if (op->party)
 			op->party->bytes_in_flight -= w->value->len;
 		engine_drop_value(e, w->channel->type, w->value);

@@ -49,7 +49,10 @@ struct waiter {
 		struct awaited *awaited; /* of an OPEN */
 	};
 	struct list by_end;  /* in the waiters of the end that it uses; while channel is set */
-	struct value *value; /* of a select's send case, owned */
+	union {
+		struct value *value; /* of a select's send case, owned */
+		uint64_t lease_ns;   /* of a receive: of the lease that it asks for, or 0 */
+	};
 	uint64_t ticket;     /* its turn: the lower, the earlier */
 	uint32_t index;      /* in op->waiters */
 	uint8_t direction;   /* CHAN_SEND or CHAN_RECV */

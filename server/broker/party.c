@@ -1,6 +1,8 @@
 #include "server/broker/party.h"
 #include "chan/status.h"
 #include "server/broker/handoff.h"
+#include "server/broker/lease.h"
+#include "server/broker/producers.h"
 #include "server/broker/state.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -72,7 +74,7 @@ const char *party_label(const struct party *p, char label[PARTY_LABEL_MAX])
 
 uint64_t engine_party_deliveries_out(const struct party *p)
 {
-	return p->deliveries.live;
+	return p->deliveries.live - p->leased;
 }
 
 /* ---- ends ----------------------------------------------------------------------------------- */
@@ -123,10 +125,16 @@ static int end_new(struct engine *e, struct party *p, struct channel *ch, struct
 int party_open(struct engine *e, struct party *p, struct channel *ch, uint8_t direction)
 {
 	struct end *end = party_end_of(p, ch->id);
-	int rc = end ? 0 : end_new(e, p, ch, &end);
+	bool registered = false;
+	int rc = direction & CHAN_SEND ? producer_register(e, ch, p, &registered) : 0;
 
-	if (rc < 0)
+	if (rc == 0 && !end)
+		rc = end_new(e, p, ch, &end);
+	if (rc < 0) {
+		if (registered)
+			producer_unregister(ch, p);
 		return rc;
+	}
 	channel_hold(ch, direction & ~end->direction, +1);
 	end->direction |= direction;
 	end->allowed |= direction;
@@ -226,14 +234,19 @@ void party_return_all(struct engine *e, struct party *p, bool tell)
 	struct wire_range ranges[GONE_RANGES_MAX];
 	const struct seqmap_entry *entry;
 	size_t count = 0;
+	uint64_t key;
 
-	while ((entry = seqmap_from(&p->deliveries, 0))) {
-		struct delivery *d = seqmap_remove_entry(&p->deliveries, entry);
+	for (key = 0; (entry = seqmap_from(&p->deliveries, key));) {
+		struct delivery *d = entry->ptr;
 
+		key = entry->key + 1;
+		if (d->state == DELIVERY_LEASED)
+			continue;
+		seqmap_remove_entry(&p->deliveries, entry);
 		if (tell)
 			gather_gone(p, ranges, &count, d->id, 1);
 		reference_release(e, p, d->channel->type, d->value);
-		handoff_settle(e, d, false);
+		handoff_returned(e, d, 0);
 	}
 	if (count > 0)
 		answer_gone(p, ranges, count);
@@ -296,11 +309,15 @@ void engine_party_end(struct engine *e, struct party *p, int64_t now_ns)
 	while ((entry = seqmap_from(&p->operations, 0)))
 		operation_orphan(e, entry->ptr);
 	party_return_all(e, p, false);
+	while ((entry = seqmap_from(&p->deliveries, 0)))
+		lease_give_back(e, entry->ptr, 0);
+	producers_end(e, p);
 	while ((entry = seqmap_from(&p->ends, 0)))
 		end_free(e, p, entry->ptr);
 	seqmap_fini(&p->operations);
 	seqmap_fini(&p->deliveries);
 	seqmap_fini(&p->ends);
+	seqmap_fini(&p->producing);
 	party_drop_ops(p, p->ops_in_flight); /* cancels whose target is out are never answered */
 	list_remove(&p->link);
 	e->party_count--;

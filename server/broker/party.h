@@ -32,8 +32,9 @@ struct party {
 	void *owner;
 	struct list link;         /* engine->parties */
 	struct seqmap operations; /* by their (first) sequence number */
-	struct seqmap deliveries; /* by id */
+	struct seqmap deliveries; /* by id; out, or leased */
 	struct seqmap ends;       /* by channel id */
+	struct seqmap producing;  /* struct producer, by channel id */
 	struct end *last_end;     /* the one used last: most frames name the same again */
 	uint64_t next_delivery;
 	uint64_t ops_in_flight;        /* sequence numbers not answered */
@@ -43,6 +44,7 @@ struct party {
 	struct access_grants *grants;  /* by the rules of this generation; NULL: there are none */
 	uint64_t generation;
 	bool absent;                   /* its receives are passed over: engine_party_absent */
+	uint32_t leased;               /* of the deliveries */
 	struct wire_speaker speaker;
 	char strings[]; /* what speaker points to */
 };
@@ -66,7 +68,8 @@ static inline void party_drop_ops(struct party *p, uint64_t n)
 struct end *party_end_of(struct party *p, uint64_t channel);
 
 /*
- * Opens an end once more. 0, CHAN_ELIMIT (ends_max) or CHAN_ENOMEM, and nothing changed.
+ * Opens an end once more. 0, CHAN_ELIMIT (ends_max, or the channel's producers are complete without
+ * the party) or CHAN_ENOMEM, and nothing changed.
  */
 int party_open(struct engine *e, struct party *p, struct channel *ch, uint8_t direction);
 

@@ -22,6 +22,7 @@ struct engine {
 	struct seqmap channels;      /* by id; removed ones are not in it */
 	struct seqmap operations;    /* by id: all that are not answered and have a party */
 	struct heap_node *deadlines; /* struct operation, the earliest first */
+	struct heap_node *timers;    /* struct delivery, leased or delayed, likewise */
 	struct channel *dirty,
 		**dirty_end; /* to be pumped, in the order in which they were touched */
 	struct list parties;
@@ -31,6 +32,7 @@ struct engine {
 	uint64_t denied;             /* operations that the rules refused */
 	struct delivery_pool deliveries;
 	uint64_t next_channel, next_operation, next_ticket;
+	uint64_t token_floor; /* the highest lease token of a channel that was removed */
 	uint64_t bytes; /* that all values cost, waiting, buffered and out */
 	uint64_t values_buffered;
 	uint64_t deliveries_out;
@@ -95,7 +97,9 @@ int op_recv(struct call *c);
 int op_grant(struct call *c);
 int op_taken(struct call *c);
 int op_return(struct call *c);
-int op_lease(struct call *c);
+int op_ack(struct call *c);
+int op_nack(struct call *c);
+int op_extend(struct call *c);
 int op_select(struct call *c);
 int op_cancel(struct call *c);
 int op_close(struct call *c);
@@ -132,11 +136,15 @@ int call_check_type(struct asked a, const struct channel *ch, uint32_t type);
  * nobody is told. */
 int call_check_value(struct call *c, struct asked a, struct channel *ch, const struct value *v);
 
+/* Whether the party may receive from the channel with that lease (0: without one): 0, or it was
+ * answered by FAIL. */
+int call_check_lease(struct asked a, const struct channel *ch, const char *verb, uint64_t lease_ns);
+
 /* Adds an id to ranges, telling the party of them by GONE when they are GONE_RANGES_MAX. */
 void gather_gone(
 	struct party *p, struct wire_range *ranges, size_t *count, uint64_t first, uint64_t n);
 
-/* Takes all that is out to the party back; with tell, it is told by GONE. */
+/* Takes all that is out to the party back, but for leases; with tell, it is told by GONE. */
 void party_return_all(struct engine *e, struct party *p, bool tell);
 
 /* An OPEN leaves the name that it waits for. */

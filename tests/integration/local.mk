@@ -58,6 +58,10 @@ integration_tests += tests/integration/test_tls
 tests_integration_test_tls_SOURCES = tests/integration/test_tls.c $(support_sources)
 tests_integration_test_tls_LDADD = client/libchan.la $(integration_libs) -lpthread
 
+integration_tests += tests/integration/test_lease
+tests_integration_test_lease_SOURCES = tests/integration/test_lease.c $(support_sources)
+tests_integration_test_lease_LDADD = client/libchan.la $(integration_libs)
+
 check_PROGRAMS += $(integration_tests)
 TESTS += $(integration_tests)
 

@@ -241,9 +241,9 @@ static void test_refusals(void **state)
 	peer_expect_fail(&p, m.seq, CHAN_ELIMIT);
 	m.seq = ++p.seq;
 	m.recv.credit = 1;
-	m.recv.lease_ns = 5;
+	m.recv.lease_ns = LEASE_NS_MAX + 1;
 	peer_say(&p, &m);
-	expect_refusal(&p, m.seq, CHAN_ENOTSUP, "lease");
+	expect_refusal(&p, m.seq, CHAN_EINVAL, "86400000000000");
 	peer_stat(&p, channel);
 	assert_int_equal(p.m.stats.channels[0].length, 0);
 	assert_int_equal(p.m.stats.channels[0].receivers_waiting, 0);

@@ -251,10 +251,32 @@ refusal('a case in no direction', 'EINVAL', ['case 0'], lambda client, channel: 
     c.SELECT, dict(cases=[dict(channel=channel.id)])))
 refusal('too much credit', 'ELIMIT', ['4096'], call(c.RECV, credit=4097, stream=True))
 refusal('another epoch', 'ESTALE', [], call(c.RECV, epoch=7))
-refusal('a lease', 'ENOTSUP', ['lease'], call(c.RECV, lease_ns=1))
-refusal('an abort', 'ENOTSUP', ['abort'], call(c.CLOSE, abort=True))
-refusal('a delayed return', 'ENOTSUP', ['delay'], call(c.RETURN, deliveries=[dict(first=1, count=1)], delay_ns=1))
-refusal('an attribute', 'ENOTSUP', ['colour'], call(c.MAKE, name='new', type=1, attributes=[dict(name='colour', value=b'red')]))
+DAY = 86400 * 10**9
+ONE = [dict(first=1, count=1)]
+refusal('a lease above the longest', 'EINVAL', [str(DAY)], call(c.RECV, lease_ns=DAY + 1))
+refusal('a case with a lease above the longest', 'EINVAL', [str(DAY)], lambda client, channel: client.call(
+    c.SELECT, dict(cases=[dict(channel=channel.id, direction=2, lease_ns=2**64 - 1)])))
+refusal('a delay above the longest', 'EINVAL', [str(DAY)], call(c.RETURN, deliveries=ONE, delay_ns=DAY + 1))
+refusal('a delay of what is leased, above the longest', 'EINVAL', [str(DAY)], call(c.NACK, deliveries=ONE, delay_ns=2**64 - 1))
+refusal('to extend by nothing', 'EINVAL', ['EXTEND'], call(c.EXTEND, deliveries=ONE))
+refusal('to extend by more than the longest', 'EINVAL', [str(DAY)], call(c.EXTEND, deliveries=ONE, lease_ns=DAY + 1))
+for kind in (c.ACK, c.NACK):
+    refusal('leases that never were, %d' % kind, 'EGONE', [], call(kind, deliveries=[dict(first=1, count=2**62)]))
+refusal('to extend a lease that never was', 'EGONE', [], call(c.EXTEND, deliveries=ONE, lease_ns=1))
+
+
+def attributes(*pairs):
+    return call(c.MAKE, name='new', type=1, attributes=[dict(name=name, value=value) for name, value in pairs])
+
+
+refusal('an unknown attribute', 'EINVAL', ['colour', 'producers'], attributes(('colour', b'red')))
+for bad in (b'', b'0', b'-1', b'65537', b'9' * 1000, b'1\0', b'\xff', b'AUTO'):
+    refusal('producers %r' % bad[:10], 'EINVAL', ['producers', '65536'], attributes(('producers', bad)))
+refusal('an attribute twice', 'EINVAL', ['twice'], attributes(('producers', b'1'), ('producers', b'1')))
+refusal('a thousand attributes', 'EINVAL', ['twice'], attributes(*[('producers', b'1')] * 1000))
+refusal('attempts without dead letters', 'EINVAL', ['together'], attributes(('attempts_max', b'3')))
+refusal('dead letters to no name', 'EINVAL', ['dead_letter'], attributes(('attempts_max', b'3'), ('dead_letter', b'a b')))
+refusal('dead letters to itself', 'EINVAL', ['own'], attributes(('attempts_max', b'3'), ('dead_letter', b'new')))
 refusal('a message type', 'ENOTSUP', ['pkg.Message'], call(c.MAKE, name='new', type=1, type_name='pkg.Message'))
 refusal('an envelope', 'ENOTSUP', ['envelope'], call(c.SEND, b'\1\0\0\0\x0c\0\2\x08\1........', count=1))
 refusal('deliveries that never were', 'EGONE', [], call(c.TAKEN, deliveries=[dict(first=1000, count=2**40)]))

@@ -25,6 +25,14 @@
 
 static const int64_t capacities[CHANNELS] = {0, 0, 1, 3, 20};
 
+/* What MAKE says of each beyond its capacity: B and C count their producers, C and D have dead
+ * letters. */
+#define ATTEMPTS_MAX_TEXT "2"
+#define TRIES_MAX 2u
+#define NO_DEAD_LETTERS (-1)
+static const bool counts_producers[CHANNELS] = {false, true, true, false, false};
+static const int dead_letters[CHANNELS] = {NO_DEAD_LETTERS, NO_DEAD_LETTERS, 4, 4, NO_DEAD_LETTERS};
+
 __attribute__((format(printf, 1, 2), noreturn)) static void give_up(const char *format, ...);
 
 #define require(condition)                                                                         \
@@ -71,14 +79,25 @@ struct session {
 	bool absent; /* its receivers are passed over */
 };
 
-enum item_state { FREE, WAITS, BUFFERED, OUT, LOST /* out, of a channel that was removed */ };
+enum item_state {
+	FREE,
+	WAITS,
+	BUFFERED,
+	OUT,
+	LOST, /* out, of a channel that was removed */
+	LEASED,
+	DELAYED,
+};
 
 /* A value that was asked to be sent and is not done with. */
 struct item {
 	enum item_state state;
 	int channel, sender, holder; /* sender -1: it has ended */
 	uint64_t seq, turn, delivery;
-	uint32_t attempt;
+	uint32_t attempt, tries;
+	bool owned;        /* by its channel: its send has ended */
+	uint64_t lease_ns; /* that it is out with; 0: none */
+	int64_t due_ns;    /* while leased or delayed */
 	int doom;
 	bool try;
 	int64_t deadline_ns;
@@ -91,7 +110,12 @@ struct receiver {
 	int channel, party;
 	uint64_t seq, turn;
 	uint32_t credit, out;
+	uint64_t lease_ns;
 	int64_t deadline_ns;
+};
+
+struct producer {
+	bool came, done;
 };
 
 static struct run {
@@ -102,7 +126,10 @@ static struct run {
 	uint64_t turn, step;
 	struct session sessions[PARTIES];
 	uint64_t channels[CHANNELS];
-	bool closed[CHANNELS];
+	int closed[CHANNELS]; /* what its operations fail with; 0: it is open */
+	uint64_t tokens[CHANNELS], token_floor;
+	struct producer producers[CHANNELS][PARTIES];
+	int came[CHANNELS], done[CHANNELS];       /* producers, those of ended sessions included */
 	struct item items[ITEMS_MAX], *items_end; /* behind the last that was ever used */
 	struct receiver receivers[RECEIVERS_MAX], *receivers_end;
 } run;
@@ -182,8 +209,9 @@ static void answered(struct party *to, const struct message *m, struct value *co
 
 			if (item)
 				item->delivery = m->deliver.delivery + i;
-			add(&actual, "%d got %" PRIu64 " %s x%u", p, m->seq, values[i]->bytes,
-				attempts[i]);
+			add(&actual, "%d got %" PRIu64 " %s x%u t%" PRIu64, p, m->seq,
+				values[i]->bytes, attempts[i],
+				m->deliver.token ? m->deliver.token + i : 0);
 		}
 		break;
 	case MESSAGE_GONE:
@@ -250,60 +278,83 @@ static struct receiver *first_receiver(int channel)
 	return first;
 }
 
-static uint32_t count_items(int channel, enum item_state state)
+/* Values in the channel, as STAT would say. */
+static uint32_t length(int channel)
 {
 	uint32_t n = 0;
 
 	ITEM_FOREACH (i)
-		n += i->state == state && i->channel == channel;
+		n += i->channel == channel && i->owned && i->state != FREE && i->state != LEASED &&
+		     i->state != LOST;
 	return n;
 }
 
 static void deliver(struct item *i, struct receiver *r)
 {
+	uint64_t token = r->lease_ns ? ++run.tokens[i->channel] : 0;
 	char name[32];
 
 	name_item(i, name);
-	add(&expected, "%d got %" PRIu64 " %s x%u", r->party, r->seq, name, i->attempt);
+	add(&expected, "%d got %" PRIu64 " %s x%u t%" PRIu64, r->party, r->seq, name, i->attempt,
+		token);
 	i->state = OUT;
+	i->lease_ns = r->lease_ns;
 	i->holder = r->party;
 	r->turn = run.turn++;
 	if (--r->credit == 0 && !r->stream)
 		r->used = false;
 }
 
-static void match_buffered(int ch)
+static void accept(struct item *i)
+{
+	i->owned = true;
+	i->turn = run.turn++;
+	item_done(i);
+}
+
+static void match_values(int ch)
 {
 	struct item *i;
 	struct receiver *r;
 
-	while (count_items(ch, BUFFERED) + count_items(ch, OUT) < capacities[ch] &&
-		(i = first_item(ch, WAITS))) {
+	while (length(ch) < capacities[ch] && (i = first_item(ch, WAITS))) {
 		i->state = BUFFERED;
-		i->turn = run.turn++;
-		item_done(i);
+		accept(i);
 	}
 	while ((i = first_item(ch, BUFFERED)) && (r = first_receiver(ch)))
 		deliver(i, r);
+	while (!capacities[ch] && length(ch) == 0 && (i = first_item(ch, WAITS)) &&
+		(r = first_receiver(ch)))
+		deliver(i, r);
+}
+
+static bool drained(int ch)
+{
+	return !first_item(ch, BUFFERED) && !first_item(ch, OUT) && !first_item(ch, LEASED) &&
+	       !first_item(ch, DELAYED);
+}
+
+static bool is_done(int ch, int party)
+{
+	return party >= 0 && run.producers[ch][party].done;
 }
 
 static void match(int ch)
 {
-	struct item *i;
-	struct receiver *r;
-
-	while (run.closed[ch] && (i = first_item(ch, WAITS)))
-		item_fail(i, CHAN_ECLOSED);
-	if (capacities[ch])
-		match_buffered(ch);
-	else
-		while ((i = first_item(ch, WAITS)) && (r = first_receiver(ch)))
-			deliver(i, r);
-	if (!run.closed[ch] || first_item(ch, BUFFERED) || first_item(ch, OUT))
+	ITEM_FOREACH (i) {
+		if (i->state != WAITS || i->channel != ch)
+			continue;
+		if (run.closed[ch])
+			item_fail(i, run.closed[ch]);
+		else if (is_done(ch, i->sender))
+			item_fail(i, CHAN_ECLOSED);
+	}
+	match_values(ch);
+	if (!run.closed[ch] || !drained(ch))
 		return;
-	for (r = run.receivers; r < run.receivers_end; r++)
+	RECEIVER_FOREACH (r)
 		if (r->used && r->channel == ch)
-			receiver_fail(r, CHAN_ECLOSED);
+			receiver_fail(r, run.closed[ch]);
 }
 
 /* Whatever can happen happens; then what was only tried fails. */
@@ -329,17 +380,47 @@ static void item_gone(const struct item *i)
 	add(&expected, "%d gone %" PRIu64, i->holder, i->delivery);
 }
 
-static void model_settle(struct item *i, bool taken)
+/* To its place, at once or later. */
+static void come_back(struct item *i, uint64_t delay_ns)
+{
+	i->attempt++;
+	i->state = delay_ns ? DELAYED : BUFFERED;
+	i->due_ns = run.now_ns + (int64_t)delay_ns;
+}
+
+/* A lease ends, and not by ACK. */
+static void model_lease_fails(struct item *i, uint64_t delay_ns)
+{
+	int to = dead_letters[i->channel];
+
+	i->tries++;
+	if (to == NO_DEAD_LETTERS || i->tries < TRIES_MAX || run.closed[to]) {
+		come_back(i, delay_ns);
+		return;
+	}
+	i->channel = to;
+	i->tries = 0;
+	i->turn = run.turn++;
+	come_back(i, 0);
+}
+
+static void model_taken(struct item *i)
+{
+	if (!i->owned)
+		accept(i);
+	item_cancels(i);
+	i->state = i->lease_ns ? LEASED : FREE;
+	i->due_ns = run.now_ns + (int64_t)i->lease_ns;
+}
+
+static void model_settle(struct item *i, bool taken, uint64_t delay_ns)
 {
 	if (i->state == LOST) {
 		i->state = FREE;
-	} else if (capacities[i->channel]) {
-		i->state = taken ? FREE : BUFFERED;
-		i->attempt++;
 	} else if (taken) {
-		item_done(i);
-		item_cancels(i);
-		i->state = FREE;
+		model_taken(i);
+	} else if (i->owned) {
+		come_back(i, delay_ns);
 	} else if (i->sender < 0 || i->doom) {
 		item_fail(i, i->doom);
 	} else {
@@ -426,6 +507,7 @@ static void step_recv(void)
 	bool try = one_in(4), stream = !try && one_in(4);
 	int64_t timeout_ns = random_timeout(try);
 	uint32_t credit = capacities[ch] && one_in(2) ? 1 + below(5) : 1;
+	uint64_t lease_ns = one_in(3) ? 1 + below(60) : 0;
 	struct receiver *r = run.receivers;
 
 	while (r < run.receivers_end && r->used)
@@ -441,6 +523,7 @@ static void step_recv(void)
 		.seq = ++s->seq,
 		.turn = run.turn++,
 		.credit = credit,
+		.lease_ns = lease_ns,
 		.deadline_ns = timeout_ns ? run.now_ns + timeout_ns : INT64_MAX};
 	apply(s,
 		&(struct message){.kind = MESSAGE_RECV,
@@ -449,7 +532,8 @@ static void step_recv(void)
 				.credit = credit,
 				.stream = stream,
 				.try = try,
-				.timeout_ns = (uint64_t)timeout_ns}},
+				.timeout_ns = (uint64_t)timeout_ns,
+				.lease_ns = lease_ns}},
 		NULL, 0);
 }
 
@@ -473,25 +557,67 @@ static void step_grant(void)
 	}
 }
 
+static uint64_t random_delay(void)
+{
+	return one_in(3) ? 1 + below(40) : 0;
+}
+
+static void settle(const struct item *i, enum message_kind kind, uint64_t ns)
+{
+	struct wire_range range = {i->delivery, 1};
+	bool extends = kind == MESSAGE_EXTEND;
+
+	apply(&run.sessions[i->holder],
+		&(struct message){.kind = kind,
+			.settle = {.deliveries = {&range, 1},
+				.delay_ns = extends ? 0 : ns,
+				.lease_ns = extends ? ns : 0}},
+		NULL, 0);
+}
+
 static void step_settle(void)
 {
 	uint32_t n = (uint32_t)(run.items_end - run.items), start = below(n + 1);
 	bool taken = !one_in(4);
+	uint64_t delay_ns = taken ? 0 : random_delay();
 
 	for (uint32_t k = 0; k < n; k++) {
-		struct item *i = &run.items[(start + k) % n];
-		struct wire_range range;
+		struct item *i = &run.items[(start + k) % n], was;
 
 		if (!is_out(i))
 			continue;
-		range = (struct wire_range){i->delivery, 1};
 		if (i->state == LOST)
 			item_gone(i);
-		model_settle(i, taken);
-		apply(&run.sessions[i->holder],
-			&(struct message){.kind = taken ? MESSAGE_TAKEN : MESSAGE_RETURN,
-				.settle = {.deliveries = {&range, 1}}},
-			NULL, 0);
+		was = *i;
+		model_settle(i, taken, delay_ns);
+		settle(&was, taken ? MESSAGE_TAKEN : MESSAGE_RETURN, delay_ns);
+		return;
+	}
+}
+
+/* Of a leased value; what is out is not one yet. */
+static void step_lease(void)
+{
+	static const enum message_kind kinds[] = {MESSAGE_ACK, MESSAGE_NACK, MESSAGE_EXTEND};
+	uint32_t n = (uint32_t)(run.items_end - run.items), start = below(n + 1);
+	enum message_kind kind = kinds[below(3)];
+	uint64_t ns = kind == MESSAGE_EXTEND ? 1 + below(60) : random_delay();
+
+	for (uint32_t k = 0; k < n; k++) {
+		struct item *i = &run.items[(start + k) % n], was;
+
+		if (i->state != LEASED && i->state != OUT)
+			continue;
+		was = *i;
+		if (i->state == OUT)
+			item_gone(i);
+		else if (kind == MESSAGE_ACK)
+			i->state = FREE;
+		else if (kind == MESSAGE_NACK)
+			model_lease_fails(i, ns);
+		else
+			i->due_ns = run.now_ns + (int64_t)ns;
+		settle(&was, kind, ns);
 		return;
 	}
 }
@@ -500,7 +626,7 @@ static void model_cancel(struct session *s, uint64_t target)
 {
 	struct item *i = item_of(s->index, target);
 
-	if (i && i->state == OUT && !capacities[i->channel]) {
+	if (i && i->state == OUT && !i->owned) {
 		if (i->cancel_count == 4)
 			return;
 		i->cancels[i->cancel_count++] = s->seq;
@@ -530,6 +656,29 @@ static void step_cancel(void)
 		0);
 }
 
+/* Leases and delays end in the order of their times, which dead letters arrive in. */
+static void model_expire(void)
+{
+	struct item *first;
+
+	do {
+		first = NULL;
+		ITEM_FOREACH (i) {
+			if ((i->state != LEASED && i->state != DELAYED) || i->due_ns > run.now_ns)
+				continue;
+			if (!first || i->due_ns < first->due_ns ||
+				(i->due_ns == first->due_ns && i->delivery < first->delivery))
+				first = i;
+		}
+		if (first && first->state == LEASED) {
+			item_gone(first);
+			model_lease_fails(first, 0);
+		} else if (first) {
+			first->state = BUFFERED;
+		}
+	} while (first);
+}
+
 static void step_time(void)
 {
 	run.now_ns += below(15);
@@ -538,19 +687,43 @@ static void step_time(void)
 			continue;
 		if (i->state == WAITS)
 			item_fail(i, CHAN_ETIMEDOUT);
-		else if (i->state == OUT && !capacities[i->channel] && !i->doom)
+		else if (i->state == OUT && !i->owned && !i->doom)
 			i->doom = CHAN_ETIMEDOUT;
 	}
 	RECEIVER_FOREACH (r)
 		if (r->used && r->deadline_ns <= run.now_ns)
 			receiver_fail(r, CHAN_ETIMEDOUT);
+	model_expire();
 	engine_expire(run.engine, run.now_ns);
+}
+
+static struct wire_attribute attribute(const char *name, const char *value)
+{
+	return (struct wire_attribute){name, {(const uint8_t *)value, strlen(value)}};
+}
+
+static void model_open(int p, int ch)
+{
+	struct producer *one = &run.producers[ch][p];
+
+	if (!counts_producers[ch] || run.closed[ch] || one->came)
+		return;
+	one->came = true;
+	run.came[ch]++;
 }
 
 static void open_channel(struct session *s, int ch)
 {
-	char name[] = {(char)('A' + ch), '\0'};
+	char name[] = {(char)('A' + ch), '\0'}, dead[] = {(char)('A' + dead_letters[ch]), '\0'};
+	struct wire_attribute attributes[3];
+	size_t n = 0;
 
+	if (counts_producers[ch])
+		attributes[n++] = attribute("producers", "auto");
+	if (dead_letters[ch] != NO_DEAD_LETTERS) {
+		attributes[n++] = attribute("dead_letter", dead);
+		attributes[n++] = attribute("attempts_max", ATTEMPTS_MAX_TEXT);
+	}
 	apply(s,
 		&(struct message){.kind = MESSAGE_MAKE,
 			.seq = ++s->seq,
@@ -558,8 +731,11 @@ static void open_channel(struct session *s, int ch)
 				.type = CHAN_TYPE_BYTES,
 				.type_name = "",
 				.capacity = capacities[ch],
+				.attributes = attributes,
+				.attribute_count = n,
 				.direction = CHAN_BOTH}},
 		NULL, 0);
+	model_open(s->index, ch);
 }
 
 static void start_session(struct session *s)
@@ -570,6 +746,39 @@ static void start_session(struct session *s)
 	s->absent = false;
 	for (int ch = 0; ch < CHANNELS; ch++)
 		open_channel(s, ch);
+}
+
+#define ALL_SENDERS (-1)
+
+/* Values of senders that are out: their receivers decide. */
+static void doom(int ch, int sender, int status)
+{
+	ITEM_FOREACH (i)
+		if (i->state == OUT && i->channel == ch && !i->owned && !i->doom &&
+			(sender == ALL_SENDERS || i->sender == sender))
+			i->doom = status;
+}
+
+static void model_close(int ch, int status, int sender)
+{
+	run.closed[ch] = status;
+	doom(ch, sender, status);
+}
+
+/* By the numbers of its deliveries: so dead letters arrive. */
+static void model_end_leases(int p)
+{
+	struct item *first;
+
+	do {
+		first = NULL;
+		ITEM_FOREACH (i)
+			if (i->state == LEASED && i->holder == p &&
+				(!first || i->delivery < first->delivery))
+				first = i;
+		if (first)
+			model_lease_fails(first, 0);
+	} while (first);
 }
 
 static void model_end(int p)
@@ -587,7 +796,13 @@ static void model_end(int p)
 		r->used = r->used && r->party != p;
 	ITEM_FOREACH (i)
 		if (is_out(i) && i->holder == p)
-			model_settle(i, false);
+			model_settle(i, false, 0);
+	model_end_leases(p);
+	for (int ch = 0; ch < CHANNELS; ch++) {
+		if (run.producers[ch][p].came && !run.producers[ch][p].done && !run.closed[ch])
+			model_close(ch, CHAN_EABORTED, ALL_SENDERS);
+		run.producers[ch][p] = (struct producer){0};
+	}
 }
 
 /* Sequence numbers go on across its next session, so that values stay distinct. */
@@ -612,7 +827,7 @@ static void step_revoke(void)
 		if (!is_out(i) || i->holder != s->index)
 			continue;
 		item_gone(i);
-		model_settle(i, false);
+		model_settle(i, false, 0);
 	}
 	engine_party_revoke(run.engine, s->party, run.now_ns);
 }
@@ -629,24 +844,39 @@ static void step_absent(void)
 		engine_party_present(run.engine, s->party, run.now_ns);
 }
 
+/* A producer's CLOSE. */
+static void model_done(int ch, int p)
+{
+	run.producers[ch][p].done = true;
+	if (++run.done[ch] == run.came[ch])
+		model_close(ch, CHAN_ECLOSED, ALL_SENDERS);
+	else
+		doom(ch, p, CHAN_ECLOSED);
+}
+
 static void step_close(void)
 {
 	struct session *s = any_session();
 	int ch = (int)below(CHANNELS);
+	struct producer *one = &run.producers[ch][s->index];
+	bool abort = one_in(4);
+	int status = run.closed[ch] ? run.closed[ch] : one->done && !abort ? CHAN_ECLOSED : 0;
 
 	s->seq++;
-	if (run.closed[ch])
-		add(&expected, "%d fail %" PRIu64 " ECLOSED", s->index, s->seq);
+	if (status)
+		add(&expected, "%d fail %" PRIu64 " %s", s->index, s->seq, status_name(status));
 	else
 		add(&expected, "%d done %" PRIu64, s->index, s->seq);
-	run.closed[ch] = true;
-	ITEM_FOREACH (i)
-		if (i->state == OUT && i->channel == ch && !capacities[ch] && !i->doom)
-			i->doom = CHAN_ECLOSED;
+	if (!status && abort)
+		model_close(ch, CHAN_EABORTED, ALL_SENDERS);
+	else if (!status && !counts_producers[ch])
+		model_close(ch, CHAN_ECLOSED, ALL_SENDERS);
+	else if (!status)
+		model_done(ch, s->index);
 	apply(s,
 		&(struct message){.kind = MESSAGE_CLOSE,
 			.seq = s->seq,
-			.close = {.channel = run.channels[ch], .reason = ""}},
+			.close = {.channel = run.channels[ch], .reason = "", .abort = abort}},
 		NULL, 0);
 }
 
@@ -655,12 +885,25 @@ static void model_remove(struct item *i)
 {
 	bool out = i->state == OUT;
 
-	if (capacities[i->channel])
+	if (i->state == LEASED)
+		item_gone(i);
+	if (i->owned)
 		i->state = FREE;
 	else
 		item_fail(i, CHAN_EREMOVED);
 	if (out)
 		i->state = LOST;
+}
+
+/* A new channel of the name knows nothing of the old one, but goes on with its tokens. */
+static void model_forget(int ch)
+{
+	run.came[ch] = run.done[ch] = 0;
+	memset(run.producers[ch], 0, sizeof(run.producers[ch]));
+	if (run.token_floor < run.tokens[ch])
+		run.token_floor = run.tokens[ch];
+	run.tokens[ch] =
+		run.token_floor > (uint64_t)run.now_ns ? run.token_floor : (uint64_t)run.now_ns;
 }
 
 /* A closed channel makes place for a new one. */
@@ -684,8 +927,9 @@ static void step_remove(void)
 		&(struct message){
 			.kind = MESSAGE_REMOVE, .seq = s->seq, .channel_ref = {.name = name}},
 		NULL, 0);
-	run.closed[ch] = false;
+	run.closed[ch] = 0;
 	run.channels[ch] = 0;
+	model_forget(ch);
 	for (int p = 0; p < PARTIES; p++)
 		open_channel(&run.sessions[p], ch);
 }
@@ -697,6 +941,7 @@ static const struct {
 	{step_send, 30},
 	{step_recv, 30},
 	{step_settle, 40},
+	{step_lease, 12},
 	{step_grant, 8},
 	{step_cancel, 10},
 	{step_time, 6},

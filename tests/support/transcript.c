@@ -75,6 +75,8 @@ static void note_deliver(const struct message *m, size_t i, const struct value *
 		(unsigned long long)(m->deliver.delivery + i), (int)v->len, (const char *)v->bytes);
 	if (attempt > 1)
 		note(" again %u", attempt);
+	if (m->deliver.token)
+		note(" token %llu", (unsigned long long)(m->deliver.token + i));
 	note_case(m->deliver.case_index);
 }
 
@@ -306,6 +308,33 @@ uint64_t make_how(struct actor *p, const char *name, uint32_t type, int64_t capa
 		      });
 }
 
+uint64_t make_attributes(struct actor *p, const char *name, int64_t capacity, uint8_t direction,
+	const char *attributes)
+{
+	char text[512], *rest = text, *word, *value;
+	struct wire_attribute list[8];
+	size_t n = 0;
+
+	snprintf(text, sizeof(text), "%s", attributes);
+	while ((word = strsep(&rest, " "))) {
+		value = word;
+		strsep(&value, "=");
+		assert_true(n < 8 && value);
+		list[n++] = (struct wire_attribute){word, {(const uint8_t *)value, strlen(value)}};
+	}
+	return ask(p, &(struct message){
+			      .kind = MESSAGE_MAKE,
+			      .seq = ++p->seq,
+			      .make = {.name = name,
+				      .type = CHAN_TYPE_STRING,
+				      .type_name = "",
+				      .capacity = capacity,
+				      .attributes = list,
+				      .attribute_count = n,
+				      .direction = direction},
+		      });
+}
+
 static uint64_t open_message(
 	struct actor *p, const char *name, uint8_t direction, bool wait, uint64_t timeout_ns)
 {
@@ -417,7 +446,8 @@ uint64_t recv_how(struct actor *p, uint64_t channel, struct how how)
 				      .credit = how.credit,
 				      .stream = how.stream,
 				      .try = how.try,
-				      .timeout_ns = how.timeout_ns},
+				      .timeout_ns = how.timeout_ns,
+				      .lease_ns = how.lease_ns},
 		      });
 }
 
@@ -432,22 +462,31 @@ void grant(struct actor *p, uint64_t seq, uint32_t credit)
 }
 
 static void settle(
-	struct actor *p, enum message_kind kind, uint64_t seq, uint64_t first, uint64_t count)
+	struct actor *p, enum message_kind kind, uint64_t seq, struct wire_range range, uint64_t ns)
 {
-	struct wire_range range = {first, count};
+	bool extends = kind == MESSAGE_EXTEND;
 
-	ask(p, &(struct message){.kind = kind, .seq = seq, .settle = {.deliveries = {&range, 1}}});
+	ask(p, &(struct message){.kind = kind,
+		       .seq = seq,
+		       .settle = {.deliveries = {&range, 1},
+			       .delay_ns = extends ? 0 : ns,
+			       .lease_ns = extends ? ns : 0}});
+}
+
+uint64_t settle_asked(struct actor *p, int kind, uint64_t first, uint64_t count, uint64_t ns)
+{
+	settle(p, (enum message_kind)kind, ++p->seq, (struct wire_range){first, count}, ns);
+	return p->seq;
 }
 
 void taken_range(struct actor *p, uint64_t first, uint64_t count)
 {
-	settle(p, MESSAGE_TAKEN, 0, first, count);
+	settle(p, MESSAGE_TAKEN, 0, (struct wire_range){first, count}, 0);
 }
 
 uint64_t taken_asked(struct actor *p, uint64_t first, uint64_t count)
 {
-	settle(p, MESSAGE_TAKEN, ++p->seq, first, count);
-	return p->seq;
+	return settle_asked(p, MESSAGE_TAKEN, first, count, 0);
 }
 
 void taken(struct actor *p, uint64_t delivery)
@@ -455,9 +494,29 @@ void taken(struct actor *p, uint64_t delivery)
 	taken_range(p, delivery, 1);
 }
 
+void give_back_later(struct actor *p, uint64_t delivery, uint64_t delay_ns)
+{
+	settle(p, MESSAGE_RETURN, 0, (struct wire_range){delivery, 1}, delay_ns);
+}
+
 void give_back(struct actor *p, uint64_t delivery)
 {
-	settle(p, MESSAGE_RETURN, 0, delivery, 1);
+	give_back_later(p, delivery, 0);
+}
+
+void ack(struct actor *p, uint64_t delivery)
+{
+	settle(p, MESSAGE_ACK, 0, (struct wire_range){delivery, 1}, 0);
+}
+
+void nack(struct actor *p, uint64_t delivery, uint64_t delay_ns)
+{
+	settle(p, MESSAGE_NACK, 0, (struct wire_range){delivery, 1}, delay_ns);
+}
+
+void extend(struct actor *p, uint64_t delivery, uint64_t lease_ns)
+{
+	settle(p, MESSAGE_EXTEND, 0, (struct wire_range){delivery, 1}, lease_ns);
 }
 
 uint64_t cancel(struct actor *p, uint64_t target)
@@ -466,11 +525,26 @@ uint64_t cancel(struct actor *p, uint64_t target)
 		p, &(struct message){.kind = MESSAGE_CANCEL, .seq = ++p->seq, .cancel = {target}});
 }
 
-uint64_t close_channel(struct actor *p, uint64_t channel)
+static uint64_t close_how(struct actor *p, uint64_t channel, const char *reason, bool abort)
 {
 	return ask(p, &(struct message){.kind = MESSAGE_CLOSE,
 			      .seq = ++p->seq,
-			      .close = {.channel = channel, .reason = ""}});
+			      .close = {.channel = channel, .reason = reason, .abort = abort}});
+}
+
+uint64_t close_channel(struct actor *p, uint64_t channel)
+{
+	return close_how(p, channel, "", false);
+}
+
+uint64_t close_why(struct actor *p, uint64_t channel, const char *reason)
+{
+	return close_how(p, channel, reason, false);
+}
+
+uint64_t abort_channel(struct actor *p, uint64_t channel, const char *reason)
+{
+	return close_how(p, channel, reason, true);
 }
 
 uint64_t remove_channel(struct actor *p, const char *name)
@@ -506,6 +580,7 @@ uint64_t select_cases(struct actor *p, struct how how, const struct pick *picks,
 		cases[i] = (struct wire_case){
 			.channel = picks[i].channel,
 			.direction = picks[i].value ? CHAN_SEND : CHAN_RECV,
+			.lease_ns = picks[i].value ? 0 : how.lease_ns,
 		};
 		if (picks[i].value)
 			values[sends++] = picks[i].value;

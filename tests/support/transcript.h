@@ -17,6 +17,7 @@
  *	a done 3          a done 3..5       a done 7 case 1
  *	a fail 3 ECLOSED  a fail 3..5 ETYPE a fail 7 ECLOSED case 1
  *	b got 1 #4 x      b got 1 #5 x again 2 (its second attempt)     b got 7 #6 x case 2
+ *	b got 1 #7 x token 1001 (under a lease)
  *	b gone #4         b gone #4..6 #9     a opened 1 created
  */
 #ifndef TESTS_TRANSCRIPT_H
@@ -84,10 +85,14 @@ struct how {
 	bool try, stream;
 	uint64_t timeout_ns;
 	uint32_t credit;
+	uint64_t lease_ns; /* of a select: of each of its receive cases */
 };
 
 uint64_t make_how(struct actor *p, const char *name, uint32_t type, int64_t capacity,
 	bool temporary, uint8_t direction);
+/* Strings; attributes as "producers=2 attempts_max=3". */
+uint64_t make_attributes(struct actor *p, const char *name, int64_t capacity, uint8_t direction,
+	const char *attributes);
 uint64_t open_end(struct actor *p, const char *name, uint8_t direction);
 uint64_t open_wait(struct actor *p, const char *name, uint64_t timeout_ns);
 uint64_t release(struct actor *p, uint64_t channel);
@@ -103,8 +108,16 @@ void taken(struct actor *p, uint64_t delivery);
 void taken_range(struct actor *p, uint64_t first, uint64_t count);
 uint64_t taken_asked(struct actor *p, uint64_t first, uint64_t count);
 void give_back(struct actor *p, uint64_t delivery);
+void give_back_later(struct actor *p, uint64_t delivery, uint64_t delay_ns);
+void ack(struct actor *p, uint64_t delivery);
+void nack(struct actor *p, uint64_t delivery, uint64_t delay_ns);
+void extend(struct actor *p, uint64_t delivery, uint64_t lease_ns);
+/* One of the five, to be answered: ns is the delay or the lease. */
+uint64_t settle_asked(struct actor *p, int kind, uint64_t first, uint64_t count, uint64_t ns);
 uint64_t cancel(struct actor *p, uint64_t target);
 uint64_t close_channel(struct actor *p, uint64_t channel);
+uint64_t close_why(struct actor *p, uint64_t channel, const char *reason);
+uint64_t abort_channel(struct actor *p, uint64_t channel, const char *reason);
 uint64_t remove_channel(struct actor *p, const char *name);
 const struct wire_channel_stat *stat_channel(struct actor *p, uint64_t channel);
 

@@ -17,6 +17,14 @@ unit_tests += tests/unit/test_engine_select
 tests_unit_test_engine_select_SOURCES = tests/unit/test_engine_select.c $(transcript)
 tests_unit_test_engine_select_LDADD = $(engine_test_libs)
 
+unit_tests += tests/unit/test_engine_lease
+tests_unit_test_engine_lease_SOURCES = tests/unit/test_engine_lease.c $(transcript)
+tests_unit_test_engine_lease_LDADD = $(engine_test_libs)
+
+unit_tests += tests/unit/test_engine_producers
+tests_unit_test_engine_producers_SOURCES = tests/unit/test_engine_producers.c $(transcript)
+tests_unit_test_engine_producers_LDADD = $(engine_test_libs)
+
 # What random tests of the engine have in common with its fuzzers.
 engine_model = tests/support/engine_model.c tests/support/engine_model.h tests/support/choices.h
 engine_account = tests/support/engine_account.c tests/support/engine_account.h \

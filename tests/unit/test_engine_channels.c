@@ -64,24 +64,64 @@ static void what_make_refuses(void **state)
 	expect("a fail 5 EINVAL; a fail 6 EINVAL; a fail 7 EINVAL");
 }
 
-static void attributes_of_later_versions_are_refused_by_name(void **state)
+static void attributes_are_checked_by_name(void **state)
 {
-	struct wire_attribute attribute = {"durable", {NULL, 0}};
-	struct message m = {
-		.kind = MESSAGE_MAKE,
-		.seq = 1,
-		.make = {.name = "x",
-			.type = CHAN_TYPE_INT,
-			.type_name = "",
-			.attributes = &attribute,
-			.attribute_count = 1},
+	static const struct {
+		const char *attributes, *text;
+	} bad[] = {
+		{"durable=", "'durable'"},
+		{"producers=0", "1 to 65536, or auto"},
+		{"producers=65537", "'65537'"},
+		{"producers=-1", "'-1'"},
+		{"producers=+1", "'+1'"},
+		{"producers=99999999999999999999", "producers"},
+		{"producers=", "producers"},
+		{"producers=2 producers=2", "twice"},
+		{"attempts_max=3", "go together"},
+		{"dead_letter=dead", "go together"},
+		{"attempts_max=x dead_letter=dead", "1 to 1000000"},
+		{"attempts_max=3 dead_letter=not,a,name", "a channel's name"},
+		{"attempts_max=3 dead_letter=x", "its own"},
 	};
 
 	(void)state;
-	apply(a, &m, NULL, 0);
-	expect("a fail 1 ENOTSUP");
-	expect_text("'durable'");
-	m.make.attribute_count = 0;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		make_attributes(a, "x", 3, CHAN_BOTH, bad[i].attributes);
+		expect("a fail %zu EINVAL", i + 1);
+		expect_text(bad[i].text);
+	}
+}
+
+static void attributes_are_part_of_what_a_channel_is(void **state)
+{
+	const struct wire_channel_stat *stat;
+
+	(void)state;
+	make_attributes(a, "x", 3, CHAN_RECV, "attempts_max=3 producers=auto dead_letter=dead");
+	make_attributes(b, "x", 3, CHAN_RECV, "dead_letter=dead attempts_max=3 producers=auto");
+	expect("a opened 1 created; b opened 1");
+	make_attributes(b, "x", 3, CHAN_RECV, "producers=2");
+	expect("b fail 2 EEXIST");
+	expect_text(
+		"permanent, attempts_max 3, producers auto, dead_letter dead; asked: string, 3, "
+		"permanent, producers 2");
+	make_how(b, "x", CHAN_TYPE_STRING, 3, false, CHAN_RECV);
+	expect("b fail 3 EEXIST");
+	stat = stat_channel(a, stage.opened);
+	assert_int_equal(stat->attribute_count, 3);
+	assert_string_equal(stat->attributes[1].name, "producers");
+	assert_memory_equal(stat->attributes[1].value.bytes, "auto", 4);
+}
+
+static void message_types_are_refused_by_name(void **state)
+{
+	struct message m = {
+		.kind = MESSAGE_MAKE,
+		.seq = 1,
+		.make = {.name = "x", .type = CHAN_TYPE_INT},
+	};
+
+	(void)state;
 	m.make.type_name = "pkg.Message";
 	apply(a, &m, NULL, 0);
 	expect("a fail 1 ENOTSUP");
@@ -535,7 +575,7 @@ static void a_receive_that_cannot_hold_the_end_it_would_get_fails(void **state)
 	assert_null(strstr(stage.log, "fail"));
 }
 
-static void what_later_versions_do_is_refused_by_name(void **state)
+static void what_is_out_of_bounds_is_refused(void **state)
 {
 	uint64_t x = make_channel("x", 5);
 	char reason[1100];
@@ -543,24 +583,8 @@ static void what_later_versions_do_is_refused_by_name(void **state)
 	(void)state;
 	memset(reason, 'r', sizeof(reason));
 	reason[sizeof(reason) - 1] = '\0';
-	apply(a, &(struct message){.kind = MESSAGE_RECV, .seq = 1, .recv = {x, .lease_ns = 5}},
-		NULL, 0);
-	expect_text("lease_ns");
-	apply(a, &(struct message){.kind = MESSAGE_RETURN, .seq = 2, .settle = {.delay_ns = 5}},
-		NULL, 0);
-	expect_text("delay_ns");
-	apply(a,
-		&(struct message){.kind = MESSAGE_CLOSE,
-			.seq = 3,
-			.close = {.channel = x, .reason = "", .abort = true}},
-		NULL, 0);
-	expect_text("abort");
-	expect("a fail 1 ENOTSUP; a fail 2 ENOTSUP; a fail 3 ENOTSUP");
-	apply(a,
-		&(struct message){
-			.kind = MESSAGE_CLOSE, .seq = 4, .close = {.channel = x, .reason = reason}},
-		NULL, 0);
-	expect("a fail 4 EINVAL");
+	close_why(a, x, reason);
+	expect("a fail 1 EINVAL");
 	expect_text("1099 bytes, the limit is 1024");
 	apply(a,
 		&(struct message){
@@ -671,7 +695,9 @@ int main(void)
 		TEST(make_creates_and_make_again_opens),
 		TEST(make_again_with_other_attributes_shows_the_difference),
 		TEST(what_make_refuses),
-		TEST(attributes_of_later_versions_are_refused_by_name),
+		TEST(attributes_are_checked_by_name),
+		TEST(attributes_are_part_of_what_a_channel_is),
+		TEST(message_types_are_refused_by_name),
 		TEST(channels_and_ends_are_bounded),
 		TEST(what_grows_is_bounded_by_memory),
 		TEST(who_holds_much_gets_no_more_when_memory_is_tight),
@@ -692,7 +718,7 @@ int main(void)
 		TEST(an_any_value_may_carry_a_channel),
 		TEST(unnamed_channels_open_by_id_only_for_those_who_hold_them),
 		TEST(a_receive_that_cannot_hold_the_end_it_would_get_fails),
-		TEST(what_later_versions_do_is_refused_by_name),
+		TEST(what_is_out_of_bounds_is_refused),
 		TEST(what_a_receive_refuses),
 		TEST(sentences_that_are_cut_stay_valid_text),
 		TEST(channels_that_only_hold_each_other_go),

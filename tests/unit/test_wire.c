@@ -696,7 +696,8 @@ static void test_values_one_after_another(void **state)
 	for (size_t i = 0; i < n; i++) {
 		size_t len = strlen(in[i].text);
 
-		assert_int_equal(wire_value_put_prefix(&x->out, len, in[i].attempt, in[i].token), 0);
+		assert_int_equal(
+			wire_value_put_prefix(&x->out, len, in[i].attempt, in[i].token), 0);
 		assert_int_equal(buf_append(&x->out, in[i].text, len), 0);
 		expected += wire_value_bytes(len, in[i].attempt, in[i].token);
 	}

@@ -1,0 +1,41 @@
+/*
+ * attributes.h - what MAKE says of a channel beyond type, capacity and lifetime.
+ */
+#ifndef BROKER_ATTRIBUTES_H
+#define BROKER_ATTRIBUTES_H
+
+#include "proto/limits.h"
+#include "proto/wire.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define ATTRIBUTES_MAX 3u
+
+#define PRODUCERS_AUTO (-1)
+
+struct attributes {
+	int32_t producers_max; /* 0: they are not counted; PRODUCERS_AUTO: as many as come */
+	uint32_t attempts_max; /* 0: for ever */
+	char dead_letter[NAME_BYTES_MAX + 1]; /* with attempts_max, else "" */
+	struct wire_attribute
+		list[ATTRIBUTES_MAX]; /* as MAKE gave them; what they point to is below */
+	size_t count;
+	char texts[ATTRIBUTES_MAX][NAME_BYTES_MAX + 1];
+};
+
+/*
+ * Of a MAKE. *ret is on the heap, or NULL where MAKE gave none. 0, CHAN_ENOMEM, or CHAN_EINVAL with
+ * the reason in problem.
+ */
+int attributes_new(
+	const struct message *make, struct attributes **ret, char *problem, size_t problem_bytes);
+
+/* Either may be NULL. */
+bool attributes_same(const struct attributes *a, const struct attributes *b);
+
+/* For an error: "" for none, else ", producers 2, attempts_max 3, dead_letter failed". */
+#define ATTRIBUTES_TEXT_MAX 400
+const char *attributes_text(const struct attributes *a, char text[ATTRIBUTES_TEXT_MAX]);
+
+#endif

@@ -1,0 +1,129 @@
+#include "server/broker/producers.h"
+#include "chan/status.h"
+#include "server/broker/state.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+static struct producer *find(const struct channel *ch, const struct party *p)
+{
+	return seqmap_get(&p->producing, ch->id);
+}
+
+/* Whether so many are all that there may be. */
+static bool complete(const struct channel *ch, uint32_t count)
+{
+	int32_t max = ch->attributes->producers_max;
+
+	return max != PRODUCERS_AUTO && count >= (uint32_t)max;
+}
+
+bool producers_complete(const struct channel *ch, const struct party *p)
+{
+	return producers_counted(ch) && !find(ch, p) && complete(ch, ch->producers_came);
+}
+
+int producer_register(struct engine *e, struct channel *ch, struct party *p, bool *ret_new)
+{
+	struct producer *one;
+
+	*ret_new = false;
+	if (!producers_counted(ch) || ch->closing || find(ch, p))
+		return 0;
+	if (complete(ch, ch->producers_came) || p->producing.live >= e->options.limits.ends_max)
+		return CHAN_ELIMIT;
+	if (seqmap_reserve(&p->producing) < 0)
+		return CHAN_ENOMEM;
+	one = malloc(sizeof(*one));
+	if (!one)
+		return CHAN_ENOMEM;
+	*one = (struct producer){.channel = ch, .party = p};
+	list_push_back(&ch->producers, &one->link);
+	seqmap_put(&p->producing, ch->id, one);
+	ch->producers_came++;
+	*ret_new = true;
+	return 0;
+}
+
+/* Forgets that it is registered, not that it came. */
+static void forget(struct producer *one)
+{
+	list_remove(&one->link);
+	seqmap_remove(&one->party->producing, one->channel->id);
+	free(one);
+}
+
+void producer_unregister(struct channel *ch, struct party *p)
+{
+	ch->producers_came--;
+	forget(find(ch, p));
+}
+
+bool producer_is_done_slowly(const struct channel *ch, const struct party *p)
+{
+	const struct producer *one = find(ch, p);
+
+	return one && one->done;
+}
+
+/* Sends of the party whose value is out: the receiver decides. */
+static void withdraw_aside(struct engine *e, struct channel *ch, const struct party *p)
+{
+	struct waiter *w;
+
+	LIST_FOREACH (w, &ch->aside, link)
+		if (w->direction == CHAN_SEND && waiter_operation(w)->party == p)
+			operation_withdraw(e, waiter_operation(w), CHAN_ECLOSED, w->index);
+}
+
+int producer_close(struct engine *e, struct channel *ch, struct party *p, const char *reason)
+{
+	uint32_t done = ch->producers_done + 1;
+	bool last = ch->attributes->producers_max == PRODUCERS_AUTO ? done == ch->producers_came
+								    : complete(ch, done);
+
+	if (last && channel_close(e, ch, p, reason, false) < 0)
+		return CHAN_ENOMEM;
+	find(ch, p)->done = true;
+	ch->producers_done = done;
+	ch->fewer_producers = true;
+	channel_touch(e, ch);
+	if (!last)
+		withdraw_aside(e, ch, p);
+	return 0;
+}
+
+void producers_end(struct engine *e, struct party *p)
+{
+	const struct seqmap_entry *entry;
+
+	while ((entry = seqmap_from(&p->producing, 0))) {
+		struct producer *one = entry->ptr;
+		struct channel *ch = one->channel;
+
+		if (!one->done && !ch->closing)
+			channel_close(e, ch, p, PRODUCER_DIED, true); /* has memory of its own */
+		forget(one);
+	}
+}
+
+void producers_drop(struct channel *ch)
+{
+	struct producer *one, *next;
+
+	LIST_FOREACH_SAFE (one, next, &ch->producers, link)
+		forget(one);
+}
+
+const char *producers_text(const struct channel *ch, char *text, size_t text_bytes)
+{
+	char label[PARTY_LABEL_MAX];
+	const struct producer *one;
+	size_t n = 0;
+
+	text[0] = '\0';
+	LIST_FOREACH (one, &ch->producers, link)
+		if (n < text_bytes)
+			n += (size_t)snprintf(text + n, text_bytes - n, "%s%s%s", n ? ", " : "",
+				party_label(one->party, label), one->done ? " (has closed)" : "");
+	return text;
+}
