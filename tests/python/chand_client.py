@@ -319,18 +319,19 @@ def put_values(values):
 
 
 def get_values(payload):
-    """The (bytes, attempt) of a payload."""
+    """The (bytes, attempt, token) of a payload."""
     at = 0
     while at < len(payload):
         flags, length = struct.unpack_from('>BI', payload, at)
         data = payload[at + 5:at + 5 + length]
         at += 5 + length
-        attempt = 1
+        attempt, token = 1, 0
         if flags & 1:
             (size,) = struct.unpack_from('>H', data)
-            attempt = decode(ENVELOPE, data[2:2 + size])['attempt'] or 1
+            envelope = decode(ENVELOPE, data[2:2 + size])
+            attempt, token = envelope['attempt'] or 1, envelope['token']
             data = data[2 + size:]
-        yield data, attempt
+        yield data, attempt, token
 
 
 # ---- the client ------------------------------------------------------------------------------
@@ -560,17 +561,18 @@ class Client:
     def call(self, kind, message, payload=b''):
         return self.finish(self.start(kind, message, payload))
 
-    def settle(self, kind, delivery, count=1, answered=False):
-        deliveries = [dict(first=delivery, count=count)]
+    def settle(self, kind, delivery, count=1, answered=False, **times):
+        message = dict(deliveries=[dict(first=delivery, count=count)], **times)
         if answered:
-            self.call(kind, dict(deliveries=deliveries))
+            self.call(kind, message)
         else:
-            self.write(frame(kind, dict(deliveries=deliveries)))
+            self.write(frame(kind, message))
 
-    def make(self, name='', type='string', capacity=0, temporary=False, direction=BOTH):
+    def make(self, name='', type='string', capacity=0, temporary=False, direction=BOTH, **attributes):
         """The channel; with direction 0 it is only made, and the answer is whether it is new."""
-        _, message, _ = self.call(MAKE, dict(name=name, type=TYPES[type], capacity=capacity,
-                                             temporary=temporary, direction=direction))
+        attributes = [dict(name=key, value=str(value).encode()) for key, value in attributes.items()]
+        _, message, _ = self.call(MAKE, dict(name=name, type=TYPES[type], capacity=capacity, temporary=temporary,
+                                             direction=direction, attributes=attributes))
         return Channel(self, message) if direction else message['created']
 
     def open(self, name, direction=BOTH, wait_create=False, timeout=None):
@@ -640,12 +642,14 @@ class Client:
 
 
 class Delivery:
-    """A value that is out for delivery: take() it, or give it back()."""
+    """A value that is out for delivery: take() it, or give it back(). If it was received under a
+    lease, it is to be finished after that by ack() or nack()."""
 
-    def __init__(self, channel, number, data, attempt):
+    def __init__(self, channel, number, data, attempt, token):
         self.client = channel.client
         self.number = number
         self.attempt = attempt
+        self.token = token
         self.value = unpack(channel.type, data)
 
     def take(self, answered=False):
@@ -655,8 +659,17 @@ class Delivery:
         self.client.settle(TAKEN, self.number, answered=answered)
         return self.value
 
-    def back(self, answered=False):
-        self.client.settle(RETURN, self.number, answered=answered)
+    def back(self, answered=False, delay=None):
+        self.client.settle(RETURN, self.number, answered=answered, delay_ns=nanoseconds(delay))
+
+    def ack(self):
+        self.client.settle(ACK, self.number, answered=True)
+
+    def nack(self, delay=None):
+        self.client.settle(NACK, self.number, answered=True, delay_ns=nanoseconds(delay))
+
+    def extend(self, lease):
+        self.client.settle(EXTEND, self.number, answered=True, lease_ns=nanoseconds(lease))
 
 
 class Channel:
@@ -723,11 +736,12 @@ class Channel:
         if part:
             yield part
 
-    def receive(self, try_=False, timeout=None):
+    def receive(self, try_=False, timeout=None, lease=None):
         """A Delivery, to be settled by the caller; None when closed and drained."""
         try:
             _, message, payload = self.client.call(RECV, {
-                'channel': self.id, 'try': try_, 'timeout_ns': nanoseconds(timeout)})
+                'channel': self.id, 'try': try_, 'timeout_ns': nanoseconds(timeout),
+                'lease_ns': nanoseconds(lease)})
         except ChandError as error:
             if error.status == 'ECLOSED':
                 return None
@@ -742,8 +756,8 @@ class Channel:
 
     def each(self, message, payload):
         """The deliveries of one DELIVER."""
-        for number, (data, attempt) in enumerate(get_values(payload), message['delivery']):
-            yield Delivery(self, number, data, attempt)
+        for number, (data, attempt, token) in enumerate(get_values(payload), message['delivery']):
+            yield Delivery(self, number, data, attempt, token)
 
     def deliveries(self, credit=1):
         """Deliveries until the channel is closed and drained; the caller settles each."""
@@ -788,8 +802,8 @@ class Channel:
         for delivery in self.deliveries(credit):
             yield delivery.take()
 
-    def close(self, reason=''):
-        self.client.call(CLOSE, dict(channel=self.id, reason=reason))
+    def close(self, reason='', abort=False):
+        self.client.call(CLOSE, dict(channel=self.id, reason=reason, abort=abort))
 
     def release(self):
         self.client.call(RELEASE, dict(channel=self.id))

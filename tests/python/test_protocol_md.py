@@ -114,11 +114,12 @@ def _():
             assert error.status == 'ETYPE'
 
 
-@test('a payload is cut into its values, with the attempt of a redelivered one')
+@test('a payload is cut into its values, with the attempt and the token of one that has them')
 def _():
     again = bytes([1]) + (2 + 2 + 3).to_bytes(4, 'big') + b'\0\2\x08\3' + b'two'
-    payload = c.put_values([b'one']) + again + c.put_values([b''])
-    assert list(c.get_values(payload)) == [(b'one', 1), (b'two', 3), (b'', 1)]
+    leased = bytes([1]) + (2 + 3 + 1).to_bytes(4, 'big') + b'\0\3\x28\xac\x02' + b'x'
+    payload = c.put_values([b'one']) + again + leased + c.put_values([b''])
+    assert list(c.get_values(payload)) == [(b'one', 1, 0), (b'two', 3, 0), (b'x', 1, 300), (b'', 1, 0)]
 
 
 if __name__ == '__main__':
