@@ -14,12 +14,6 @@
 #define RING_MIN 4u
 #define RING_KEEP 128u /* an empty ring above it is given back */
 
-uint64_t channel_length(const struct channel *ch)
-{
-	return (uint64_t)ch->ring_count + ch->returned_count + ch->delayed_count + ch->in_flight -
-	       ch->borrowed;
-}
-
 uint64_t channel_room(const struct channel *ch)
 {
 	uint64_t capacity = (uint64_t)ch->capacity, length = channel_length(ch);
@@ -27,16 +21,6 @@ uint64_t channel_room(const struct channel *ch)
 	if (capacity && BROKEN(over_capacity))
 		capacity++;
 	return capacity > length ? capacity - length : 0;
-}
-
-bool channel_pairs(const struct channel *ch)
-{
-	return !ch->capacity && channel_length(ch) == 0;
-}
-
-bool channel_has_value(const struct channel *ch)
-{
-	return ch->returned || ch->ring_count > 0;
 }
 
 bool channel_drained(const struct channel *ch)

@@ -308,8 +308,10 @@ void channel_pump(struct engine *e, struct channel *ch)
 		ch->fewer_producers = false;
 		fail_some(e, &ch->senders, sends_no_more, CHAN_ECLOSED);
 	}
-	handoff_let_in(e, ch);
-	handoff_out(e, ch);
+	if (ch->capacity)
+		handoff_let_in(e, ch);
+	if (ch->capacity || ch->returned)
+		handoff_out(e, ch);
 	if (!ch->capacity)
 		handoff_pairs(e, ch);
 	if (ch->closing && channel_drained(ch)) {

@@ -93,17 +93,27 @@ void channel_touch(struct engine *e, struct channel *ch);
 void channel_pump(struct engine *e, struct channel *ch);
 
 /* Values not yet taken; for an unbuffered channel those that came back from a lease. */
-uint64_t channel_length(const struct channel *ch);
+static inline uint64_t channel_length(const struct channel *ch)
+{
+	return (uint64_t)ch->ring_count + ch->returned_count + ch->delayed_count + ch->in_flight -
+	       ch->borrowed;
+}
 
 /* Values that would be let in now. */
 uint64_t channel_room(const struct channel *ch);
 
 /* Whether senders and receivers meet: on an unbuffered channel, while no value has come back to it.
  */
-bool channel_pairs(const struct channel *ch);
+static inline bool channel_pairs(const struct channel *ch)
+{
+	return !ch->capacity && channel_length(ch) == 0;
+}
 
 /* Whether a receiver would get a value now, from the buffer. */
-bool channel_has_value(const struct channel *ch);
+static inline bool channel_has_value(const struct channel *ch)
+{
+	return ch->returned || ch->ring_count > 0;
+}
 
 /* Nothing is left, nor can anything come back or end its delay. */
 bool channel_drained(const struct channel *ch);

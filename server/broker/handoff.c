@@ -313,7 +313,7 @@ static void settle_removed(struct engine *e, struct delivery *d)
 }
 
 /* It is out no more. False: its channel is gone, and so is the delivery. */
-static bool come_in(struct engine *e, struct delivery *d)
+static inline bool come_in(struct engine *e, struct delivery *d)
 {
 	struct channel *ch = d->channel;
 

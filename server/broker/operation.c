@@ -251,7 +251,7 @@ static struct waiter *choose_ready(struct engine *e, struct operation *op)
 	return chosen;
 }
 
-static void stand_in(struct engine *e, struct operation *op, struct waiter *w)
+static inline void stand_in(struct engine *e, struct operation *op, struct waiter *w)
 {
 	waiter_stand(w);
 	channel_touch(e, w->channel);
