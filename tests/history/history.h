@@ -17,8 +17,11 @@
  *   got s4 o6 c1 v7 n1     is handed it, at the first attempt
  *   taken s4 v7            is about to confirm it;	settled s4 v7: the broker has answered
  *   returned s4 v7         is about to give it back
+ *   leased s4 v7 n1        is about to take it under a lease, which `taken` ends; n 1: or its time,
+ *                          of which `gone` may tell
  *   select s3 o8           followed by a send or recv line with o8 for each case
  *   close s3 o9 c1         is about to close;	closed o9: told that it is
+ *   abort s3 o9 c1         is about to abort it, which is a close that readers are told of otherwise
  *   failed o8 c1 v7 n1     told: no effect; n is the status (chan/status.h), of a select's closed
  *                          case c, and v if that is a send case
  *   lost s4                is about to drop its connection, or was killed and is dead
@@ -75,7 +78,9 @@
 	X(DOUBT, "doubt")                                                                          \
 	X(CALM, "calm")                                                                            \
 	X(UNKNOWN, "unknown")                                                                      \
-	X(GONE, "gone")
+	X(GONE, "gone")                                                                            \
+	X(LEASED, "leased")                                                                        \
+	X(ABORT, "abort")
 
 enum event_kind {
 #define EVENT_CONSTANT(name, word) EVENT_##name,
@@ -121,6 +126,7 @@ int history_read(struct history *h, FILE *in);
 	X(RENDEZVOUS, "an unbuffered send ends when its value was taken, not before")              \
 	X(CAPACITY, "no channel holds more than its capacity")                                     \
 	X(CLOSED, "closed is said only of a channel that was closed, and close succeeds once")     \
+	X(ABORTED, "who reads an aborted channel to its end is told so, and nobody else")          \
 	X(AFTER_CLOSE,                                                                             \
 		"nothing enters a closed channel, and nothing comes out once it is drained")       \
 	X(EMPTY, "no receive gives up while a value lies in its channel")

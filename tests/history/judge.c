@@ -252,6 +252,13 @@ static void on_close(struct judge *j, const struct event *e)
 		j->channels[e->channel].close_at = j->at;
 }
 
+static void on_abort(struct judge *j, const struct event *e)
+{
+	on_close(j, e);
+	if (!j->channels[e->channel].abort_at)
+		j->channels[e->channel].abort_at = j->at;
+}
+
 static void on_sent(struct judge *j, const struct event *e)
 {
 	struct value *v = &j->values[e->value];
@@ -291,7 +298,7 @@ static void judge_beside(struct judge *j, const struct event *e, const struct ho
 	if (h->settled)
 		accuse(j, RULE_TWICE, e, "value %u is long confirmed; now it comes to session %u",
 			e->value, e->session);
-	if (hold_open(j, h) && !op_doubtful(j, &j->ops[h->op]))
+	if (hold_open(j, h) && !h->may_end && !op_doubtful(j, &j->ops[h->op]))
 		accuse(j, RULE_TWICE, e, "value %u is still in the hands of session %u", e->value,
 			h->session);
 }
@@ -374,6 +381,21 @@ static void on_closed(struct judge *j, const struct event *e)
 	if (c->closed_at)
 		accuse(j, RULE_CLOSED, e, "the channel was closed already");
 	c->closed_at = j->at;
+	if (op->kind == EVENT_ABORT)
+		c->aborted_at = j->at;
+}
+
+/* Whether a channel that is no more may be called so. */
+static void judge_ending(
+	struct judge *j, const struct event *e, const struct op *op, const struct channel *c)
+{
+	if (op->status == CHAN_EABORTED && !c->abort_at)
+		accuse(j, RULE_ABORTED, e, "nobody has aborted the channel");
+	if (op->status == CHAN_ECLOSED && c->aborted_at && c->aborted_at < op->began_at)
+		accuse(j, RULE_ABORTED, e, "operation %u was told that the channel is closed",
+			e->op);
+	if (!c->close_at)
+		accuse(j, RULE_CLOSED, e, "nobody has closed the channel");
 }
 
 static void on_failed(struct judge *j, const struct event *e)
@@ -388,10 +410,9 @@ static void on_failed(struct judge *j, const struct event *e)
 	session_heard(j, &j->sessions[op->session], op->began_at);
 	op->status = -(int)e->number;
 	op_abandon_values(j, e, 0, RULE_NO_EFFECT);
-	if (op->status != CHAN_ECLOSED)
+	if (op->status != CHAN_ECLOSED && op->status != CHAN_EABORTED)
 		return;
-	if (!c->close_at)
-		accuse(j, RULE_CLOSED, e, "nobody has closed channel %u", channel);
+	judge_ending(j, e, op, c);
 	if (receives && !c->drained_at)
 		c->drained_at = j->at;
 }
@@ -431,6 +452,17 @@ static void on_taken(struct judge *j, const struct event *e)
 	value_may_be_gone(&j->values[e->value], j->at);
 }
 
+static void on_leased(struct judge *j, const struct event *e)
+{
+	struct hold *h = hold_find(j, e);
+
+	if (!h)
+		return;
+	h->may_end = e->number > 0;
+	j->values[e->value].returned |= h->may_end;
+	value_may_be_gone(&j->values[e->value], j->at);
+}
+
 static void on_settled(struct judge *j, const struct event *e)
 {
 	struct hold *h = hold_find(j, e);
@@ -463,7 +495,7 @@ static void on_gone(struct judge *j, const struct event *e)
 
 	if (!h)
 		return;
-	if (!op_doubtful(j, &j->ops[h->op]))
+	if (!h->may_end && !op_doubtful(j, &j->ops[h->op]))
 		accuse(j, RULE_TAKEN_BACK, e, "value %u was taken back from session %u", e->value,
 			e->session);
 	h->over = true;
@@ -493,6 +525,8 @@ static void (*const on_event[EVENT_KINDS])(struct judge *, const struct event *)
 	[EVENT_SETTLED] = on_settled,
 	[EVENT_RETURNED] = on_returned,
 	[EVENT_GONE] = on_gone,
+	[EVENT_LEASED] = on_leased,
+	[EVENT_ABORT] = on_abort,
 	[EVENT_CUT] = on_cut,
 	[EVENT_DOUBT] = on_doubt,
 	[EVENT_CALM] = on_calm,

@@ -37,10 +37,11 @@ struct hold {
 	bool taken;   /* a confirmation was written */
 	bool settled; /* and answered */
 	bool over;    /* settled, returned, or known to have been taken back */
+	bool may_end; /* a lease whose time may be up */
 };
 
 struct op {
-	enum event_kind kind; /* SEND, RECV, SELECT, CLOSE */
+	enum event_kind kind; /* SEND, RECV, SELECT, CLOSE, ABORT */
 	uint32_t session;     /* 0: there is no such operation */
 	uint32_t channel;     /* of a select: of its last case */
 	uint32_t credit;      /* values that may come */
@@ -57,6 +58,7 @@ struct channel {
 	uint32_t capacity;
 	uint32_t may_vanish, missing; /* of an automatic one, see judge_received */
 	size_t close_at, closed_at, drained_at;
+	size_t abort_at, aborted_at;
 };
 
 struct session {

@@ -129,14 +129,17 @@ void agent_send(struct agent *a, uint32_t channel, int count, struct patience p)
 	buf_fini(&payload);
 }
 
-void agent_recv(struct agent *a, uint32_t channel, uint32_t credit, struct patience p)
+void agent_recv(
+	struct agent *a, uint32_t channel, uint32_t credit, uint64_t lease_ns, struct patience p)
 {
 	struct asked *asked = ask(a, ASKED_RECV, ++a->stage->ops, channel);
 	struct message m = {.kind = MESSAGE_RECV, .seq = asked->seq};
 
 	asked->credit = credit;
 	m.recv.channel = a->stage->channels[channel].id;
+	asked->lease_ns = lease_ns;
 	m.recv.credit = credit;
+	m.recv.lease_ns = lease_ns;
 	m.recv.try = p.try;
 	m.recv.timeout_ns = p.timeout_ns;
 	enter(a,
@@ -180,14 +183,17 @@ void agent_select(struct agent *a, const struct asked_case *cases, int count, st
 	buf_fini(&payload);
 }
 
-void agent_close(struct agent *a, uint32_t channel)
+void agent_close(struct agent *a, uint32_t channel, bool abort)
 {
 	struct asked *asked = ask(a, ASKED_CLOSE, ++a->stage->ops, channel);
 	struct message m = {.kind = MESSAGE_CLOSE, .seq = asked->seq};
 
 	m.close.channel = a->stage->channels[channel].id;
 	m.close.reason = "";
-	enter(a, (struct event){.kind = EVENT_CLOSE, .op = asked->op, .channel = channel});
+	m.close.abort = abort;
+	enter(a, (struct event){.kind = abort ? EVENT_ABORT : EVENT_CLOSE,
+			 .op = asked->op,
+			 .channel = channel});
 	write_message(a, &m, NULL);
 }
 
@@ -210,19 +216,40 @@ void agent_cancel(struct agent *a, int index)
 	write_message(a, &m, NULL);
 }
 
-void agent_settle(struct agent *a, int index, bool give_back)
+/* What is asked, and what the history sees of it. */
+static const struct settling {
+	enum asked_kind asked;
+	enum message_kind message;
+	enum event_kind event;
+} confirm = {ASKED_TAKE, MESSAGE_TAKEN, EVENT_TAKEN},
+  give_back = {ASKED_RETURN, MESSAGE_RETURN, EVENT_RETURNED},
+  take_leased = {ASKED_LEASE, MESSAGE_TAKEN, EVENT_LEASED},
+  acknowledge = {ASKED_ACK, MESSAGE_ACK, EVENT_TAKEN},
+  give_leased_back = {ASKED_NACK, MESSAGE_NACK, EVENT_RETURNED};
+
+static const struct settling *choose_settling(const struct held *held, bool back)
+{
+	if (held->leased)
+		return back ? &give_leased_back : &acknowledge;
+	if (back)
+		return &give_back;
+	return held->lease_ns ? &take_leased : &confirm;
+}
+
+void agent_settle(struct agent *a, int index, bool back)
 {
 	struct held *held = &a->held[index];
-	struct asked *asked = ask(a, give_back ? ASKED_RETURN : ASKED_TAKE, 0, 0);
+	const struct settling *s = choose_settling(held, back);
+	struct asked *asked = ask(a, s->asked, 0, 0);
 	struct wire_range range = {.first = held->delivery, .count = 1};
-	struct message m = {.seq = asked->seq};
+	struct message m = {.kind = s->message, .seq = asked->seq};
 
 	held->settling = true;
 	asked->value = held->value;
-	m.kind = give_back ? MESSAGE_RETURN : MESSAGE_TAKEN;
 	m.settle.deliveries = (struct wire_ranges){.list = &range, .count = 1};
-	enter(a, (struct event){
-			 .kind = give_back ? EVENT_RETURNED : EVENT_TAKEN, .value = held->value});
+	enter(a, (struct event){.kind = s->event,
+			 .value = held->value,
+			 .number = s->event == EVENT_LEASED && held->lease_ns < LEASE_LONG_NS});
 	write_message(a, &m, NULL);
 }
 
@@ -243,14 +270,31 @@ static void asked_end(struct agent *a, struct asked *asked)
 	*asked = a->asked[--a->asked_count];
 }
 
+static struct held *held_find(struct agent *a, uint32_t value)
+{
+	for (int i = 0; i < a->held_count; i++)
+		if (a->held[i].value == value && a->held[i].settling)
+			return &a->held[i];
+	return NULL;
+}
+
 static void held_end(struct agent *a, uint32_t value)
 {
-	for (int i = 0; i < a->held_count; i++) {
-		if (a->held[i].value == value && a->held[i].settling) {
-			a->held[i] = a->held[--a->held_count];
-			return;
-		}
-	}
+	struct held *held = held_find(a, value);
+
+	if (held)
+		*held = a->held[--a->held_count];
+}
+
+/* It is taken, and its lease runs. */
+static void held_leased(struct agent *a, uint32_t value)
+{
+	struct held *held = held_find(a, value);
+
+	if (!held)
+		return;
+	held->settling = false;
+	held->leased = true;
 }
 
 static void done_one(struct agent *a, struct asked *asked, uint32_t case_index)
@@ -270,11 +314,16 @@ static void done_one(struct agent *a, struct asked *asked, uint32_t case_index)
 	case ASKED_CLOSE:
 		e.kind = EVENT_CLOSED;
 		break;
+	case ASKED_LEASE:
+		held_leased(a, asked->value);
+		return;
 	case ASKED_TAKE:
+	case ASKED_ACK:
 		e.kind = EVENT_SETTLED;
 		held_end(a, asked->value);
 		break;
 	case ASKED_RETURN:
+	case ASKED_NACK:
 		held_end(a, asked->value);
 		return;
 	case ASKED_REMOVE:
@@ -299,23 +348,32 @@ static void on_done(struct agent *a, const struct message *m, const struct frame
 	}
 }
 
+static bool is_closed(const struct message *fail)
+{
+	return fail->fail.status == CHAN_ECLOSED || fail->fail.status == CHAN_EABORTED;
+}
+
 static void fail_one(struct agent *a, struct asked *asked, const struct message *m)
 {
 	struct event e = {.kind = EVENT_FAILED, .op = asked->op, .number = -m->fail.status};
 
+	/* Its time was up before; GONE has told of it. */
+	if (m->fail.status == CHAN_EGONE && (asked->kind == ASKED_ACK || asked->kind == ASKED_NACK))
+		return;
 	if (!asked->op)
 		return problem(a, "an operation that cannot fail did (%d): %s", m->fail.status,
 			m->fail.message);
-	if (asked->kind == ASKED_SELECT && m->fail.status == CHAN_ECLOSED) {
+	if (asked->kind == ASKED_SELECT && is_closed(m)) {
 		if (m->fail.case_index >= (uint32_t)asked->case_count)
 			return problem(a, "a select failed by a case that it has not");
 		e.channel = asked->cases[m->fail.case_index].channel;
 		e.value = asked->cases[m->fail.case_index].value;
 	}
-	if (asked->kind == ASKED_RECV && m->fail.status == CHAN_ECLOSED)
+	if (asked->kind == ASKED_RECV && is_closed(m))
 		a->stage->channels[asked->channel].drained = true;
 	switch (m->fail.status) {
 	case CHAN_ECLOSED:
+	case CHAN_EABORTED:
 	case CHAN_EWOULDBLOCK:
 	case CHAN_ETIMEDOUT:
 	case CHAN_ECANCELED:
@@ -352,8 +410,9 @@ static void deliver_one(
 			channel = c;
 	if (value->len != TYPE_INT_BYTES || a->held_count == HELD_MAX || asked->credit == 0)
 		return problem(a, "session %u was delivered what it has not asked for", a->session);
-	a->held[a->held_count++] =
-		(struct held){.delivery = delivery, .value = type_get_int(value->bytes)};
+	a->held[a->held_count++] = (struct held){.delivery = delivery,
+		.value = type_get_int(value->bytes),
+		.lease_ns = asked->lease_ns};
 	enter(a, (struct event){.kind = EVENT_GOT,
 			 .op = asked->op,
 			 .channel = channel,
@@ -389,11 +448,32 @@ static void on_opened(struct agent *a, const struct message *m, const struct fra
 	asked_end(a, asked);
 }
 
+static bool is_acknowledging(const struct agent *a, uint32_t value)
+{
+	for (int i = 0; i < a->asked_count; i++)
+		if (a->asked[i].kind == ASKED_ACK && a->asked[i].value == value)
+			return true;
+	return false;
+}
+
+/* A lease is over. What was given back meanwhile was entered as that. */
+static void held_gone(struct agent *a, struct held *held)
+{
+	if (!held->leased || held->lease_ns >= LEASE_LONG_NS)
+		return problem(a, "a delivery of session %u, which lives, is gone", a->session);
+	if (!held->settling || is_acknowledging(a, held->value))
+		enter(a, (struct event){.kind = EVENT_GONE, .value = held->value});
+	*held = a->held[--a->held_count];
+}
+
 static void on_gone(struct agent *a, const struct message *m, const struct frame *f)
 {
-	(void)m;
 	(void)f;
-	problem(a, "a delivery of session %u, which lives, is gone", a->session);
+	for (size_t r = 0; r < m->settle.deliveries.count; r++)
+		for (int i = a->held_count; i-- > 0;)
+			if (a->held[i].delivery - m->settle.deliveries.list[r].first <
+				m->settle.deliveries.list[r].count)
+				held_gone(a, &a->held[i]);
 }
 
 static void on_goaway(struct agent *a, const struct message *m, const struct frame *f)

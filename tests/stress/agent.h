@@ -38,12 +38,13 @@ struct stage {
 };
 
 enum asked_kind { ASKED_OPEN, ASKED_SEND, ASKED_RECV, ASKED_SELECT, ASKED_CLOSE, ASKED_CANCEL,
-	ASKED_REMOVE, ASKED_TAKE, ASKED_RETURN };
+	ASKED_REMOVE, ASKED_TAKE, ASKED_RETURN, ASKED_LEASE, ASKED_ACK, ASKED_NACK };
 
 struct asked {
 	enum asked_kind kind;
 	uint64_t seq;
 	uint32_t op, channel, value, credit;
+	uint64_t lease_ns; /* of a receive */
 	int case_count;
 	struct asked_case {
 		uint32_t channel, value; /* value 0: it receives */
@@ -54,6 +55,8 @@ struct held {
 	uint64_t delivery;
 	uint32_t value;
 	bool settling; /* taken or returned, not yet answered */
+	uint64_t lease_ns; /* that it was received with, or 0 */
+	bool leased;       /* and taken so */
 };
 
 struct agent {
@@ -67,6 +70,9 @@ struct agent {
 	struct held held[HELD_MAX];
 	int held_count;
 };
+
+/* A lease of at least so long surely outlasts a round. */
+#define LEASE_LONG_NS (UINT64_C(3600) * 1000000000)
 
 /* How long an operation waits. */
 struct patience {
@@ -82,12 +88,16 @@ void agent_begin(struct agent *a, struct stage *stage, int fd);
 bool agent_may_ask(const struct agent *a, int values);
 
 void agent_send(struct agent *a, uint32_t channel, int count, struct patience p);
-void agent_recv(struct agent *a, uint32_t channel, uint32_t credit, struct patience p);
+void agent_recv(struct agent *a, uint32_t channel, uint32_t credit, uint64_t lease_ns,
+	struct patience p);
 void agent_select(struct agent *a, const struct asked_case *cases, int count, struct patience p);
-void agent_close(struct agent *a, uint32_t channel);
+void agent_close(struct agent *a, uint32_t channel, bool abort);
 void agent_remove(struct agent *a, uint32_t channel);
 void agent_cancel(struct agent *a, int asked);                /* index of what waits */
-void agent_settle(struct agent *a, int held, bool give_back); /* index; once each */
+
+/* Of a value in its hands, by index, that is not being settled: confirms or returns it; under a
+ * lease takes it, and the next time acknowledges or gives it back. */
+void agent_settle(struct agent *a, int held, bool give_back);
 
 /* Drops the connection without a word, behind as much of what was written as the flush took. */
 void agent_drop(struct agent *a, bool flush);

@@ -30,7 +30,10 @@ for rule in $rules; do
 	make chand CPPFLAGS="-DBROKEN_RULE=BROKEN_$rule" >broken.log 2>&1 ||
 		{ cat broken.log; exit 1; }
 	expect_noticed tests/stress/stress
-	expect_noticed tests/soak/soak
+	case $rule in
+	*lease*|*ack*|*abort*) ;; # which only the agents of the stress test use
+	*) expect_noticed tests/soak/soak ;;
+	esac
 done
 echo "1..$number"
 test $number -ge 10 || status=1

@@ -121,13 +121,26 @@ static void do_send(struct round *r, struct agent *a)
 		agent_send(a, choose_channel(r), 1 + choose(r, CASES_MAX - 1), choose_patience(r));
 }
 
+/* None, one that outlasts the round, or one that may end before it is acknowledged. */
+static uint64_t choose_lease(struct round *r)
+{
+	switch (choose(r, 6)) {
+	case 0:
+		return LEASE_LONG_NS;
+	case 1:
+		return (1 + choose(r, 20000)) * UINT64_C(1000);
+	default:
+		return 0;
+	}
+}
+
 static void do_recv(struct round *r, struct agent *a)
 {
 	uint32_t channel = choose_channel(r);
 	uint32_t credit = r->stage.channels[channel].capacity ? 1 + choose(r, 4) : 1;
 
 	if (agent_may_ask(a, credit))
-		agent_recv(a, channel, credit, choose_patience(r));
+		agent_recv(a, channel, credit, choose_lease(r), choose_patience(r));
 }
 
 static void do_select(struct round *r, struct agent *a)
@@ -169,7 +182,7 @@ static void do_drop(struct round *r, struct agent *a)
 static void do_close(struct round *r, struct agent *a)
 {
 	if (choose(r, 150) == 0 && agent_may_ask(a, 0))
-		agent_close(a, choose_channel(r));
+		agent_close(a, choose_channel(r), choose(r, 2));
 }
 
 /* Drawn from uniformly: a row as often as it is likely. */
@@ -245,7 +258,7 @@ static void drain(struct round *r, struct agent *a)
 		for (int i = 0; i < a->asked_count; i++)
 			asked |= a->asked[i].kind == ASKED_RECV && a->asked[i].channel == c;
 		if (!asked)
-			agent_recv(a, c, 1, (struct patience){0});
+			agent_recv(a, c, 1, 0, (struct patience){0});
 	}
 }
 
@@ -266,7 +279,7 @@ static void round_end(struct round *r)
 	uint64_t frames_read = r->stage.frames_read;
 
 	for (uint32_t c = 1; c <= r->stage.channel_count && !failed(r); c++)
-		agent_close(&r->agents[0], c);
+		agent_close(&r->agents[0], c, false);
 	while (!failed(r) && !settled(r) && now_ms() - heard_ms < SILENCE_MS) {
 		for (int i = 0; i < r->agent_count; i++)
 			settle_all(&r->agents[i]);

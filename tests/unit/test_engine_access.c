@@ -168,6 +168,41 @@ static void test_close(void **state)
 	expect("a done 2");
 }
 
+/* To abort wants the right to close; to close one's own side of a channel that counts its producers
+ * does not, as who may send there must be able to say that it is done. */
+static void test_producers_and_abort(void **state)
+{
+	(void)state;
+	make_attributes(c, "jobs", 1, 0, "producers=2");
+	ignore_answers();
+	rule("user:*", "send", "*");
+	rule("user:1", "close", "jobs");
+	enforce();
+	open_end(b, "jobs", CHAN_SEND);
+	open_end(a, "jobs", CHAN_SEND);
+	ignore_answers();
+	abort_channel(b, stage.opened, "");
+	expect("b fail 2 EPERM");
+	expect_text("abort 'jobs': user 2 (groups 100) may not close it");
+	close_channel(b, stage.opened);
+	abort_channel(a, stage.opened, "");
+	expect("b done 3; a done 2");
+}
+
+/* Dead letters come by the right of who made the channel. */
+static void test_dead_letters(void **state)
+{
+	(void)state;
+	rule("user:1", "make", "*");
+	rule("user:1", "send", "dead");
+	enforce();
+	make_attributes(a, "jobs", 1, 0, "attempts_max=2 dead_letter=secret");
+	expect("a fail 1 EPERM");
+	expect_text("send dead letters to 'secret': user 1 (groups 100) may not send to it");
+	make_attributes(a, "jobs", 1, 0, "attempts_max=2 dead_letter=dead");
+	expect("a opened 2 created");
+}
+
 static void test_remove(void **state)
 {
 	(void)state;
@@ -630,6 +665,8 @@ int main(void)
 		TEST(test_send),
 		TEST(test_receive),
 		TEST(test_close),
+		TEST(test_producers_and_abort),
+		TEST(test_dead_letters),
 		TEST(test_remove),
 		TEST(test_list),
 		TEST(test_refusals_do_not_tell_what_exists),
