@@ -111,6 +111,8 @@ static bool concerns(const struct concern *c, const struct verdict *v, const str
 	case EVENT_CHANNEL:
 	case EVENT_AUTOMATIC:
 	case EVENT_AHEAD:
+	case EVENT_LENDS:
+	case EVENT_COUNTED:
 		return e->channel == v->channel;
 	case EVENT_LOST:
 	case EVENT_CUT:
@@ -118,6 +120,7 @@ static bool concerns(const struct concern *c, const struct verdict *v, const str
 	case EVENT_CALM:
 		return c->sessions[e->session];
 	case EVENT_CLOSE:
+	case EVENT_ABORT:
 		return e->channel == v->channel || c->ops[e->op];
 	default:
 		return c->ops[e->op] || c->values[e->value];

@@ -21,33 +21,36 @@
  *                          of which `gone` may tell
  *   select s3 o8           followed by a send or recv line with o8 for each case
  *   close s3 o9 c1         is about to close;	closed o9: told that it is
- *   abort s3 o9 c1         is about to abort it, which is a close that readers are told of otherwise
+ *   abort s3 o9 c1         is about to abort it: a close that readers are told of otherwise
  *   failed o8 c1 v7 n1     told: no effect; n is the status (chan/status.h), of a select's closed
  *                          case c, and v if that is a send case
  *   lost s4                is about to drop its connection, or was killed and is dead
- *   end                    the observer has closed and drained everything, and waits for no answer
+ *   end                    all is closed and drained, and nobody waits for an answer
  *
- * How a channel is received from, behind its `channel`; confirmed by hand and one at a time if
- * nothing is said:
+ * How a channel is received from, behind its `channel`; by hand and one at a time if nothing is
+ * said:
  *
  *   automatic c1           receiving a value confirms it: `got` says all, no `taken` follows
  *   ahead c1               receivers fetch ahead of what they ask for
+ *   lends c1               receiving takes a value under a lease; `taken` acknowledges it
+ *   counted c1             it counts its producers: `closed` tells one that it is done itself
  *
  * Faults, entered before they are done:
  *
  *   cut s4                 its connection is cut or held up, for so short a time that nobody may
  *                          notice but by deadlines that pass meanwhile
- *   doubt s4               it is killed, stopped or cut off for so long that the broker may think
- * it lost: what it holds may go to others calm s4                the reason for the doubt has gone;
- * the doubt ends with the first answer to what the session asks from here on unknown o8 told:
- * nobody knows whether it happened;	unknown s4 v7: nor whether the confirmation arrived gone s4
- * v7             told: the value had been taken back (it was not confirmed)
+ *   doubt s4               it is killed, stopped or cut off for so long that it may be thought
+ *                          lost: what it holds may go to others
+ *   calm s4                the reason for the doubt has gone; the doubt ends with the first answer
+ *                          to what the session asks from here on
+ *   unknown o8             told: nobody knows whether it happened
+ *   unknown s4 v7          told: nor whether the confirmation arrived
+ *   gone s4 v7             told: the value had been taken back (it was not confirmed)
  *
  * A t and a number behind any event is when it was entered, in microseconds; for people.
  *
  * Sessions, operations, channels and values are numbered from 1, densely. Every value is offered
- * once. A session asks for one thing at a time, or the numbers of what it asks for are as good as
- * the order on its connection.
+ * once.
  */
 #ifndef TESTS_HISTORY_HISTORY_H
 #define TESTS_HISTORY_HISTORY_H
@@ -74,6 +77,8 @@
 	X(END, "end")                                                                              \
 	X(AUTOMATIC, "automatic")                                                                  \
 	X(AHEAD, "ahead")                                                                          \
+	X(LENDS, "lends")                                                                          \
+	X(COUNTED, "counted")                                                                      \
 	X(CUT, "cut")                                                                              \
 	X(DOUBT, "doubt")                                                                          \
 	X(CALM, "calm")                                                                            \

@@ -12,6 +12,7 @@
  *     it: it may come to others, with a higher attempt. What the session was handed before, it may
  *     enter late (it may have been stopped between the two); what it asks for after another has
  *     entered the value it must not be handed: its library drops what was taken back.
+ *   - So it is with a lease that its holder lets run out.
  *   - A confirmation that was answered is final, doubt or not: nobody may have got the value as a
  *     later attempt, nor get it again.
  *   - A confirmation that was written by a session which was then lost may have arrived or not: the
@@ -79,6 +80,11 @@ size_t op_asked_at(const struct judge *j, const struct op *op)
 static bool op_doubtful(const struct judge *j, const struct op *op)
 {
 	return j->sessions[op->session].doubt_end > op_asked_at(j, op);
+}
+
+static bool hold_doubtful(const struct judge *j, const struct hold *h)
+{
+	return h->may_end || op_doubtful(j, &j->ops[h->op]);
 }
 
 static void on_doubt(struct judge *j, const struct event *e)
@@ -151,7 +157,7 @@ static bool value_left(const struct judge *j, const struct value *v)
 	for (uint32_t i = v->hold; i; i = j->holds[i].next) {
 		const struct hold *h = &j->holds[i];
 
-		if (h->settled || (hold_open(j, h) && !op_doubtful(j, &j->ops[h->op])))
+		if (h->settled || (hold_open(j, h) && !hold_doubtful(j, h)))
 			return true;
 	}
 	return false;
@@ -222,6 +228,16 @@ static void on_ahead(struct judge *j, const struct event *e)
 	j->channels[e->channel].ahead = true;
 }
 
+static void on_lends(struct judge *j, const struct event *e)
+{
+	j->channels[e->channel].lends = true;
+}
+
+static void on_counted(struct judge *j, const struct event *e)
+{
+	j->channels[e->channel].counted = true;
+}
+
 static void on_send(struct judge *j, const struct event *e)
 {
 	struct op *op = op_begin(j, e);
@@ -274,7 +290,7 @@ static void on_sent(struct judge *j, const struct event *e)
 	v->sent_at = j->at;
 	if (op->kind == EVENT_SELECT)
 		op_abandon_values(j, e, e->value, RULE_ONE_CASE);
-	if (c->closed_at && c->closed_at < v->offered_at)
+	if (c->shut_at && c->shut_at < v->offered_at)
 		accuse(j, RULE_AFTER_CLOSE, e, "value %u was sent after the close", e->value);
 }
 
@@ -298,7 +314,7 @@ static void judge_beside(struct judge *j, const struct event *e, const struct ho
 	if (h->settled)
 		accuse(j, RULE_TWICE, e, "value %u is long confirmed; now it comes to session %u",
 			e->value, e->session);
-	if (hold_open(j, h) && !h->may_end && !op_doubtful(j, &j->ops[h->op]))
+	if (hold_open(j, h) && !hold_doubtful(j, h))
 		accuse(j, RULE_TWICE, e, "value %u is still in the hands of session %u", e->value,
 			h->session);
 }
@@ -364,10 +380,19 @@ static void on_got(struct judge *j, const struct event *e)
 		v->got_attempt = e->number;
 	}
 	hold = hold_new(j, e);
-	if (j->channels[e->channel].automatic) {
-		hold->taken = true;
+	hold->taken = j->channels[e->channel].automatic;
+	if (j->channels[e->channel].automatic)
 		value_may_be_gone(v, op->began_at);
-	}
+	/* Before one that comes again there was a lease that nobody has seen, of a session that
+	 * died. */
+	if (j->channels[e->channel].lends)
+		value_may_be_gone(v, e->number > 1 ? v->offered_at : op->began_at);
+}
+
+static void told_shut(const struct judge *j, struct channel *c)
+{
+	if (!c->shut_at)
+		c->shut_at = j->at;
 }
 
 static void on_closed(struct judge *j, const struct event *e)
@@ -378,9 +403,12 @@ static void on_closed(struct judge *j, const struct event *e)
 	if (!op_answer(j, e, true))
 		return;
 	session_heard(j, &j->sessions[op->session], op->began_at);
+	if (c->counted && op->kind == EVENT_CLOSE)
+		return;
 	if (c->closed_at)
 		accuse(j, RULE_CLOSED, e, "the channel was closed already");
 	c->closed_at = j->at;
+	told_shut(j, c);
 	if (op->kind == EVENT_ABORT)
 		c->aborted_at = j->at;
 }
@@ -389,12 +417,13 @@ static void on_closed(struct judge *j, const struct event *e)
 static void judge_ending(
 	struct judge *j, const struct event *e, const struct op *op, const struct channel *c)
 {
-	if (op->status == CHAN_EABORTED && !c->abort_at)
+	if (op->status == CHAN_EABORTED && !c->abort_at && !c->counted)
 		accuse(j, RULE_ABORTED, e, "nobody has aborted the channel");
-	if (op->status == CHAN_ECLOSED && c->aborted_at && c->aborted_at < op->began_at)
+	if (op->status == CHAN_ECLOSED && c->aborted_at && c->aborted_at < op->began_at &&
+		(op->kind == EVENT_RECV || !c->counted))
 		accuse(j, RULE_ABORTED, e, "operation %u was told that the channel is closed",
 			e->op);
-	if (!c->close_at)
+	if (!c->close_at && (op->status == CHAN_ECLOSED || !c->counted))
 		accuse(j, RULE_CLOSED, e, "nobody has closed the channel");
 }
 
@@ -413,13 +442,16 @@ static void on_failed(struct judge *j, const struct event *e)
 	if (op->status != CHAN_ECLOSED && op->status != CHAN_EABORTED)
 		return;
 	judge_ending(j, e, op, c);
+	/* A producer that is done is told so while others go on. */
+	if (receives || op->status == CHAN_EABORTED || !c->counted)
+		told_shut(j, c);
 	if (receives && !c->drained_at)
 		c->drained_at = j->at;
 }
 
-static void judge_unknown(struct judge *j, const struct event *e, const struct op *op)
+static void judge_unknown(struct judge *j, const struct event *e, const struct op *op, bool excused)
 {
-	if (!op_doubtful(j, op))
+	if (!excused)
 		accuse(j, RULE_ANSWERED, e,
 			"session %u was told that nobody knows, and nothing had happened to it",
 			op->session);
@@ -432,13 +464,13 @@ static void on_unknown(struct judge *j, const struct event *e)
 
 	if (e->op) {
 		if (op_answer(j, e, true))
-			judge_unknown(j, e, &j->ops[e->op]);
+			judge_unknown(j, e, &j->ops[e->op], op_doubtful(j, &j->ops[e->op]));
 		return;
 	}
 	h = hold_find(j, e);
 	if (!h)
 		return;
-	judge_unknown(j, e, &j->ops[h->op]);
+	judge_unknown(j, e, &j->ops[h->op], hold_doubtful(j, h));
 	h->over = true;
 }
 
@@ -495,7 +527,7 @@ static void on_gone(struct judge *j, const struct event *e)
 
 	if (!h)
 		return;
-	if (!h->may_end && !op_doubtful(j, &j->ops[h->op]))
+	if (!hold_doubtful(j, h))
 		accuse(j, RULE_TAKEN_BACK, e, "value %u was taken back from session %u", e->value,
 			e->session);
 	h->over = true;
@@ -512,6 +544,8 @@ static void (*const on_event[EVENT_KINDS])(struct judge *, const struct event *)
 	[EVENT_CHANNEL] = on_channel,
 	[EVENT_AUTOMATIC] = on_automatic,
 	[EVENT_AHEAD] = on_ahead,
+	[EVENT_LENDS] = on_lends,
+	[EVENT_COUNTED] = on_counted,
 	[EVENT_SEND] = on_send,
 	[EVENT_RECV] = on_recv,
 	[EVENT_SELECT] = on_select,

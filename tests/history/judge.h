@@ -55,10 +55,13 @@ struct channel {
 	bool exists;
 	bool automatic; /* receiving a value from it confirms it */
 	bool ahead;     /* receivers may fetch ahead */
+	bool counted;   /* each producer closes for itself */
+	bool lends;     /* receiving a value takes it out, under a lease */
 	uint32_t capacity;
 	uint32_t may_vanish, missing; /* of an automatic one, see judge_received */
-	size_t close_at, closed_at, drained_at;
-	size_t abort_at, aborted_at;
+	size_t close_at, closed_at;   /* somebody first asked; the one who did it was told */
+	size_t shut_at, drained_at;   /* somebody was told that it is closed; and drained */
+	size_t abort_at, aborted_at;  /* the same of an abort */
 };
 
 struct session {

@@ -274,6 +274,50 @@ static void test_channels_that_are_fetched_ahead_of(void **state)
 	expect(RULE_NONE, BUFFERED "ahead c1\n" SEND(1, 1) SENT(1) RECV(2, 8) GOT(2, 8, 1, 2) TAKE(2, 1) "end\n");
 }
 
+#define LENDS "lends c1\n"
+
+static void test_leases(void **state)
+{
+	(void)state;
+	/* A value under a lease makes room, or ends its send, when it is received. */
+	expect(RULE_NONE, UNBUFFERED LENDS SEND(1, 1) RECV(2, 8) SENT(1) GOT(2, 8, 1, 1) TAKE(2, 1) "end\n");
+	expect(RULE_RENDEZVOUS, UNBUFFERED LENDS SEND(1, 1) SENT(1) RECV(2, 8) GOT(2, 8, 1, 1) TAKE(2, 1));
+	expect(RULE_NONE, BUFFERED LENDS SEND(1, 1) SENT(1) SEND(1, 2) SENT(2) RECV(2, 8) SEND(1, 3) SENT(3)
+		GOT(2, 8, 1, 1));
+	/* It is in one pair of hands as long as the lease lasts, */
+	expect(RULE_TWICE, HELD LENDS RECV(3, 9) GOT(3, 9, 1, 2));
+	expect(RULE_TAKEN_BACK, HELD LENDS "taken s2 v1\ngone s2 v1\n");
+	expect(RULE_NONE, HELD LENDS "leased s2 v1 n1\n" RECV(3, 9) GOT(3, 9, 1, 2) "taken s2 v1\ngone s2 v1\n"
+		TAKE(3, 1) "end\n");
+	/* and acknowledged only by who has it. */
+	expect(RULE_TWICE, HELD LENDS "leased s2 v1 n1\n" RECV(3, 9) GOT(3, 9, 1, 2) TAKE(2, 1));
+	/* Nobody is told that the channel is drained while a value may come back. */
+	expect(RULE_AFTER_CLOSE, HELD LENDS "leased s2 v1 n1\nclose s1 o7 c1\nclosed o7\n" RECV(3, 6)
+		"failed o6 n1\n" RECV(3, 9) GOT(3, 9, 1, 2));
+	/* Who dies with a lease loses no value, seen or not. */
+	expect(RULE_LOST, HELD LENDS DOUBT(2) "lost s2\nend\n");
+	expect(RULE_LOST, BUFFERED LENDS SEND(1, 1) SENT(1) RECV(2, 8) DOUBT(2) "lost s2\nend\n");
+	expect(RULE_NONE, UNBUFFERED LENDS SEND(1, 1) RECV(2, 8) SENT(1) DOUBT(2) "lost s2\n" RECV(3, 9)
+		GOT(3, 9, 1, 2) TAKE(3, 1) "end\n");
+}
+
+#define COUNTED BUFFERED "counted c1\n"
+
+static void test_channels_that_count_their_producers(void **state)
+{
+	(void)state;
+	/* One closes for itself, the next still sends and closes, and then it is closed. */
+	expect(RULE_NONE, COUNTED "close s1 o7 c1\nclosed o7\n" SEND(1, 1) "failed o1 n1\n" SEND(2, 2) SENT(2)
+		"close s2 o8 c1\nclosed o8\n" RECV(3, 9) GOT(3, 9, 2, 1) TAKE(3, 2) RECV(3, 6)
+		"failed o6 n1\nend\n");
+	/* A producer's death aborts it, and what was in it is still received. */
+	expect(RULE_NONE, COUNTED SEND(1, 1) SENT(1) DOUBT(1) "lost s1\n" SEND(2, 2) "failed o2 n9\n" RECV(3, 9)
+		GOT(3, 9, 1, 1) TAKE(3, 1) RECV(3, 6) "failed o6 n9\nend\n");
+	expect(RULE_LOST, COUNTED SEND(1, 1) SENT(1) DOUBT(1) "lost s1\n" RECV(3, 6) "failed o6 n9\nend\n");
+	expect(RULE_AFTER_CLOSE, COUNTED DOUBT(1) "lost s1\n" SEND(2, 2) "failed o2 n9\n" SEND(2, 3) SENT(3));
+	expect(RULE_ABORTED, BUFFERED SEND(2, 2) "failed o2 n9\n");
+}
+
 static void test_an_explanation_has_the_events_concerned(void **state)
 {
 	static const char text[] = BUFFERED "channel c2\n" SEND(1, 1) SENT(1) SEND(1, 2) SENT(2)
@@ -343,6 +387,8 @@ int main(void)
 		cmocka_unit_test(test_unknown),
 		cmocka_unit_test(test_automatic_channels),
 		cmocka_unit_test(test_channels_that_are_fetched_ahead_of),
+		cmocka_unit_test(test_leases),
+		cmocka_unit_test(test_channels_that_count_their_producers),
 		cmocka_unit_test(test_an_explanation_has_the_events_concerned),
 		cmocka_unit_test(test_text_form_reads_back),
 	};

@@ -3,18 +3,22 @@
 #   make soak SOAK_SECONDS=600 SOAK_SEED=0x1234
 
 proxy_sources = tests/support/proxy.c tests/support/proxy.h
-soak_sources = tests/soak/journal.c tests/soak/journal.h tests/soak/stage.c tests/soak/stage.h \
-	$(judge_sources) $(proxy_sources) tests/support/dice.h \
+soak_sources = tests/soak/journal.c tests/soak/journal.h $(judge_sources) tests/support/dice.h \
 	tests/support/daemon.c tests/support/daemon.h
 
 check_PROGRAMS += tests/soak/soak
-tests_soak_soak_SOURCES = tests/soak/soak.c \
+tests_soak_soak_SOURCES = tests/soak/soak.c tests/soak/stage.c tests/soak/stage.h $(proxy_sources) \
 	tests/soak/player.c tests/soak/player.h tests/soak/troupe.c tests/soak/troupe.h \
 	tests/soak/nemesis.c tests/soak/nemesis.h $(soak_sources)
 tests_soak_soak_LDADD = client/libchan.la $(CMOCKA_LIBS)
 TESTS += tests/soak/soak
 
-CLEANFILES += soak-*.history
+check_PROGRAMS += tests/soak/consumers
+tests_soak_consumers_SOURCES = tests/soak/consumers.c $(soak_sources)
+tests_soak_consumers_LDADD = client/libchan.la $(CMOCKA_LIBS)
+TESTS += tests/soak/consumers
+
+CLEANFILES += consumers.history soak-*.history
 
 SOAK_SECONDS = 600
 .PHONY: soak

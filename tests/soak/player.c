@@ -7,6 +7,10 @@
 
 enum { CASES_MAX = 4, BATCH_MAX = 6, HELD_MAX = 4 };
 
+/* Leases last longer than any fault that is not entered as a doubt. */
+#define LEASE_NS INT64_C(20000000000)
+#define MS INT64_C(1000000)
+
 /* One in so many steps. Closing is rare: a new channel is empty. */
 enum { CLOSE_STEPS = 400, LEAVE_STEPS = 1500 };
 
@@ -79,6 +83,7 @@ static void enter_failure(struct player *p, struct event e, int status)
 		stage_count(p->stage, TALLY_WITHDRAWN);
 		/* fall through */
 	case CHAN_ECLOSED:
+	case CHAN_EABORTED:
 	case CHAN_EWOULDBLOCK:
 	case CHAN_EGONE:
 		enter(p, e);
@@ -97,14 +102,22 @@ static void found_closed(struct player *p, int place)
 		stage_renew(p->stage, place, p->ends[place].channel);
 }
 
-/* The same, of an operation on one place. */
-static void op_failed(struct player *p, uint32_t op, int place, int status)
+/* What a failure means beside itself. Who sends to, or closes, a channel that counts its producers
+ * may be told that it is closed for him alone. */
+static void consequences(struct player *p, int place, int status, bool receives)
 {
-	enter_failure(p, (struct event){.op = op}, status);
 	if (is_end_of_session(status))
 		_exit(0);
-	if (status == CHAN_ECLOSED)
+	if (status == CHAN_EABORTED ||
+		(status == CHAN_ECLOSED && (receives || !places[place].counted)))
 		found_closed(p, place);
+}
+
+/* The same, of an operation on one place. */
+static void op_failed(struct player *p, uint32_t op, int place, int status, bool receives)
+{
+	enter_failure(p, (struct event){.op = op}, status);
+	consequences(p, place, status, receives);
 }
 
 /* ---- settling ---- */
@@ -126,6 +139,20 @@ static void enter_settled(struct player *p, uint32_t value, bool keep, int statu
 		enter(p, e);
 }
 
+static int keep_values(struct player *p, int place, struct chan_value *values, size_t n)
+{
+	return (places[place].leased ? chan_ack : chan_confirm)(p->ends[place].chan, values, n);
+}
+
+static int give_back(struct player *p, struct held *held)
+{
+	struct chan *end = p->ends[held->place].chan;
+
+	if (!places[held->place].leased)
+		return chan_return(end, &held->value, 1);
+	return chan_nack(end, &held->value, 1, choose(p, 2) ? 0 : choose(p, 20) * MS);
+}
+
 static void settle(struct player *p, int index, bool keep)
 {
 	struct held held = p->held[index];
@@ -134,7 +161,7 @@ static void settle(struct player *p, int index, bool keep)
 
 	p->held[index] = p->held[--p->held_count];
 	enter(p, (struct event){.kind = keep ? EVENT_TAKEN : EVENT_RETURNED, .value = value});
-	status = (keep ? chan_confirm : chan_return)(p->ends[held.place].chan, &held.value, 1);
+	status = keep ? keep_values(p, held.place, &held.value, 1) : give_back(p, &held);
 	enter_settled(p, value, keep, status);
 	if (is_end_of_session(status))
 		_exit(0);
@@ -157,7 +184,7 @@ static void settle_place(struct player *p, int place)
 	}
 	if (count == 0)
 		return;
-	status = chan_confirm(p->ends[place].chan, values, count);
+	status = keep_values(p, place, values, count);
 	for (int i = 0; i < count; i++) {
 		/* Of several that were not all there it is not said which. */
 		if (status == CHAN_EGONE && count > 1)
@@ -169,9 +196,34 @@ static void settle_place(struct player *p, int place)
 		_exit(0);
 }
 
+/* Where one of several may be gone and the others not, each is settled by itself. */
+static void settle_leased(struct player *p, int place)
+{
+	for (int i = p->held_count; i-- > 0;)
+		if (p->held[i].place == place)
+			settle(p, i, true);
+}
+
+static void settle_all(struct player *p, int place)
+{
+	(places[place].leased ? settle_leased : settle_place)(p, place);
+}
+
+/* A value that comes to who still has it, and has let its lease run out. */
+static void forget_lapsed(struct player *p, uint32_t value)
+{
+	for (int i = p->held_count; i-- > 0;) {
+		if (p->held[i].value.i != value)
+			continue;
+		p->held[i] = p->held[--p->held_count];
+		enter(p, (struct event){.kind = EVENT_GONE, .value = value});
+	}
+}
+
 /* A value has come. */
 static void received(struct player *p, uint32_t op, int place, const struct chan_value *v)
 {
+	forget_lapsed(p, v->i);
 	enter(p, (struct event){.kind = EVENT_GOT,
 			 .op = op,
 			 .channel = p->ends[place].channel,
@@ -192,7 +244,7 @@ static void received(struct player *p, uint32_t op, int place, const struct chan
 static void end_release(struct player *p, int place)
 {
 	if (p->ends[place].chan)
-		settle_place(p, place);
+		settle_all(p, place);
 	chan_release(p->ends[place].chan);
 	p->ends[place] = (struct end){0};
 }
@@ -203,7 +255,10 @@ static struct chan *end_at(struct player *p, int place)
 	struct end *e = &p->ends[place];
 	uint32_t channel = atomic_load(&p->stage->channels[place]);
 	struct chan_make_options options = {
-		.end = {.manual = !places[place].automatic, .credit = places[place].credit}};
+		.end = {.manual = !places[place].automatic && !places[place].leased,
+			.credit = places[place].credit,
+			.lease_ns = places[place].leased ? LEASE_NS : 0},
+		.producers = places[place].counted ? CHAN_PRODUCERS_AUTO : 0};
 	char name[CHANNEL_NAME_MAX];
 	int status;
 
@@ -270,10 +325,8 @@ static void do_send(struct player *p)
 		else
 			enter_failure(p, (struct event){.op = ops[i]}, status);
 	}
-	if (is_end_of_session(status))
-		_exit(0);
-	if (status == CHAN_ECLOSED)
-		found_closed(p, place);
+	if (status < 0)
+		consequences(p, place, status, false);
 }
 
 static uint32_t ask_for_value(struct player *p, int place)
@@ -298,7 +351,7 @@ static void do_recv(struct player *p)
 	if (status > 0)
 		received(p, op, place, &v);
 	else
-		op_failed(p, op, place, status ? status : CHAN_ECLOSED);
+		op_failed(p, op, place, status ? status : CHAN_ECLOSED, true);
 }
 
 /* An operation that is withdrawn at once, or soon, and may be faster. */
@@ -319,13 +372,13 @@ static void do_cancel(struct player *p)
 		status = chan_start_recv(end, CHAN_FOREVER, NULL, &started);
 	}
 	if (status < 0)
-		return op_failed(p, op, place, status);
+		return op_failed(p, op, place, status, !sends);
 	if (choose(p, 2))
 		rest_us(choose(p, 2000));
 	chan_op_cancel(started);
 	chan_op_wait(started, &done);
 	if (done.status < 0 || done.closed)
-		op_failed(p, op, place, done.closed ? CHAN_ECLOSED : done.status);
+		op_failed(p, op, place, done.closed ? CHAN_ECLOSED : done.status, !sends);
 	else if (sends)
 		sent(p, op, v.i);
 	else
@@ -337,7 +390,7 @@ static int choose_select_place(struct player *p)
 {
 	int place = choose(p, PLACES);
 
-	while (places[place].credit > 1)
+	while (places[place].credit > 1 || places[place].counted)
 		place = choose(p, PLACES);
 	return place;
 }
@@ -396,7 +449,27 @@ static void do_select(struct player *p)
 static void do_settle(struct player *p)
 {
 	if (p->held_count > 0)
-		settle_place(p, p->held[choose(p, p->held_count)].place);
+		settle_all(p, p->held[choose(p, p->held_count)].place);
+}
+
+/* Wants a lease to last longer, or lets it run out: some time later the value is acknowledged, and
+ * may be somebody else's by then. */
+static void do_extend(struct player *p)
+{
+	struct held *held = p->held_count > 0 ? &p->held[choose(p, p->held_count)] : NULL;
+	bool lapses = choose(p, 2);
+	int status;
+
+	if (!held || !places[held->place].leased)
+		return;
+	if (lapses)
+		enter(p, (struct event){.kind = EVENT_LEASED, .value = held->value.i, .number = 1});
+	status = chan_extend(p->ends[held->place].chan, &held->value, 1,
+		lapses ? (1 + choose(p, 10)) * MS : LEASE_NS);
+	if (is_end_of_session(status))
+		_exit(0);
+	if (status < 0 && status != CHAN_EGONE)
+		unexpected(p, "a lease could not be extended");
 }
 
 static void do_close(struct player *p)
@@ -412,7 +485,7 @@ static void do_close(struct player *p)
 	enter(p, (struct event){.kind = EVENT_CLOSE, .op = op, .channel = p->ends[place].channel});
 	status = chan_close(end, NULL);
 	if (status < 0)
-		return op_failed(p, op, place, status);
+		return op_failed(p, op, place, status, false);
 	enter(p, (struct event){.kind = EVENT_CLOSED, .op = op});
 	stage_count(p->stage, TALLY_CLOSES);
 }
@@ -433,6 +506,7 @@ static void (*const actions[])(struct player *) = {
 	do_select,
 	do_cancel,
 	do_settle,
+	do_extend,
 	do_close,
 	do_rest,
 };

@@ -70,13 +70,13 @@ static void closer_enter(struct closer *c, struct event e)
 
 static void closer_failed(struct closer *c, uint32_t op, int status)
 {
-	if (status != CHAN_ECLOSED)
+	if (status != CHAN_ECLOSED && status != CHAN_EABORTED)
 		stage_problem(c->stage, "at the end: %s", chan_error_text());
 	closer_enter(c, (struct event){.kind = EVENT_FAILED, .op = op, .number = -status});
 }
 
 /* Its end of a channel; NULL: nobody has made it. */
-static struct chan *closer_open(struct closer *c, uint32_t channel)
+static struct chan *closer_open(struct closer *c, uint32_t channel, enum chan_direction direction)
 {
 	struct chan_open_options options = {.end = {.manual = true}};
 	char name[CHANNEL_NAME_MAX];
@@ -84,7 +84,7 @@ static struct chan *closer_open(struct closer *c, uint32_t channel)
 	int status;
 
 	stage_channel_name(c->stage, channel, name);
-	status = chan_open(c->client, name, CHAN_BOTH, &options, &end);
+	status = chan_open(c->client, name, direction, &options, &end);
 	if (status < 0 && status != CHAN_ENOCHANNEL)
 		stage_problem(c->stage, "at the end: %s", chan_error_text());
 	return end;
@@ -92,14 +92,17 @@ static struct chan *closer_open(struct closer *c, uint32_t channel)
 
 static void closer_close(struct closer *c, uint32_t channel)
 {
-	struct chan *end = closer_open(c, channel);
+	struct chan *end = closer_open(c, channel, CHAN_SEND);
 	uint32_t op = journal_next(c->stage->journal, NEXT_OP, 1);
+	bool counted = places[stage_place_of(channel)].counted;
 	int status;
 
 	if (!end)
 		return;
-	closer_enter(c, (struct event){.kind = EVENT_CLOSE, .op = op, .channel = channel});
-	status = chan_close(end, NULL);
+	closer_enter(c,
+		(struct event){
+			.kind = counted ? EVENT_ABORT : EVENT_CLOSE, .op = op, .channel = channel});
+	status = (counted ? chan_abort : chan_close)(end, NULL); /* whoever has not closed it */
 	if (status < 0)
 		closer_failed(c, op, status);
 	else
@@ -138,7 +141,7 @@ static bool closer_receive(struct closer *c, struct chan *end, uint32_t channel)
 
 static void closer_drain(struct closer *c, uint32_t channel)
 {
-	struct chan *end = closer_open(c, channel);
+	struct chan *end = closer_open(c, channel, CHAN_RECV);
 	char name[CHANNEL_NAME_MAX];
 
 	if (!end)
@@ -255,7 +258,7 @@ static bool play_round(uint64_t seed, int64_t ms, int players)
 	char of[64];
 
 	stage_begin(s, seed);
-	troupe_start(&troupe, s, &soak.proxy, players, (is_long ? 5000 : 2500) * MS, seed);
+	troupe_start(&troupe, s, &soak.proxy, players, (is_long ? 10000 : 2500) * MS, seed);
 	nemesis_start(&nemesis, &troupe, is_long, ~seed);
 	while (now_ms() < end_ms && !atomic_load(&s->stopping) && !journal_fills(s->journal)) {
 		nemesis_step(&nemesis);

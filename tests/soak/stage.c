@@ -13,6 +13,9 @@ const struct place places[PLACES] = {
 	{.capacity = 10, .credit = 8, .automatic = true},
 	{.capacity = 1000, .credit = 1},
 	{.capacity = 1000, .credit = 32},
+	{.capacity = 0, .credit = 1, .leased = true},
+	{.capacity = 10, .credit = 1, .leased = true},
+	{.capacity = 10, .credit = 1, .counted = true},
 };
 
 struct stage *stage_new(size_t events_max)
@@ -32,20 +35,28 @@ void stage_free(struct stage *s)
 	munmap(s, sizeof(*s));
 }
 
+static void enter(struct stage *s, enum event_kind kind, uint32_t channel, uint32_t number)
+{
+	journal_enter(
+		s->journal, (struct event){.kind = kind, .channel = channel, .number = number});
+}
+
 /* A channel's number tells its place: each time a channel is wanted, a number for every place is
  * drawn, and the others are left unused. */
 static uint32_t new_channel(struct stage *s, int place)
 {
 	uint32_t channel = journal_next(s->journal, NEXT_CHANNEL, PLACES) + place;
+	const struct place *p = &places[place];
 
-	journal_enter(s->journal, (struct event){.kind = EVENT_CHANNEL,
-					  .channel = channel,
-					  .number = places[place].capacity});
-	if (places[place].automatic)
-		journal_enter(
-			s->journal, (struct event){.kind = EVENT_AUTOMATIC, .channel = channel});
-	if (places[place].credit > 1)
-		journal_enter(s->journal, (struct event){.kind = EVENT_AHEAD, .channel = channel});
+	enter(s, EVENT_CHANNEL, channel, p->capacity);
+	if (p->automatic)
+		enter(s, EVENT_AUTOMATIC, channel, 0);
+	if (p->credit > 1)
+		enter(s, EVENT_AHEAD, channel, 0);
+	if (p->leased)
+		enter(s, EVENT_LENDS, channel, 0);
+	if (p->counted)
+		enter(s, EVENT_COUNTED, channel, 0);
 	return channel;
 }
 

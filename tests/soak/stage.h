@@ -12,12 +12,14 @@
 #include "tests/soak/journal.h"
 #include <stdatomic.h>
 
-enum { PLACES = 8, CHANNEL_NAME_MAX = 64 };
+enum { PLACES = 11, CHANNEL_NAME_MAX = 64 };
 
 struct place {
 	uint32_t capacity;
 	bool automatic;  /* receiving confirms; else by hand */
 	uint32_t credit; /* values fetched ahead; 1: none, and selects may stand there */
+	bool leased;     /* values are received under a lease */
+	bool counted;    /* it knows its producers: the death of one aborts it */
 };
 
 extern const struct place places[PLACES];

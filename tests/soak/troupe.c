@@ -92,9 +92,10 @@ void troupe_end(struct troupe *t)
 
 		if (actor_reap(t, a))
 			continue;
+		/* It is not entered as lost: what it waits for should have been answered. */
 		stage_problem(t->stage, "session %u does not come to an end", a->session);
 		kill(a->pid, SIGKILL);
 		waitpid(a->pid, NULL, 0);
-		actor_ended(t, a);
+		a->pid = 0;
 	}
 }
