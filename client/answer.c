@@ -398,19 +398,22 @@ static int on_gone(struct answer *a)
 
 /* ---- the connection ----------------------------------------------------------------------- */
 
+/* PING and PONG say it, too; a broker that does not keep the session need not. */
+static int on_seen(struct answer *a)
+{
+	if (resend_see(&a->s->resend, a->m->ping.frames_received) < 0)
+		return breach(a, "more frames have arrived than were sent");
+	return 0;
+}
+
 static int on_ping(struct answer *a)
 {
 	struct message m = {.kind = MESSAGE_PONG};
 
 	m.ping.nonce = a->m->ping.nonce;
 	m.ping.frames_received = a->s->frames_received;
-	return session_put(a->s, &m);
-}
-
-static int on_seen(struct answer *a)
-{
-	(void)a; /* of use to a client that resumes */
-	return 0;
+	a->s->unsaid_bytes = 0;
+	return session_put(a->s, &m) < 0 ? CHAN_ENOMEM : on_seen(a);
 }
 
 static int on_pong(struct answer *a)
@@ -433,7 +436,7 @@ static int on_pong(struct answer *a)
 	}
 	DL_FOREACH (a->c->ends, ch)
 		end_feed(ch);
-	return 0;
+	return on_seen(a);
 }
 
 /* Bounds that cannot be worked with are taken for the defaults. */
@@ -455,20 +458,31 @@ static void take_limits(struct wire_limits *limits, const struct wire_limits *sa
 		limits->select_cases = SELECT_CASES_MAX;
 	if (limits->credit == 0)
 		limits->credit = 1;
+	if (limits->unseen_bytes == 0)
+		limits->unseen_bytes = UNSEEN_BYTES_MAX_DEFAULT;
 }
 
-static int on_welcome(struct answer *a)
+/* How long the session outlives a connection: more than a day is as good as a day. */
+static int64_t linger_ns(uint64_t ms)
+{
+	return (int64_t)(ms < 24 * 3600 * 1000 ? ms : 24 * 3600 * 1000) * NS_PER_MS;
+}
+
+static int begin_session(struct answer *a)
 {
 	const struct message *m = a->m;
 	struct session *s = a->s;
 	size_t id = m->welcome.session_id.len, secret = m->welcome.session_secret.len;
 
-	if (s->greeted || m->welcome.version != PROTOCOL_VERSION)
-		return breach(a, "a greeting in a version that was not offered, or a second one");
 	s->id = malloc(id + secret + 1);
 	s->broker = strdup(m->welcome.broker);
-	if (!s->id || !s->broker)
+	if (!s->id || !s->broker) {
+		free(s->id);
+		free(s->broker);
+		s->id = NULL; /* there is no session yet */
+		s->broker = NULL;
 		return CHAN_ENOMEM;
+	}
 	memcpy(s->id, m->welcome.session_id.bytes ? (const void *)m->welcome.session_id.bytes : "",
 		id);
 	memcpy(s->id + id,
@@ -479,12 +493,44 @@ static int on_welcome(struct answer *a)
 	s->secret_bytes = secret;
 	s->incarnation = m->welcome.incarnation;
 	s->connection_epoch = m->welcome.connection_epoch;
-	s->linger_ms = m->welcome.linger_ms;
+	s->linger_ns = linger_ns(m->welcome.linger_ms);
 	if (m->welcome.heartbeat_ms > 0 && m->welcome.heartbeat_ms < 3600 * 1000)
 		s->heartbeat_ns = (int64_t)m->welcome.heartbeat_ms * NS_PER_MS;
 	take_limits(&s->limits, &m->welcome.limits);
-	s->greeted = true;
+	s->resend.keeps = session_lingers(s);
+	s->resend.bytes_max = s->limits.unseen_bytes;
 	s->heard_ns = s->ping_ns = clock_now_ns();
+	return 0;
+}
+
+/* Where the broker is silent about what it took back meanwhile, it says so before it answers. */
+static int resume_session(struct answer *a)
+{
+	const struct message *m = a->m;
+	struct session *s = a->s;
+
+	if (!m->welcome.resumed || m->welcome.connection_epoch != s->connection_epoch)
+		return breach(a, "a greeting that resumes another session than was asked for");
+	if (resend_rewind(&s->resend, m->welcome.frames_received) < 0)
+		return breach(a, "frames that it had have got lost");
+	s->heard_ns = HEARD_NEVER;
+	return 0;
+}
+
+static int on_welcome(struct answer *a)
+{
+	struct session *s = a->s;
+	int rc;
+
+	if (s->greeted || a->m->welcome.version != PROTOCOL_VERSION)
+		return breach(a, "a greeting in a version that was not offered, or a second one");
+	rc = s->id ? resume_session(a) : begin_session(a);
+	if (rc < 0)
+		return rc;
+	s->greeted = true;
+	s->unsaid_bytes = 0;
+	if (s->heard_ns == HEARD_NEVER)
+		session_ping(s, 0);
 	return 0;
 }
 
@@ -534,8 +580,8 @@ int session_handle(struct session *s, struct chan_client *c, const struct frame 
 		return rc;
 	if (!s->greeted && m.kind != MESSAGE_WELCOME && m.kind != MESSAGE_GOAWAY)
 		return breach(&a, "something before its greeting");
-	if (m.kind != MESSAGE_WELCOME && m.kind != MESSAGE_GOAWAY && m.kind != MESSAGE_PING &&
-		m.kind != MESSAGE_PONG && m.kind != MESSAGE_SEEN)
-		s->frames_received++;
+	if (frame_counts(m.kind))
+		session_note_received(
+			s, FRAME_PREFIX_BYTES + (size_t)f->header_bytes + f->payload_bytes);
 	return handlers[m.kind](&a);
 }

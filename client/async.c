@@ -6,9 +6,15 @@
 #include <poll.h>
 #include <utlist.h>
 
-int chan_fd(const struct chan_client *c)
+int chan_fd(const struct chan_client *client)
 {
-	return c->stream.fd;
+	struct chan_client *c = (struct chan_client *)(uintptr_t)client;
+	int fd;
+
+	client_lock(c);
+	fd = c->link == LINK_UP ? c->stream.fd : c->reconnect.timer_fd;
+	client_unlock(c);
+	return fd;
 }
 
 short chan_events(struct chan_client *c)
@@ -18,7 +24,7 @@ short chan_events(struct chan_client *c)
 	client_lock(c);
 	session_confirm(&c->session);
 	client_flush(c);
-	if (client_has_output(c))
+	if (c->link == LINK_UP && client_has_output(c))
 		events |= POLLOUT;
 	client_unlock(c);
 	return events;
@@ -30,9 +36,12 @@ int chan_process(struct chan_client *c)
 	int rc;
 
 	client_lock(c);
+	if (c->link != LINK_UP && s->end.status == 0)
+		client_process_down(c);
 	c->choked = false;
 	client_flush(c);
 	client_poll(c);
+	client_check_life(c);
 	session_ping(s, s->heartbeat_ns);
 	client_flush(c);
 	rc = s->end.status < 0 ? error_say(s->end.status, "%s", s->end.text ? s->end.text : "") : 0;

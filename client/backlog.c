@@ -3,12 +3,20 @@
  *
  * Sends on a channel, and its close, leave as they were started: while a payload in pieces is
  * under way on it, or one of them waits here, the next wait here too. What exceeds the broker's
- * limits waits here as well, and holds up what comes behind it on the same channel only.
+ * limits waits here as well, and holds up what comes behind it on the same channel only. While
+ * there is no connection everything waits here.
  */
 #include "client/client.h"
 #include "client/emit.h"
 #include <stdlib.h>
 #include <utlist.h>
+
+/* Without a connection session_expire keeps the deadline. */
+static void have_timed(struct session *s, struct chan_op *op)
+{
+	if (op->deadline_ns != DEADLINE_NONE && !op->timer && !op_is_internal(op))
+		session_start_timer(s, op);
+}
 
 static void hold(struct session *s, struct chan_op *op)
 {
@@ -19,8 +27,8 @@ static void hold(struct session *s, struct chan_op *op)
 	for (i = 0; i < op_ordered_ends(op); i++)
 		if (op_ordered_end(op, i))
 			op_ordered_end(op, i)->held++;
-	if (op->deadline_ns != DEADLINE_NONE && !op->timer)
-		session_start_timer(s, op);
+	if (s->greeted)
+		have_timed(s, op);
 }
 
 static void unhold(struct session *s, struct chan_op *op)
@@ -84,7 +92,8 @@ void session_submit(struct session *s, struct chan_op *op)
 	op->state = OP_FLYING;
 	if (!must_stay(op, 0)) {
 		rc = emit_op(s, op);
-		if (rc == EMIT_HELD && op->try && op->sent == 0) /* it cannot wait for a place */
+		if (rc == EMIT_HELD && op->try && op->sent == 0 &&
+			s->greeted) /* it cannot wait for a place */
 			rc = CHAN_ELIMIT;
 	}
 	if (rc == EMIT_HELD)
@@ -103,18 +112,33 @@ void session_run_backlog(struct session *s)
 	int rc;
 
 	DL_FOREACH_SAFE (s->backlog, op, next) {
-		if (must_stay(op, round)) {
-			stays(op, round);
-			continue;
-		}
-		rc = emit_op(s, op);
-		if (rc == EMIT_HELD)
-			stays(op, round);
-		else if (rc == EMIT_SENT)
+		rc = must_stay(op, round) ? EMIT_HELD : emit_op(s, op);
+		if (rc == EMIT_SENT) {
 			unhold(s, op);
-		else
+		} else if (rc == EMIT_HELD) {
+			stays(op, round);
+			have_timed(s, op);
+		} else {
 			session_drop_unsent(s, op, rc, NULL);
+		}
 	}
+}
+
+/* A timer that ends may end the receive that it was for, but nothing else of the backlog. */
+int64_t session_expire(struct session *s, int64_t now_ns)
+{
+	int64_t next_ns = DEADLINE_NONE;
+	struct chan_op *op, *next;
+
+	DL_FOREACH_SAFE (s->backlog, op, next) {
+		if (op->sent > 0 || op->deadline_ns == DEADLINE_NONE)
+			continue;
+		if (op->deadline_ns <= now_ns)
+			session_drop_unsent(s, op, CHAN_ETIMEDOUT, NULL);
+		else if (op->deadline_ns < next_ns)
+			next_ns = op->deadline_ns;
+	}
+	return next_ns;
 }
 
 /* ---- withdrawing -------------------------------------------------------------------------- */
@@ -170,7 +194,7 @@ void session_cancel(struct session *s, struct chan_op *op)
 	if (op->cancelled || op->state == OP_DONE || op->state == OP_NEW)
 		return;
 	op->cancelled = true;
-	if (op->kind == OP_PING) {
+	if (op->kind == OP_PING && op->state == OP_FLYING) {
 		DL_DELETE(s->pings, op);
 		op_fail(op, CHAN_ECANCELED, NULL);
 		return;

@@ -1,25 +1,16 @@
 /*
- * client.c - dialling and hanging up.
+ * client.c - a client's memory, hanging up, and what is known of the connection.
  */
 #include "client/client.h"
 #include "proto/limits.h"
-#include <config.h>
-#include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 #include <utlist.h>
 
-#define DIAL_TIMEOUT_NS (10 * NS_PER_S)
 #define HANGUP_TIMEOUT_NS (2 * NS_PER_S)
-#define LINGER_NS (30 * NS_PER_S)
 #define HEARTBEAT_NS (5 * NS_PER_S) /* until the broker says */
 
-static const struct chan_dial_options no_options;
-
-/* Frees whatever there is, of a client that may be half built. */
-static void client_free(struct chan_client *c)
+void client_free(struct chan_client *c)
 {
 	struct chan_op *op, *next;
 
@@ -37,15 +28,20 @@ static void client_free(struct chan_client *c)
 		c->stream.ops->close(&c->stream);
 	tls_free(c->tls);
 	client_free_waiters(c);
+	reconnect_fini(&c->reconnect);
+	failure_fini(&c->refusal);
+	url_list_fini(&c->urls);
 	wire_scratch_free(c->scratch);
 	credentials_fini(&c->credentials);
 	buf_fini(&c->in);
 	buf_fini(&c->leaving);
+	free(c->program);
+	free(c->group);
 	pthread_mutex_destroy(&c->lock);
 	free(c);
 }
 
-static struct chan_client *client_new(const struct chan_dial_options *options)
+struct chan_client *client_new(void)
 {
 	struct chan_client *c = calloc(1, sizeof(*c));
 
@@ -54,112 +50,13 @@ static struct chan_client *client_new(const struct chan_dial_options *options)
 	pthread_mutex_init(&c->lock, NULL);
 	c->session.heartbeat_ns = HEARTBEAT_NS;
 	c->session.limits.frame_payload_bytes = FRAME_PAYLOAD_BYTES_MAX;
-	c->withdraw_on_signal = options->withdraw_on_signal;
+	reconnect_init(&c->reconnect);
 	c->scratch = wire_scratch_new();
-	c->tls = tls_new(options);
-	if (!c->scratch || !c->tls) {
+	if (!c->scratch) {
 		client_free(c);
 		return NULL;
 	}
 	return c;
-}
-
-/* ---- dialling ----------------------------------------------------------------------------- */
-
-static int find_url(struct chan_client *c, const char *text)
-{
-	char found[URL_BYTES_MAX];
-
-	if (!text)
-		url_default(found);
-	return url_parse(text ? text : found, &c->url);
-}
-
-static int say_hello(struct chan_client *c, const struct chan_dial_options *options)
-{
-	int64_t linger_ns = options->linger_ns ? options->linger_ns : LINGER_NS;
-	struct message m = {.kind = MESSAGE_HELLO};
-	char host[256] = "";
-
-	gethostname(host, sizeof(host) - 1);
-	m.hello.version_min = m.hello.version_max = PROTOCOL_VERSION;
-	m.hello.speaker.host = host;
-	m.hello.speaker.pid = (uint64_t)getpid();
-	m.hello.speaker.program =
-		options->program ? options->program : program_invocation_short_name;
-	m.hello.speaker.group = options->group;
-	m.hello.speaker.library = "libchan " PACKAGE_VERSION;
-	m.hello.linger_ms = linger_ns > 0 ? (uint64_t)(linger_ns / NS_PER_MS) : 0;
-	credentials_show(&c->credentials, &m);
-	return session_put(&c->session, &m);
-}
-
-/* 0, or why the broker did not greet us, with the thread's error set. */
-static int await_welcome(struct chan_client *c, int64_t deadline_ns)
-{
-	struct session *s = &c->session;
-	int status, rc = 0;
-
-	while (!s->greeted && s->end.status == 0 && rc != CHAN_ETIMEDOUT)
-		rc = client_wait_any(c, deadline_ns);
-	if (s->greeted && s->end.status == 0)
-		return 0;
-	if (s->end.status == 0)
-		return error_say(
-			CHAN_ETIMEDOUT, "dial %s: the broker did not greet in time", c->url.text);
-	status = s->end.status == CHAN_EUNKNOWN ? c->greet_status : s->end.status;
-	return error_say(
-		status, "dial %s: %s", c->url.text, s->end.text ? s->end.text : "out of memory");
-}
-
-static int connect_and_greet(struct chan_client *c, const struct chan_dial_options *options)
-{
-	int64_t deadline_ns =
-		clock_deadline_ns(options->timeout_ns > 0 ? options->timeout_ns : DIAL_TIMEOUT_NS);
-	int rc;
-
-	c->stream.tls = c->tls;
-	rc = stream_dial(&c->stream, &c->url, deadline_ns);
-
-	if (rc < 0)
-		return rc;
-	c->stream.ops->wait_max(&c->stream, c->session.heartbeat_ns);
-	client_lock(c);
-	rc = say_hello(c, options);
-	if (rc < 0)
-		error_say(rc, "dial %s: %s", c->url.text,
-			rc == CHAN_ENOMEM ? "out of memory"
-					  : "the program's or the group's name is too long");
-	else
-		rc = await_welcome(c, deadline_ns);
-	client_unlock(c);
-	if (rc == 0)
-		c->stream.ops->wait_max(&c->stream, c->session.heartbeat_ns);
-	return rc;
-}
-
-int chan_dial(
-	const char *url, const struct chan_dial_options *options, struct chan_client **ret_client)
-{
-	struct chan_client *c;
-	int rc;
-
-	if (!options)
-		options = &no_options;
-	c = client_new(options);
-	if (!c)
-		return error_say(CHAN_ENOMEM, "dial: out of memory");
-	rc = find_url(c, url);
-	if (rc == 0)
-		rc = credentials_find(options, &c->credentials);
-	if (rc == 0)
-		rc = connect_and_greet(c, options);
-	if (rc < 0) {
-		client_free(c);
-		return rc;
-	}
-	*ret_client = c;
-	return 0;
 }
 
 /* ---- hanging up --------------------------------------------------------------------------- */
@@ -180,50 +77,87 @@ static void put_farewell(struct chan_client *c)
 	session_put(&c->session, &bye);
 }
 
-/* Waits for the socket in hangup, where the client has one thread only. */
-static void await_socket(struct chan_client *c, short events, int64_t deadline_ns)
+/* One step towards what hanging up waits for, in a client that has one thread by now. */
+static void take_turn(struct chan_client *c, int64_t deadline_ns)
 {
-	struct pollfd p = {.fd = c->stream.fd, .events = events};
+	struct pollfd p = {.fd = c->stream.fd, .events = POLLIN};
+	int64_t next_ns;
 
+	if (c->link != LINK_UP) {
+		next_ns = client_reconnect(c);
+		p.fd = -1;
+		deadline_ns = next_ns < deadline_ns ? next_ns : deadline_ns;
+	} else if (client_has_output(c)) {
+		p.events |= POLLOUT;
+	}
 	poll(&p, 1, clock_poll_ms(deadline_ns, (int)(HANGUP_TIMEOUT_NS / NS_PER_MS)));
+	c->choked = false;
+	client_poll(c);
+	client_flush(c);
 }
 
-/* Until the broker has ended its side: closing a socket before it, with bytes unread in it, could
- * take back what we said last. */
-static void say_goodbye(struct chan_client *c)
+/*
+ * Until the broker has ended its side: closing a socket before it, with bytes unread in it, could
+ * take back what we said last. A connection that is lost before is made again, as confirmations are
+ * among that; once the session has gone, the answer to that is CHAN_EUNKNOWN.
+ */
+static void say_goodbye(struct chan_client *c, int64_t deadline_ns)
 {
-	int64_t deadline_ns = clock_deadline_ns(HANGUP_TIMEOUT_NS);
 	struct session *s = &c->session;
 
 	put_farewell(c);
 	client_flush(c);
-	while (s->end.status == 0 && client_has_output(c) && clock_now_ns() < deadline_ns) {
-		await_socket(c, POLLIN | POLLOUT, deadline_ns);
-		client_poll(c);
-		client_flush(c);
-	}
-	c->stream.ops->finish(&c->stream);
-	while (s->end.status == 0 && clock_now_ns() < deadline_ns) {
-		await_socket(c, POLLIN, deadline_ns);
-		client_poll(c);
-	}
+	while (s->end.status == 0 && client_has_unsent(c) && clock_now_ns() < deadline_ns)
+		take_turn(c, deadline_ns);
+	if (c->link == LINK_UP)
+		c->stream.ops->finish(&c->stream);
+	c->said_goodbye = true;
+	while (s->end.status == 0 && clock_now_ns() < deadline_ns)
+		take_turn(c, deadline_ns);
 }
 
 void chan_hangup(struct chan_client *c)
 {
+	int64_t deadline_ns = clock_deadline_ns(HANGUP_TIMEOUT_NS);
+
 	if (!c)
 		return;
 	client_lock(c);
-	say_goodbye(c);
+	keeper_stop(c);
+	say_goodbye(c, deadline_ns);
 	client_unlock(c);
 	client_free(c);
 }
 
 /* ---- what is known of the connection ------------------------------------------------------ */
 
-const char *chan_url(const struct chan_client *c)
+/* The calls that look at what a reconnect changes take the lock, which is not of what they promise
+ * not to change. */
+static struct chan_client *unconst(const struct chan_client *c)
 {
-	return c->url.text;
+	return (struct chan_client *)(uintptr_t)c;
+}
+
+const char *chan_url(const struct chan_client *client)
+{
+	struct chan_client *c = unconst(client);
+	const char *text;
+
+	client_lock(c);
+	text = c->urls.list[c->url_at].text;
+	client_unlock(c);
+	return text;
+}
+
+bool chan_connected(const struct chan_client *client)
+{
+	struct chan_client *c = unconst(client);
+	bool connected;
+
+	client_lock(c);
+	connected = c->link == LINK_UP && c->session.end.status == 0;
+	client_unlock(c);
+	return connected;
 }
 
 const char *chan_broker(const struct chan_client *c)

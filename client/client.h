@@ -3,8 +3,11 @@
  *
  * One lock guards everything. It is not held across a system call: a thread that reads holds the
  * role `reading`, one that writes holds `writing`, and the other threads that block wait on a
- * condition of their own until their operation is answered or the reader's role is free. So the
- * library needs no thread, and what gathers while one thread writes leaves in one piece.
+ * condition of their own until their operation is answered or the reader's role is free. So what
+ * gathers while one thread writes leaves in one piece.
+ *
+ * A connection that is lost is made again by the keeper (keeper.h), or, in a client without one, by
+ * whoever waits; the others wait meanwhile. Whoever does it has both roles.
  */
 #ifndef CLIENT_CLIENT_H
 #define CLIENT_CLIENT_H
@@ -12,6 +15,8 @@
 #include "chan/chan.h"
 #include "client/clock.h"
 #include "client/credentials.h"
+#include "client/keeper.h"
+#include "client/reconnect.h"
 #include "client/session.h"
 #include "client/stream.h"
 #include "client/tls.h"
@@ -31,22 +36,37 @@ struct waiter {
 	bool any;    /* it waits for whatever happens, not for one operation */
 };
 
+enum link {
+	LINK_DOWN,     /* there is no connection; the stream may still have to be closed */
+	LINK_GREETING, /* the stream is open, and HELLO is being said */
+	LINK_UP,       /* WELCOME has come */
+};
+
 struct chan_client {
 	pthread_mutex_t lock;
 	struct session session;
-	struct url url;
+	struct url_list urls;
+	size_t url_at;         /* of urls: that of the connection, or the next to try */
+	char *program, *group; /* what HELLO says */
+	int64_t linger_ns;     /* what HELLO asks for */
 	bool withdraw_on_signal;
 	struct credentials credentials;
 
+	enum link link;
+	struct failure refusal;     /* why greeting failed; of LINK_GREETING */
+	struct reconnect reconnect; /* of LINK_DOWN */
+	struct keeper keeper;
+	bool said_goodbye; /* BYE has left, so an end is not a loss */
+
 	struct tls *tls; /* of tls:// URLs */
 	struct stream stream;
-	int greet_status; /* what the loss of the stream is called while greeting */
 	bool reading; /* a thread reads, alone owns in and scratch, and may be blocked in it */
 	struct waiter *reader; /* of the thread that is in a system call for it; else NULL */
+	uint64_t turns;        /* times that the role was taken */
 	bool writing;          /* a thread writes, and alone owns leaving */
 	bool choked;           /* the socket took no more: wait until it is writable */
 	struct buf in;         /* bytes that came */
-	struct buf leaving;    /* bytes on their way out */
+	struct buf leaving;    /* frames that do not count, on their way out */
 	struct wire_scratch *scratch;
 
 	struct waiter *waiters;
@@ -76,11 +96,25 @@ int client_wait_any(struct chan_client *c, int64_t deadline_ns);
 /* Writes what is to be written, as far as the socket takes it; nothing if another thread does. */
 void client_flush(struct chan_client *c);
 
-/* Whether something waits to be written. */
+/* Whether something may be written now; whether something is to be, now or later. */
 bool client_has_output(const struct chan_client *c);
+bool client_has_unsent(const struct chan_client *c);
 
 /* Reads and handles what is there without waiting. */
 void client_poll(struct chan_client *c);
+
+/* Reads once; wait as in stream_ops. The reader's role is the caller's. 0 or -errno. */
+int client_read(struct chan_client *c, bool wait);
+
+/* Waits until the descriptor is ready for what is wanted, the deadline, or the next sign of life.
+ * 0, -EAGAIN, or -EINTR. */
+int client_await_ready(struct chan_client *c, short events, int64_t deadline_ns);
+
+/* Takes the connection for lost that has not answered for too long. */
+void client_check_life(struct chan_client *c);
+
+/* A role has become free: somebody who still waits is to take it. */
+void client_hand_on(struct chan_client *c);
 
 /* Frees the pool. */
 void client_free_waiters(struct chan_client *c);
@@ -89,8 +123,19 @@ void client_free_waiters(struct chan_client *c);
 void client_wake_any(struct chan_client *c);
 void client_wake(struct chan_client *c, struct waiter *w);
 
-/* Ends the connection's use: see session_end. */
+/* Ends the session: see session_end. */
 void client_fail(struct chan_client *c, int status, const char *text);
+
+/* A client that is not connected, or NULL; and frees whatever there is, of one that may be half
+ * built. Its keeper does not run. Not with the lock. */
+struct chan_client *client_new(void);
+void client_free(struct chan_client *c);
+
+/* ---- dial.c ------------------------------------------------------------------------------- */
+
+/* Connects to the URL whose turn it is and greets, or resumes the session that there is. Both roles
+ * are the caller's. 0 and LINK_UP, or a status with the thread's error set. */
+int client_connect(struct chan_client *c, int64_t deadline_ns);
 
 /* ---- run.c: what calls share -------------------------------------------------------------- */
 

@@ -94,16 +94,57 @@ void session_ping(struct session *s, int64_t min_ns)
 
 	if (s->end.status < 0 || !s->greeted || now_ns - s->ping_ns < min_ns)
 		return;
-	s->ping_ns = now_ns;
+	session_note_asked(s, now_ns);
 	m.ping.nonce = (uint64_t)now_ns;
 	m.ping.frames_received = s->frames_received;
 	if (session_put(s, &m) < 0)
 		s->doomed = CHAN_ENOMEM;
 }
 
+void session_note_asked(struct session *s, int64_t now_ns)
+{
+	s->ping_ns = now_ns;
+	if (s->unanswered_ns == 0)
+		s->unanswered_ns = now_ns;
+	s->unsaid_bytes = 0; /* a PING tells, too */
+}
+
+bool session_waits(const struct session *s)
+{
+	return s->ops_in_flight > 0 || s->pings || s->by_hand > 0 || s->lease_count > 0;
+}
+
+bool session_is_dead(const struct session *s)
+{
+	return s->unanswered_ns != 0 && clock_now_ns() - s->unanswered_ns > SILENCE_MAX_NS(s);
+}
+
+void session_note_received(struct session *s, size_t bytes)
+{
+	struct message m = {.kind = MESSAGE_SEEN};
+
+	s->frames_received++;
+	s->unsaid_bytes += bytes;
+	if (s->unsaid_bytes < SEEN_EVERY_BYTES(s->limits.unseen_bytes) || !session_lingers(s))
+		return;
+	s->unsaid_bytes = 0;
+	m.ping.frames_received = s->frames_received;
+	if (session_put(s, &m) < 0)
+		s->doomed = CHAN_ENOMEM;
+}
+
+/* A broker that lost the connection before we did ends the session, and gives what was out to it
+ * to others, as soon as it does not linger any more. */
+static int64_t hand_over_silence_max_ns(const struct session *s)
+{
+	int64_t max_ns = HAND_OVER_SILENCE_MAX_NS(s);
+
+	return session_lingers(s) && s->linger_ns < max_ns ? s->linger_ns : max_ns;
+}
+
 bool session_is_fresh(struct session *s)
 {
-	if (clock_now_ns() - s->heard_ns < HAND_OVER_SILENCE_MAX_NS(s))
+	if (clock_now_ns() - s->heard_ns < hand_over_silence_max_ns(s))
 		return true;
 	session_ping(s, NS_PER_S);
 	return false;

@@ -17,10 +17,10 @@
 
 /* ---- frames ------------------------------------------------------------------------------- */
 
-static bool frame_counts(enum message_kind kind)
+bool frame_counts(enum message_kind kind)
 {
-	return kind != MESSAGE_HELLO && kind != MESSAGE_PING && kind != MESSAGE_PONG &&
-	       kind != MESSAGE_SEEN;
+	return kind != MESSAGE_HELLO && kind != MESSAGE_WELCOME && kind != MESSAGE_PING &&
+	       kind != MESSAGE_PONG && kind != MESSAGE_SEEN && kind != MESSAGE_GOAWAY;
 }
 
 int frame_put(
@@ -33,7 +33,7 @@ int frame_put(
 		rc = buf_append(&s->out, payload, n);
 	if (rc < 0)
 		s->out.end = s->out.start + before;
-	else if (frame_counts(m->kind))
+	else
 		s->frames_sent++;
 	return rc;
 }
@@ -54,6 +54,8 @@ void batch_seal(struct session *s)
 
 int session_put(struct session *s, const struct message *m)
 {
+	if (!frame_counts(m->kind))
+		return wire_encode(&s->control, m, 0, 0);
 	batch_seal(s);
 	return frame_put(s, m, 0, NULL, 0);
 }
@@ -220,7 +222,7 @@ static int emit_ping(struct session *s, struct chan_op *op)
 	rc = session_put(s, &m);
 	if (rc < 0)
 		return rc;
-	s->ping_ns = op->asked_ns;
+	session_note_asked(s, op->asked_ns);
 	DL_APPEND(s->pings, op);
 	return EMIT_SENT;
 }
@@ -341,5 +343,7 @@ static int (*const emitters[])(struct session *s, struct chan_op *op) = {
 
 int emit_op(struct session *s, struct chan_op *op)
 {
+	if (!s->greeted) /* so that its deadline is told as it is when it leaves */
+		return EMIT_HELD;
 	return emitters[op->kind](s, op);
 }

@@ -20,7 +20,7 @@ int emit_op(struct session *s, struct chan_op *op);
 int emit_frame(struct session *s, struct chan_op *op, uint8_t flags, const void *payload, size_t n,
 	size_t counted_bytes);
 
-/* Appends a frame. 0 or a status, and then nothing was appended. */
+/* Appends a frame that counts. 0 or a status, and then nothing was appended. */
 int frame_put(
 	struct session *s, const struct message *m, uint8_t flags, const void *payload, size_t n);
 

@@ -8,14 +8,19 @@ chan_sources = \
 	client/clock.h \
 	client/confirm.c \
 	client/credentials.c client/credentials.h \
+	client/dial.c \
 	client/emit.c client/emit.h \
 	client/error.c client/error.h \
 	client/flight.c client/flight.h \
+	client/keeper.c client/keeper.h \
 	client/lease.c client/lease.h \
 	client/look.c \
 	client/make.c \
 	client/op.c client/op.h \
+	client/output.c \
+	client/reconnect.c client/reconnect.h \
 	client/recv.c \
+	client/resend.c client/resend.h \
 	client/run.c \
 	client/select.c \
 	client/send.c \

@@ -64,6 +64,8 @@ int client_hand_over(struct chan *ch, struct delivery *d, struct chan_value *ret
 		lease_hold(&ch->client->session, id, ch->options.lease_ns);
 	if (ch->options.lease_ns || !ch->options.manual)
 		confirm_taken(ch, id);
+	else
+		ch->client->session.by_hand++;
 	return 0;
 }
 

@@ -1,5 +1,5 @@
 /*
- * session.c - the end of a session.
+ * session.c - a session without its connection, and its end.
  */
 #include "client/session.h"
 #include "client/client.h"
@@ -60,6 +60,18 @@ static void fail_sent(struct session *s, int status, const char *text)
 	}
 }
 
+void session_detach(struct session *s)
+{
+	s->greeted = false;
+	s->unanswered_ns = 0;
+	buf_consume(&s->control, buf_len(&s->control));
+}
+
+bool session_lingers(const struct session *s)
+{
+	return s->linger_ns > 0;
+}
+
 void session_end(struct session *s, struct chan_client *c, int status, const char *text)
 {
 	struct chan_op *op;
@@ -89,7 +101,9 @@ void session_fini(struct session *s)
 	drop_confirmations(s);
 	failure_fini(&s->end);
 	flight_fini(&s->flight);
+	resend_fini(&s->resend);
 	buf_fini(&s->out);
+	buf_fini(&s->control);
 	buf_fini(&s->batch.payload);
 	free(s->taken);
 	free(s->leases);

@@ -1,9 +1,9 @@
 /*
  * session.h - what is between this client and the broker: operations, deliveries, limits.
  *
- * Kept apart from the connection (stream.h), which a later version replaces under it: nothing here
- * but out knows bytes, and what a resume has to say (numbers of frames, of operations) is counted
- * here. Guarded by the client's lock.
+ * Kept apart from the connection (stream.h), which is replaced under it when it is lost: nothing
+ * here but out, control and resend knows bytes, and what a resume has to say (numbers of frames, of
+ * operations) is counted here. Guarded by the client's lock.
  */
 #ifndef CLIENT_SESSION_H
 #define CLIENT_SESSION_H
@@ -12,6 +12,7 @@
 #include "client/channel.h"
 #include "client/flight.h"
 #include "client/op.h"
+#include "client/resend.h"
 #include "proto/buf.h"
 #include "proto/limits.h"
 #include "proto/wire.h"
@@ -40,19 +41,23 @@ struct batch {
 };
 
 struct session {
-	bool greeted;       /* WELCOME has come */
+	bool greeted;       /* WELCOME has come, and the connection was not lost since */
 	struct failure end; /* status < 0: the session is over, and why */
 	int doomed;  /* CHAN_ENOMEM: a frame could not be made, so the session must end; or 0 */
 	uint8_t *id; /* id, then secret: for a resume */
 	size_t id_bytes, secret_bytes;
-	uint64_t incarnation, connection_epoch;
+	uint64_t incarnation;
+	uint64_t connection_epoch;             /* the highest that was said */
 	uint64_t frames_sent, frames_received; /* those that count, see PROTOCOL.md */
-	uint64_t linger_ms;                    /* granted */
+	size_t unsaid_bytes;                   /* received since the broker was told last */
+	int64_t linger_ns; /* granted; 0: the session ends with its connection */
 	int64_t heartbeat_ns;
 	char *broker; /* name and version */
 	struct wire_limits limits;
 
 	struct buf out; /* frames to be written; here, as it is here that their order is decided */
+	struct buf control;   /* the same of those that do not count, which go ahead */
+	struct resend resend; /* frames that are being written, and were */
 	struct batch batch;
 	uint64_t seq; /* the last that was used */
 	struct flight flight;
@@ -68,17 +73,32 @@ struct session {
 	struct lease *leases; /* lease.c: values handed over under a lease, by rising id */
 	size_t lease_count, lease_size;
 	struct chan *granting; /* counted: ends with grant_due, by next_granting */
+	uint64_t by_hand; /* values handed over that the program has not confirmed or returned */
 
 	/* Signs of life. The broker revokes what is out to a client that is silent for two
 	 * heartbeats (10 s), so a value is handed over only while something that we said less than
 	 * HAND_OVER_SILENCE_MAX_NS (8 s) ago is known to have arrived. */
-	int64_t ping_ns;  /* when we last asked */
-	int64_t heard_ns; /* when we said the last thing that is known to have arrived */
+	int64_t ping_ns;       /* when we last asked */
+	int64_t unanswered_ns; /* when we first asked since something came; 0: we did not */
+	int64_t heard_ns;      /* when we said the last thing that is known to have arrived */
 };
 
 #define HAND_OVER_SILENCE_MAX_NS(s) ((s)->heartbeat_ns / 5 * 8)
 
+/* heard_ns of a connection that nothing is known of. */
+#define HEARD_NEVER (INT64_MIN / 2)
+
+/* How long after an unanswered question the connection is taken for lost: so that nothing came for
+ * three heartbeats, as the question follows one without. */
+#define SILENCE_MAX_NS(s) (2 * (s)->heartbeat_ns)
+
 void session_fini(struct session *s);
+
+/* The connection is lost: until the next WELCOME nothing is sent. */
+void session_detach(struct session *s);
+
+/* Whether the broker keeps the session for a while when its connection is lost. */
+bool session_lingers(const struct session *s);
 
 /* ---- backlog.c: sending and withdrawing --------------------------------------------------- */
 
@@ -102,14 +122,21 @@ void session_drop_unsent(struct session *s, struct chan_op *op, int status, cons
 /* Ends with status what of the operation waits here and was not sent. */
 void session_withdraw(struct session *s, struct chan_op *op, int status);
 
+/* Ends what waits here, was not sent for want of a connection, and has no time left. Returns when
+ * the next of them will; DEADLINE_NONE: none. */
+int64_t session_expire(struct session *s, int64_t now_ns);
+
 /* Has the broker keep the deadline, or the try, of an operation that waits in the library: when it
  * is over, what of it waits is withdrawn. */
 void session_start_timer(struct session *s, struct chan_op *op);
 
-/* ---- emit.c, transfer.c: frames in s->out ------------------------------------------------- */
+/* ---- emit.c, transfer.c: frames in s->out and s->control ----------------------------------- */
 
 /* Appends a frame that is no operation (HELLO, PING, BYE ...). 0 or CHAN_ENOMEM. */
 int session_put(struct session *s, const struct message *m);
+
+/* Whether frames of that kind are numbered, and sent again after a loss. */
+bool frame_counts(enum message_kind kind);
 
 /* Closes the frame that gathers sends, and adds pieces of large payloads while out is short. */
 void session_fill(struct session *s);
@@ -136,6 +163,18 @@ void session_settle(struct session *s);
 
 /* Asks for a sign of life if the last time was min_ns ago or longer. */
 void session_ping(struct session *s, int64_t min_ns);
+
+/* A PING leaves now. */
+void session_note_asked(struct session *s, int64_t now_ns);
+
+/* Whether the broker is to hear of us all the time: something is out to us, or waits there. */
+bool session_waits(const struct session *s);
+
+/* Whether the broker was asked and has been silent for so long that the connection must be dead. */
+bool session_is_dead(const struct session *s);
+
+/* So many bytes of a frame that counts came: says so when it has to be said. */
+void session_note_received(struct session *s, size_t bytes);
 
 /* Whether what was received may be handed over, see heard_ns; asks for a sign of life if not. */
 bool session_is_fresh(struct session *s);

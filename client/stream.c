@@ -5,6 +5,7 @@
 #include "chan/status.h"
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 static const struct stream_ops *const carriers[] = {
 	[URL_UNIX] = &stream_socket_ops,
@@ -30,4 +31,9 @@ int stream_explain(struct stream *s, int error, char text[static STREAM_WORDS_BY
 		return s->ops->explain(s, error, text);
 	snprintf(text, STREAM_WORDS_BYTES_MAX, "%s", strerror(error));
 	return CHAN_EUNREACHABLE;
+}
+
+void stream_cut(struct stream *s)
+{
+	shutdown(s->fd, SHUT_RDWR);
 }

@@ -64,6 +64,10 @@ int stream_dial(struct stream *s, const struct url *url, int64_t deadline_ns);
  * called while greeting: CHAN_EUNREACHABLE, or as stream_dial. */
 int stream_explain(struct stream *s, int error, char text[static STREAM_WORDS_BYTES_MAX]);
 
+/* Ends it in both directions: whoever waits in a read or polls the descriptor comes back. The
+ * stream is still to be closed. */
+void stream_cut(struct stream *s);
+
 extern const struct stream_ops stream_socket_ops, stream_tls_ops;
 
 #endif

@@ -86,12 +86,35 @@ static int dial_unix(const struct url *url, int64_t deadline_ns)
 	return connect_to(AF_UNIX, (struct sockaddr *)&address, sizeof(address), deadline_ns);
 }
 
+/*
+ * A peer that is gone without a word is noticed by the kernel, too: an idle one after 10 s and
+ * three probes of 5 s each, one that does not acknowledge what was sent after 15 s.
+ */
+static void tune_tcp(int fd)
+{
+	static const struct {
+		int level, option, value;
+	} tuning[] = {
+		{IPPROTO_TCP, TCP_NODELAY, 1},
+		{SOL_SOCKET, SO_KEEPALIVE, 1},
+		{IPPROTO_TCP, TCP_KEEPIDLE, 10},
+		{IPPROTO_TCP, TCP_KEEPINTVL, 5},
+		{IPPROTO_TCP, TCP_KEEPCNT, 3},
+		{IPPROTO_TCP, TCP_USER_TIMEOUT, 15000},
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(tuning) / sizeof(*tuning); i++)
+		setsockopt(fd, tuning[i].level, tuning[i].option, &tuning[i].value,
+			sizeof(tuning[i].value));
+}
+
 /* *ret_gai_error is set when it was the name that could not be resolved. */
 static int dial_tcp(const struct url *url, int64_t deadline_ns, int *ret_gai_error)
 {
 	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG};
 	struct addrinfo *list = NULL, *a;
-	int one = 1, fd = -EHOSTUNREACH;
+	int fd = -EHOSTUNREACH;
 
 	*ret_gai_error = getaddrinfo(url->host, url->port, &hints, &list);
 	if (*ret_gai_error == EAI_NONAME) {
@@ -104,7 +127,7 @@ static int dial_tcp(const struct url *url, int64_t deadline_ns, int *ret_gai_err
 		fd = connect_to(a->ai_family, a->ai_addr, a->ai_addrlen, deadline_ns);
 	freeaddrinfo(list);
 	if (fd >= 0)
-		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+		tune_tcp(fd);
 	return fd;
 }
 

@@ -20,15 +20,14 @@
 #include <string.h>
 #include <utlist.h>
 
-/* An active connection is asked for a sign of life that often, so that values can be handed over
- * without asking first. */
-#define PING_INTERVAL_NS NS_PER_S
-
 /* The first byte of what a TLS server says to who speaks something else; no frame begins so. */
 #define TLS_ALERT 0x15
 
 /* The longest wait for the socket to take more. */
 #define WRITE_TURN_NS (20 * NS_PER_MS)
+
+/* How often a thread that waits for a connection looks for a signal. */
+#define DOZE_MS 50
 
 /* Threads that are woken in one go. */
 #define WAKES_AT_ONCE 64u
@@ -97,86 +96,22 @@ void client_wake_any(struct chan_client *c)
 			client_wake(c, w);
 }
 
-/* The reader's role is free: somebody who still waits is to take it. */
-static void hand_on(struct chan_client *c)
+void client_hand_on(struct chan_client *c)
 {
 	struct waiter *w;
 
 	if (c->reading)
 		return;
+	if (c->link == LINK_DOWN && c->keeper.running) {
+		keeper_wake(c);
+		return;
+	}
 	DL_FOREACH (c->waiters, w) {
 		if (w->ready)
 			continue;
 		signal_waiter(c, w);
 		return;
 	}
-}
-
-/* ---- writing ------------------------------------------------------------------------------ */
-
-bool client_has_output(const struct chan_client *c)
-{
-	const struct session *s = &c->session;
-
-	return buf_len(&c->leaving) > 0 || buf_len(&s->out) > 0 || s->batch.count > 0 ||
-	       s->transfers;
-}
-
-/* What was leaving goes on; when all of it has left, what has gathered is next. */
-static void take_output(struct chan_client *c)
-{
-	struct buf emptied;
-
-	if (buf_len(&c->leaving) > 0)
-		return;
-	session_fill(&c->session);
-	emptied = c->leaving;
-	buf_consume(&emptied, buf_len(&emptied));
-	c->leaving = c->session.out;
-	c->session.out = emptied;
-}
-
-/* What the broker said before it closed the connection is still to be read, and tells more. */
-static void write_failed(struct chan_client *c, int error)
-{
-	char text[URL_BYTES_MAX + STREAM_WORDS_BYTES_MAX + 64], why[STREAM_WORDS_BYTES_MAX];
-
-	if (c->reading) {
-		c->choked = true; /* and the reader will see it */
-		return;
-	}
-	client_poll(c);
-	c->greet_status = stream_explain(&c->stream, error, why);
-	snprintf(text, sizeof(text), "the connection to %s was lost: %s", c->url.text, why);
-	client_fail(c, CHAN_EUNKNOWN, text);
-}
-
-void client_flush(struct chan_client *c)
-{
-	ssize_t n;
-
-	if (c->writing || c->session.end.status < 0 || !client_has_output(c))
-		return;
-	session_ping(&c->session, PING_INTERVAL_NS);
-	c->writing = true;
-	c->choked = false;
-	while (c->session.end.status == 0 && !c->choked && client_has_output(c)) {
-		take_output(c);
-		if (c->session.doomed) {
-			client_fail(c, CHAN_ENOMEM, "out of memory");
-			break;
-		}
-		client_unlock(c);
-		n = c->stream.ops->write(&c->stream, buf_data(&c->leaving), buf_len(&c->leaving));
-		client_lock(c);
-		if (n >= 0)
-			buf_consume(&c->leaving, (size_t)n);
-		else if (n == -EAGAIN)
-			c->choked = true;
-		else
-			write_failed(c, (int)-n);
-	}
-	c->writing = false;
 }
 
 /* ---- reading ------------------------------------------------------------------------------ */
@@ -190,12 +125,13 @@ static void handle_input(struct chan_client *c)
 	long n;
 	int rc = 0;
 
-	while (s->end.status == 0 && rc == 0) {
+	while (s->end.status == 0 && rc == 0 && c->link != LINK_DOWN) {
 		n = frame_parse(buf_data(&c->in), buf_len(&c->in), &f);
 		if (n == 0)
 			break;
 		if (n < 0) {
-			snprintf(text, sizeof(text), "what answers at %s %s", c->url.text,
+			snprintf(text, sizeof(text), "what answers at %s %s",
+				c->urls.list[c->url_at].text,
 				buf_data(&c->in)[0] == TLS_ALERT ? "speaks TLS; dial it by tls://"
 								 : "is no broker");
 			rc = CHAN_EPROTOCOL;
@@ -207,17 +143,28 @@ static void handle_input(struct chan_client *c)
 	}
 	if (rc == 0)
 		rc = s->doomed;
-	if (rc < 0)
+	if (rc < 0 && c->link == LINK_GREETING)
+		failure_set(&c->refusal, rc, text);
+	else if (rc < 0)
 		client_fail(c, rc, text);
 	session_run_backlog(s);
 	client_wake_any(c);
 }
 
-/* Reads once; wait as in stream_ops. The role is the caller's. 0 or -errno. */
-static int read_once(struct chan_client *c, bool wait)
+/* The end of what the broker says: its answer to BYE, or a loss. */
+static void input_ended(struct chan_client *c, int error)
 {
-	char text[URL_BYTES_MAX + STREAM_WORDS_BYTES_MAX + 64],
-		why[STREAM_WORDS_BYTES_MAX] = "the broker closed it";
+	if (error)
+		client_broke(c, error);
+	else if (c->said_goodbye)
+		client_fail(c, CHAN_EUNREACHABLE, "the client has hung up");
+	else
+		client_lost(c, CHAN_EUNREACHABLE, "the broker closed it");
+}
+
+/* What comes by a connection that was given up meanwhile will come again. */
+int client_read(struct chan_client *c, bool wait)
+{
 	ssize_t n;
 
 	if (buf_reserve(&c->in, STREAM_READ_BYTES) < 0) {
@@ -228,19 +175,27 @@ static int read_once(struct chan_client *c, bool wait)
 	n = c->stream.ops->read(&c->stream, c->in.bytes + c->in.end, c->in.size - c->in.end, wait);
 	client_lock(c);
 	c->reader = NULL;
-	if (n > 0) {
-		c->in.end += (size_t)n;
-		handle_input(c);
-		return 0;
-	}
 	if (n == -EAGAIN || n == -EINTR)
 		return (int)n;
-	c->greet_status = CHAN_EUNREACHABLE;
-	if (n < 0)
-		c->greet_status = stream_explain(&c->stream, (int)-n, why);
-	snprintf(text, sizeof(text), "the connection to %s was lost: %s", c->url.text, why);
-	client_fail(c, CHAN_EUNKNOWN, text);
+	if (n <= 0) {
+		input_ended(c, (int)-n);
+	} else if (c->link != LINK_DOWN) {
+		c->session.unanswered_ns = 0;
+		c->in.end += (size_t)n;
+		handle_input(c);
+	}
 	return 0;
+}
+
+void client_check_life(struct chan_client *c)
+{
+	char why[64];
+
+	if (c->link != LINK_UP || !session_is_dead(&c->session))
+		return;
+	snprintf(why, sizeof(why), "no answer in %lld s",
+		(long long)((clock_now_ns() - c->session.unanswered_ns) / NS_PER_S));
+	client_lost(c, CHAN_EUNREACHABLE, why);
 }
 
 void client_poll(struct chan_client *c)
@@ -249,15 +204,14 @@ void client_poll(struct chan_client *c)
 		return;
 	c->reading = true;
 	c->reader = NULL;
-	while (c->session.end.status == 0 && read_once(c, false) == 0)
+	c->turns++;
+	while (c->link == LINK_UP && c->session.end.status == 0 && client_read(c, false) == 0)
 		;
 	c->reading = false;
-	hand_on(c);
+	client_hand_on(c);
 }
 
-/* Waits until the descriptor is ready for what is wanted, the deadline, or the next sign of life.
- * 0, -EAGAIN, or -EINTR. */
-static int await_ready(struct chan_client *c, short events, int64_t deadline_ns)
+int client_await_ready(struct chan_client *c, short events, int64_t deadline_ns)
 {
 	struct pollfd p = {.fd = c->stream.fd, .events = events};
 	int ms = clock_poll_ms(deadline_ns, (int)(c->session.heartbeat_ns / NS_PER_MS));
@@ -281,20 +235,26 @@ static int read_turn(struct chan_client *c, struct waiter *w, int64_t deadline_n
 
 	c->reading = true;
 	c->reader = w; /* until it returns from the system call */
+	c->turns++;
 	if (output || deadline_ns != DEADLINE_NONE) {
-		rc = await_ready(c, (short)(output ? POLLIN | POLLOUT : POLLIN), deadline_ns);
+		rc = client_await_ready(
+			c, (short)(output ? POLLIN | POLLOUT : POLLIN), deadline_ns);
 		if (output)
 			c->choked = false;
 		if (rc == 0)
-			rc = read_once(c, false);
+			rc = client_read(c, false);
 	} else {
-		rc = read_once(c, true);
+		rc = client_read(c, true);
 	}
 	c->reading = false;
-	if (rc == -EAGAIN)
+	if (rc == -EAGAIN) {
+		client_check_life(c);
 		rc = 0;
+	}
 	if (!w->ready) /* also while a large value comes, for longer than we may be silent */
 		session_ping(&c->session, c->session.heartbeat_ns);
+	if (c->link == LINK_DOWN)
+		keeper_wake(c);
 	return rc;
 }
 
@@ -306,7 +266,7 @@ static int write_turn(struct chan_client *c, int64_t deadline_ns)
 	int rc;
 
 	c->writing = true;
-	rc = await_ready(c, POLLOUT, turn_ns < deadline_ns ? turn_ns : deadline_ns);
+	rc = client_await_ready(c, POLLOUT, turn_ns < deadline_ns ? turn_ns : deadline_ns);
 	c->writing = false;
 	c->choked = false;
 	return rc == -EAGAIN ? 0 : rc;
@@ -330,12 +290,43 @@ static void sleep_turn(struct chan_client *c, struct waiter *w, int64_t deadline
 	}
 }
 
+/* Nothing but being woken interrupts who sleeps on a condition: who has signals withdraw operations
+ * looks for them. */
+static int doze(struct chan_client *c, struct waiter *w, int64_t until_ns)
+{
+	int rc;
+
+	if (!c->withdraw_on_signal || c->waking) {
+		sleep_turn(c, w, until_ns);
+		return 0;
+	}
+	client_unlock(c);
+	rc = poll(NULL, 0, clock_poll_ms(until_ns, DOZE_MS)) < 0 ? -errno : 0;
+	client_lock(c);
+	return rc;
+}
+
+/* Without a connection: who waits makes it, unless there is a keeper to do that. */
+static int reconnect_turn(struct chan_client *c, struct waiter *w, int64_t deadline_ns)
+{
+	int64_t next_ns;
+
+	if (c->keeper.running)
+		return doze(c, w, deadline_ns);
+	next_ns = client_reconnect(c);
+	if (next_ns == 0 || w->ready)
+		return 0;
+	return doze(c, w, next_ns < deadline_ns ? next_ns : deadline_ns);
+}
+
 static int wait_turn(struct chan_client *c, struct waiter *w, int64_t deadline_ns)
 {
 	session_confirm(&c->session);
 	client_flush(c);
-	if (w->ready)
+	if (w->ready || c->session.end.status < 0)
 		return 0;
+	if (c->link != LINK_UP)
+		return reconnect_turn(c, w, deadline_ns);
 	if (!c->reading)
 		return read_turn(c, w, deadline_ns);
 	if (c->choked && !c->writing)
@@ -405,7 +396,7 @@ static int wait_with(struct chan_client *c, struct waiter *w, int64_t deadline_n
 			rc = CHAN_ETIMEDOUT;
 	}
 	DL_DELETE(c->waiters, w);
-	hand_on(c);
+	client_hand_on(c);
 	return w->ready ? 0 : rc;
 }
 

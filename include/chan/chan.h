@@ -26,16 +26,27 @@
  * - "Blocks" means: until the broker has answered, which takes a round trip even where the
  *   operation itself need not wait. Calls that do not say "blocks" do not.
  * - Every call is thread-safe. Any number of threads use one client and one channel at once; one
- *   that waits does not hold up another. There is no thread in the library: whichever of the
- *   callers blocks does the reading for all.
- * - When the connection is lost every operation that the broker had not answered fails with
- *   CHAN_EUNKNOWN (or with what the broker said when it ended it, such as CHAN_ESHUTDOWN), what
- *   was not sent yet and all later calls with CHAN_EUNREACHABLE. Dial again then. No call raises
+ *   that waits does not hold up another: whichever of the callers blocks does the reading for all.
+ * - A connection that is lost is made again, to any of the URLs that were dialled, and the session
+ *   is resumed: calls that block stay blocked meanwhile, operations keep their numbers and their
+ *   places, and nothing is sent twice or lost. It takes as long as it takes: up to linger_ns (30 s)
+ *   the broker keeps the session, and 10 s more pass in which it may notice later. A deadline of
+ *   what was sent is the broker's to keep, and is told when there is a connection again; what was
+ *   not sent yet ends in its time.
+ * - When the session cannot be resumed it is over: its time is up, the broker has restarted, or the
+ *   limit reconnect_ns was reached. Every operation that was sent and not answered then fails with
+ *   CHAN_EUNKNOWN (CHAN_ERESTARTED): it may have happened or not. What was not sent, and all later
+ *   calls, fail with CHAN_EUNREACHABLE: it did not. Dial again then. A broker that ends a session by
+ *   itself says why (CHAN_ESHUTDOWN), which its operations fail with at once. No call raises
  *   SIGPIPE.
  * - The broker takes a client for lost that is silent while values are out to it (not confirmed,
  *   or fetched ahead): after two times chan_heartbeat_ns, 10 s as a rule, they go back and others
- *   get them. Calls that wait give signs of life, chan_process and chan_ping too. A program that
- *   holds a value that long without such a call confirms it first, or calls from another thread.
+ *   get them. The library has a thread for each client, the keeper, that gives signs of life while
+ *   the program computes, and reconnects; it blocks all signals, and ends in chan_hangup. So only a
+ *   program that is stopped as a whole is silent; woken, it is not handed what went to others.
+ * - Without a keeper (no_keeper, or where the session does not linger) calls that wait give signs of
+ *   life and reconnect, chan_process and chan_ping too. A program that holds a value for longer than
+ *   10 s without such a call confirms it first, or calls from another thread.
  * - A client does not survive fork(): only the parent may go on using it. The descriptor is
  *   close-on-exec.
  * - Strings are UTF-8. Pointers passed in need to live for the call only.
@@ -89,9 +100,16 @@ struct chan_dial_options {
 	const char *group;   /* of participants that wait for one another; NULL: none */
 
 	/* How long the broker shall keep the session without a connection, of which it may grant
-	 * less. 0: the default, 30 s; negative: not at all. */
+	 * less. 0: the default, 30 s; negative: not at all, and nothing is done to come back. */
 	int64_t linger_ns;
+
+	/* How long to try to come back after a loss. 0: as long as the session may live; negative:
+	 * not at all, as with a negative linger_ns. */
+	int64_t reconnect_ns;
 	int64_t timeout_ns; /* for the connection and the greeting. 0: 10 s */
+
+	/* Do without the keeper, the library's thread: see the conventions above. */
+	bool no_keeper;
 
 	/*
 	 * Of tls:// URLs. NULL in the first three: what the environment says by $CHAN_TLS_CA,
@@ -118,11 +136,14 @@ struct chan_dial_options {
 };
 
 /*
- * Connects to a broker and greets it. Blocks, at most options->timeout_ns.
+ * Connects to a broker and greets it. Blocks, at most options->timeout_ns (and for as long as looking
+ * up a host's name takes).
  *
  * url is unix:PATH, tcp://HOST:PORT (tcp://[ADDRESS]:PORT for IPv6; without :PORT 2426) or the
  * same with tls://, where the broker's certificate is checked. NULL: $CHAN_URL; where that is not
- * set, $XDG_RUNTIME_DIR/chand.sock if it exists, else /run/chand/chand.sock.
+ * set, $XDG_RUNTIME_DIR/chand.sock if it exists, else /run/chand/chand.sock. Several URLs, separated
+ * by commas, are ways to one broker: they are tried in this order now, and in turn when the
+ * connection is lost.
  *
  * options may be NULL. *ret_client is the caller's, who ends it with chan_hangup.
  * CHAN_EUNREACHABLE: nobody listens, or the host is unknown; CHAN_ETIMEDOUT; CHAN_EINVAL: the URL;
@@ -135,13 +156,19 @@ int chan_dial(
 
 /*
  * Ends the session in order and frees the client. What was received and not handed over goes back
- * to its channel; confirmations leave first. Blocks until the broker has seen it, 2 s at most.
+ * to its channel; confirmations leave first, for which a connection that is lost is made again.
+ * Blocks until the broker has seen it, 2 s at most; while an attempt to reconnect is under way,
+ * until that has ended, too (5 s at most, and as long as looking up a name takes).
  * Every struct chan and chan_op of the client is invalid afterwards, and no thread may be inside a
  * call of it. NULL is allowed.
  */
 void chan_hangup(struct chan_client *client);
 
-/* The URL that was dialled, the broker's name and version, and the number of its present run. */
+/* Whether there is a connection now: not while it is being made again, nor when the session is
+ * over. For people to see: it may have changed when the call returns. */
+bool chan_connected(const struct chan_client *client);
+
+/* The URL that was dialled (of several, that of the present connection), the broker's name and version, and the number of its present run. */
 const char *chan_url(const struct chan_client *client);
 const char *chan_broker(const struct chan_client *client);
 uint64_t chan_incarnation(const struct chan_client *client);
@@ -645,13 +672,15 @@ int chan_start_close(struct chan *ch, const char *reason, void *tag, struct chan
 int chan_start_abort(struct chan *ch, const char *reason, void *tag, struct chan_op **ret_op);
 
 /* The descriptor to poll, and what for: POLLIN, and POLLOUT while something waits to be written.
- * Ask again after every call. Sends off what has gathered, as a wait follows. */
+ * Ask again after every call: without a connection it is a timer's, or -1, and with the next one it
+ * is another. Sends off what has gathered, as a wait follows. */
 int chan_fd(const struct chan_client *client);
 short chan_events(struct chan_client *client);
 
-/* Reads and writes as much as is possible without waiting. 0, or why the connection was lost (its
- * operations have completed then). While a blocking call of another thread does the reading, there
- * is nothing to do here. */
+/* Reads and writes as much as is possible without waiting. 0, also while a connection that was lost
+ * is made again; or why the session is over (its operations have completed then). Without a keeper
+ * it is what reconnects: an attempt may block for 5 s, as chan_dial does. While a blocking call of
+ * another thread does the reading, there is nothing to do here. */
 int chan_process(struct chan_client *client);
 
 /* Takes the next completion, in the order in which they happened: 1, or 0 when there is none. A

@@ -29,7 +29,7 @@
 	X(EPROTOCOL, 18, "the other side broke the protocol")                                      \
 	X(ESHUTDOWN, 19, "the broker is shutting down")                                            \
 	X(ERESTARTED, 20, "the broker has restarted; it knows nothing of the session")             \
-	X(EUNKNOWN, 21, "the connection was lost before the outcome was known")                    \
+	X(EUNKNOWN, 21, "the session was lost before the outcome was known")                       \
 	X(EREDIRECT, 22, "the channel is served by another broker")                                \
 	X(EUNREACHABLE, 23, "the broker cannot be reached")                                        \
 	X(ENOMEM, 24, "out of memory")                                                             \

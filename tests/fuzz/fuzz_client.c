@@ -6,8 +6,9 @@
  * makes), and all the rest is what the server writes. Sequence numbers are known in advance, so the
  * server's bytes can hold answers to operations that come later.
  *
- * There is no socket, and no time but ours: dialling, poll and the clock are replaced by the linker
- * (--wrap). What the server has written comes a frame at a time, when the program lets it or waits
+ * There is no socket, and no time but ours: dialling, poll, the clock and sleeping are replaced by
+ * the linker (--wrap), and the library does without its thread. A session that the server lets linger
+ * is resumed by dialling again, which the server's next bytes answer. What the server has written comes a frame at a time, when the program lets it or waits
  * for it; when nothing more is to come, time passes, and who waits without a deadline finds the
  * connection closed. A call that waits in another way would hang here, and the fuzzer tells.
  */
@@ -18,6 +19,7 @@
 #include "tests/fuzz/fuzz.h"
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <string.h>
 #include <time.h>
 
@@ -32,6 +34,9 @@ enum option {
 	OPTION_CREDIT = 32,
 	OPTION_RAW = 64,
 };
+
+/* The connection's descriptor, which is none. */
+#define WORLD_FD 1000000
 
 /* Far above what any script needs: more turns are a call that does not end. */
 #define TURNS_MAX 2000000u
@@ -75,6 +80,8 @@ static bool let_frame_come(void)
 int __real_clock_gettime(clockid_t clock, struct timespec *ret);
 int __wrap_clock_gettime(clockid_t clock, struct timespec *ret);
 int __wrap_poll(struct pollfd *fds, nfds_t n, int timeout_ms);
+int __wrap_pthread_cond_timedwait(
+	pthread_cond_t *cond, pthread_mutex_t *lock, const struct timespec *until);
 int __wrap_stream_dial(struct stream *s, const struct url *url, int64_t deadline_ns);
 
 int __wrap_clock_gettime(clockid_t clock, struct timespec *ret)
@@ -93,6 +100,12 @@ int __wrap_poll(struct pollfd *fds, nfds_t n, int timeout_ms)
 {
 	bool waits = timeout_ms != 0 && !(fds->events & POLLOUT) && !world.allowed;
 
+	if (fds->fd != WORLD_FD) { /* only time is waited for */
+		take_turn();
+		world.now_ns += timeout_ms * INT64_C(1000000);
+		return 0;
+	}
+
 	take_turn();
 	fuzz_require(n == 1);
 	if (waits && timeout_ms > 0 && (has_option(OPTION_TIME_FIRST) || !let_frame_come())) {
@@ -104,6 +117,19 @@ int __wrap_poll(struct pollfd *fds, nfds_t n, int timeout_ms)
 		let_frame_come();
 	fds->revents = (short)(fds->events & (world.allowed ? POLLIN | POLLOUT : POLLOUT));
 	return fds->revents != 0;
+}
+
+/* Nobody wakes a program of one thread. */
+int __wrap_pthread_cond_timedwait(
+	pthread_cond_t *cond, pthread_mutex_t *lock, const struct timespec *until)
+{
+	int64_t until_ns = until->tv_sec * INT64_C(1000000000) + until->tv_nsec;
+
+	(void)cond;
+	(void)lock;
+	take_turn();
+	world.now_ns = until_ns > world.now_ns ? until_ns : world.now_ns;
+	return ETIMEDOUT;
 }
 
 /* ---- the connection ----------------------------------------------------------------------- */
@@ -199,9 +225,10 @@ int __wrap_stream_dial(struct stream *s, const struct url *url, int64_t deadline
 	(void)url;
 	(void)deadline_ns;
 	take_turn();
-	s->fd = -1;
+	s->fd = WORLD_FD;
 	s->ops = &world_ops;
 	buf_consume(&world.written, buf_len(&world.written));
+	world.last_seq = 0; /* what had not arrived is sent again */
 	return 0;
 }
 
@@ -624,8 +651,10 @@ static void end_program(void)
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 {
+	struct chan_dial_options options = {.no_keeper = true};
+
 	read_input(bytes, n);
-	if (chan_dial("unix:/hostile", NULL, &program.client) == 0) {
+	if (chan_dial("unix:/hostile", &options, &program.client) == 0) {
 		while (world.script_left > 0)
 			actions[choose(ACTIONS)]();
 		end_program();

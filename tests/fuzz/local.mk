@@ -19,7 +19,8 @@ tests_fuzz_fuzz_account_LDFLAGS = $(failing_malloc_ldflags) $(FUZZ_LDFLAGS)
 tests_fuzz_fuzz_client_SOURCES = tests/fuzz/fuzz_client.c $(fuzz_common)
 tests_fuzz_fuzz_client_LDADD = $(client_parts_libs)
 tests_fuzz_fuzz_client_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS) \
-	-Wl,--wrap=clock_gettime -Wl,--wrap=poll -Wl,--wrap=stream_dial
+	-Wl,--wrap=clock_gettime -Wl,--wrap=poll -Wl,--wrap=stream_dial \
+	-Wl,--wrap=pthread_cond_timedwait
 
 tests_fuzz_fuzz_config_SOURCES = tests/fuzz/fuzz_config.c $(config_sources) \
 	$(fuzz_common)

@@ -509,12 +509,13 @@ static void test_what_a_dead_receiver_had_comes_again(void **state)
 	chan_hangup(c);
 }
 
-/* One that works on a value for so long that the broker takes it for lost: what it had fetched
- * ahead goes to others, what it had taken does not. */
+/* One without a keeper that works on a value for so long that the broker takes it for lost: what it
+ * had fetched ahead goes to others, what it had taken does not. */
 static void test_a_busy_receiver_keeps_what_it_took(void **state)
 {
 	static const char *const arguments[] = {"--silence-timeout=1s", NULL};
 	struct chan_make_options ahead = {.end = {.credit = 8}};
+	struct chan_dial_options silent = {.no_keeper = true};
 	struct test_daemon impatient;
 	struct chan_client *busy, *idle;
 	struct chan *mine, *theirs;
@@ -523,7 +524,7 @@ static void test_a_busy_receiver_keeps_what_it_took(void **state)
 
 	(void)state;
 	daemon_start(&impatient, arguments);
-	busy = dial(impatient.url);
+	assert_int_equal(chan_dial(impatient.url, &silent, &busy), 0);
 	idle = dial(impatient.url);
 	assert_int_equal(chan_make(busy, "work", CHAN_TYPE_INT, 4, &ahead, &mine), 0);
 	assert_int_equal(chan_open(idle, "work", CHAN_BOTH, NULL, &theirs), 0);

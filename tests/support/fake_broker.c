@@ -34,6 +34,7 @@ void fake_start(struct fake_broker *b)
 	assert_int_equal(bind(b->listener, (struct sockaddr *)&address, sizeof(address)), 0);
 	assert_int_equal(listen(b->listener, 8), 0);
 	b->fd = -1;
+	b->heartbeat_ms = 5000;
 	b->scratch = wire_scratch_new();
 	b->limits = (struct wire_limits){
 		.frame_header_bytes = FRAME_HEADER_BYTES_MAX,
@@ -45,6 +46,7 @@ void fake_start(struct fake_broker *b)
 		.batch_values = BATCH_VALUES_MAX,
 		.ops_in_flight = OPS_IN_FLIGHT_MAX_DEFAULT,
 		.bytes_in_flight = BYTES_IN_FLIGHT_MAX_DEFAULT,
+		.unseen_bytes = UNSEEN_BYTES_MAX_DEFAULT,
 	};
 }
 
@@ -120,7 +122,21 @@ void fake_deliver(struct fake_broker *b, uint64_t seq, uint64_t delivery, const 
 	fake_write(b, &m, 1, text);
 }
 
+void fake_pong(struct fake_broker *b)
+{
+	struct message m = {.kind = MESSAGE_PONG};
+
+	m.ping.nonce = b->nonce;
+	fake_write(b, &m, 0);
+}
+
 /* ---- reading ------------------------------------------------------------------------------ */
+
+static bool counts(enum message_kind kind)
+{
+	return kind != MESSAGE_HELLO && kind != MESSAGE_PING && kind != MESSAGE_PONG &&
+	       kind != MESSAGE_SEEN;
+}
 
 /* A frame, if one comes within ms. */
 static bool read_frame(struct fake_broker *b, int ms)
@@ -145,6 +161,9 @@ static bool read_frame(struct fake_broker *b, int ms)
 	wire_scratch_reset(b->scratch);
 	assert_int_equal(wire_decode(&b->frame, b->scratch, &b->m), 0);
 	assert_true(message_kind_allowed(b->m.kind, true));
+	b->frames += counts(b->m.kind);
+	if (b->m.kind == MESSAGE_PING)
+		b->nonce = b->m.ping.nonce;
 	return true;
 }
 
@@ -154,7 +173,7 @@ static bool read_but_pings(struct fake_broker *b, int ms)
 
 	do {
 		got = read_frame(b, ms);
-	} while (got && b->m.kind == MESSAGE_PING);
+	} while (got && (b->m.kind == MESSAGE_PING || b->m.kind == MESSAGE_SEEN));
 	return got;
 }
 
@@ -169,6 +188,11 @@ const struct message *fake_read(struct fake_broker *b, enum message_kind kind)
 bool fake_wait(struct fake_broker *b, bool patiently)
 {
 	return read_but_pings(b, patiently ? PATIENCE_MS : 0);
+}
+
+bool fake_wait_any(struct fake_broker *b)
+{
+	return read_frame(b, PATIENCE_MS);
 }
 
 bool fake_is_quiet(struct fake_broker *b)
@@ -190,7 +214,7 @@ struct wire_value fake_value(struct fake_broker *b, unsigned i)
 
 /* ---- greeting ----------------------------------------------------------------------------- */
 
-static void write_welcome(struct fake_broker *b)
+static void put_welcome(struct fake_broker *b, struct buf *out)
 {
 	struct message m = {.kind = MESSAGE_WELCOME};
 
@@ -198,10 +222,24 @@ static void write_welcome(struct fake_broker *b)
 	m.welcome.broker = "fake 1";
 	m.welcome.incarnation = 77;
 	m.welcome.session_id = (struct wire_bytes){(const uint8_t *)"session", 7};
-	m.welcome.connection_epoch = 1;
-	m.welcome.heartbeat_ms = 5000;
+	m.welcome.session_secret = (struct wire_bytes){(const uint8_t *)"secret", 6};
+	m.welcome.connection_epoch = b->epoch ? b->epoch : 1;
+	m.welcome.resumed = b->epoch > 0;
+	m.welcome.frames_received = b->epoch ? b->frames : 0;
+	m.welcome.linger_ms = b->linger_ms;
+	m.welcome.heartbeat_ms = b->heartbeat_ms;
 	m.welcome.limits = b->limits;
-	fake_write(b, &m, 0);
+	wire_encode(out, &m, 0, 0);
+}
+
+/* The first part of it, of so many; 1: all. */
+static void write_welcome(struct fake_broker *b, unsigned parts)
+{
+	struct buf out = {0};
+
+	put_welcome(b, &out);
+	fake_write_bytes(b, buf_data(&out), buf_len(&out) / parts);
+	buf_fini(&out);
 }
 
 static void *greet(void *arg)
@@ -212,7 +250,7 @@ static void *greet(void *arg)
 	if (b->greeting)
 		fake_write_bytes(b, b->greeting, b->greeting_bytes);
 	else
-		write_welcome(b);
+		write_welcome(b, 1);
 	return NULL;
 }
 
@@ -235,6 +273,92 @@ struct chan_client *fake_client(struct fake_broker *b)
 	assert_int_equal(fake_dial(b, NULL, &c), 0);
 	fake_read(b, MESSAGE_HELLO);
 	return c;
+}
+
+/* ---- coming back -------------------------------------------------------------------------- */
+
+void fake_cut(struct fake_broker *b)
+{
+	close(b->fd);
+	b->fd = -1;
+	buf_fini(&b->in);
+	b->taken = 0;
+}
+
+/* The next connection's HELLO, which must be of the session that there is. False: none came. */
+static bool accept_hello(struct fake_broker *b)
+{
+	struct pollfd p = {.fd = b->listener, .events = POLLIN};
+	const struct message *m = &b->m;
+
+	if (poll(&p, 1, PATIENCE_MS) <= 0)
+		return false;
+	b->fd = accept(b->listener, NULL, NULL);
+	if (!read_frame(b, PATIENCE_MS) || m->kind != MESSAGE_HELLO)
+		return false;
+	assert_int_equal(m->hello.session_id.len, 7);
+	assert_memory_equal(m->hello.session_id.bytes, "session", 7);
+	assert_memory_equal(m->hello.session_secret.bytes, "secret", 6);
+	assert_int_equal(m->hello.incarnation, 77);
+	assert_true(m->hello.connection_epoch > (b->epoch ? b->epoch : 1));
+	b->epoch = m->hello.connection_epoch;
+	b->frames_received = m->hello.frames_received;
+	return true;
+}
+
+static void write_goaway(struct fake_broker *b, int status)
+{
+	struct message m = {.kind = MESSAGE_GOAWAY};
+
+	m.goaway.status = status;
+	m.goaway.message = "no such session";
+	fake_write(b, &m, 0);
+}
+
+static void *play_resume(void *arg)
+{
+	struct fake_broker *b = arg;
+	const struct fake_greeting *g = b->greetings;
+
+	for (; accept_hello(b); g++) {
+		if (g->answer == FAKE_REFUSES)
+			write_goaway(b, g->status);
+		else if (g->answer != FAKE_DROPS)
+			write_welcome(b, g->answer == FAKE_BREAKS ? 2 : 1);
+		if (g->answer == FAKE_RESUMES)
+			break;
+		fake_cut(b);
+		if (g->answer == FAKE_REFUSES && g->status != CHAN_ELIMIT)
+			break;
+	}
+	return NULL;
+}
+
+void fake_resume_begin(struct fake_broker *b, const struct fake_greeting *greetings)
+{
+	b->greetings = greetings;
+	assert_int_equal(pthread_create(&b->resuming, NULL, play_resume, b), 0);
+}
+
+void fake_resume_end(struct fake_broker *b)
+{
+	pthread_join(b->resuming, NULL);
+}
+
+int fake_resume(struct fake_broker *b, struct chan_client *c, const struct fake_greeting *greetings)
+{
+	struct pollfd p;
+	int rc;
+
+	fake_resume_begin(b, greetings);
+	do {
+		p.fd = chan_fd(c);
+		p.events = chan_events(c);
+		poll(&p, 1, PATIENCE_MS);
+		rc = chan_process(c);
+	} while (rc == 0 && !chan_connected(c));
+	fake_resume_end(b);
+	return rc;
 }
 
 /* ---- the client's side -------------------------------------------------------------------- */

@@ -19,6 +19,15 @@ tests_unit_test_client_lease_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=clock_gettime
 unit_tests += tests/unit/test_flight
 tests_unit_test_flight_LDADD = $(client_parts_libs)
 
+unit_tests += tests/unit/test_reconnect
+tests_unit_test_reconnect_SOURCES = tests/unit/test_reconnect.c tests/support/fake_broker.c \
+	tests/support/fake_broker.h
+tests_unit_test_reconnect_LDADD = $(client_parts_libs)
+tests_unit_test_reconnect_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=clock_gettime
+
+unit_tests += tests/unit/test_resend
+tests_unit_test_resend_LDADD = $(client_parts_libs)
+
 unit_tests += tests/unit/test_url
 tests_unit_test_url_LDADD = $(client_parts_libs)
 

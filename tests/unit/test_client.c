@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 /* How much later it is for the client than it is. */
-static int64_t later_ns;
+static _Atomic int64_t later_ns;
 
 int __real_clock_gettime(clockid_t clock, struct timespec *ret);
 int __wrap_clock_gettime(clockid_t clock, struct timespec *ret);

@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 
+#include "chan/status.h"
 #include "client/url.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,9 +63,31 @@ static void test_one_that_is_too_long(void **state)
 	assert_int_equal(url_parse(text, &url), 0);
 }
 
+static void test_several(void **state)
+{
+	struct url_list urls;
+	char many[20 * 16] = "";
+	int i;
+
+	(void)state;
+	assert_int_equal(url_list_parse("unix:/a,b,tcp://h:1,tls://[::1],unix:c", &urls), 0);
+	assert_int_equal(urls.count, 4);
+	assert_string_equal(urls.list[0].path, "/a,b"); /* what follows is no scheme */
+	assert_string_equal(urls.list[1].text, "tcp://h:1");
+	assert_string_equal(urls.list[2].host, "::1");
+	assert_string_equal(urls.list[3].path, "c");
+	url_list_fini(&urls);
+	assert_int_equal(url_list_parse("tcp://h,tcp://", &urls), CHAN_EINVAL);
+	url_list_fini(&urls);
+	for (i = 0; i < 17; i++)
+		strcat(many, i ? ",unix:/x" : "unix:/x");
+	assert_int_equal(url_list_parse(many, &urls), CHAN_EINVAL);
+	url_list_fini(&urls);
+}
+
 static void test_where_it_is_without_being_told(void **state)
 {
-	char directory[] = "/tmp/chan-test-XXXXXX", text[URL_BYTES_MAX], path[64], expected[80];
+	char directory[] = "/tmp/chan-test-XXXXXX", text[URLS_BYTES_MAX], path[64], expected[80];
 
 	(void)state;
 	unsetenv("CHAN_URL");
@@ -98,6 +121,7 @@ int main(void)
 		cmocka_unit_test(test_unix_paths),
 		cmocka_unit_test(test_hosts_and_ports),
 		cmocka_unit_test(test_one_that_is_too_long),
+		cmocka_unit_test(test_several),
 		cmocka_unit_test(test_where_it_is_without_being_told),
 	};
 

@@ -1,0 +1,128 @@
+/*
+ * output.c - what leaves, in which order, and by whom: the writer's role.
+ *
+ * Frames that count go by session.resend, which keeps them for a resume where there may be one.
+ * Those that do not (signs of life, what was received) go ahead of them, between two frames, also
+ * while as much as may be kept has been written and the broker has not said that it has it.
+ */
+#include "client/client.h"
+#include <errno.h>
+
+/* An active connection is asked for a sign of life that often, so that values can be handed over
+ * without asking first. */
+#define PING_INTERVAL_NS NS_PER_S
+
+/* Frames that were made and not taken over. */
+static bool has_gathered(const struct session *s)
+{
+	return buf_len(&s->out) > 0 || s->batch.count > 0 || s->transfers;
+}
+
+bool client_has_unsent(const struct chan_client *c)
+{
+	const struct session *s = &c->session;
+	const uint8_t *bytes;
+
+	return buf_len(&c->leaving) > 0 || buf_len(&s->control) > 0 ||
+	       resend_unwritten(&s->resend, &bytes) > 0 || has_gathered(s);
+}
+
+/* What is trimmed makes room, which resend_has_room does not see. */
+static bool has_room(const struct session *s)
+{
+	return resend_has_room(&s->resend) || s->resend.seen > s->resend.gone;
+}
+
+bool client_has_output(const struct chan_client *c)
+{
+	const struct session *s = &c->session;
+	const uint8_t *bytes;
+
+	return buf_len(&c->leaving) > 0 || buf_len(&s->control) > 0 ||
+	       resend_unwritten(&s->resend, &bytes) > 0 || (has_gathered(s) && has_room(s));
+}
+
+/* All that was taken has left, so a frame has just ended: what is next. */
+static void take_output(struct chan_client *c)
+{
+	struct session *s = &c->session;
+	struct buf emptied = c->leaving;
+
+	if (buf_len(&s->control) > 0) {
+		c->leaving = s->control;
+		s->control = emptied;
+		return;
+	}
+	resend_trim(&s->resend);
+	if (!resend_has_room(&s->resend))
+		return;
+	session_fill(s);
+	if (resend_take(&s->resend, &s->out, s->frames_sent) < 0)
+		s->doomed = CHAN_ENOMEM;
+}
+
+/* What to write; 0: there is nothing, or it may not be written yet. */
+static size_t next_output(struct chan_client *c, const uint8_t **ret_bytes)
+{
+	struct session *s = &c->session;
+
+	if (buf_len(&c->leaving) == 0 && resend_unwritten(&s->resend, ret_bytes) == 0)
+		take_output(c);
+	if (buf_len(&c->leaving) == 0)
+		return resend_unwritten(&s->resend, ret_bytes);
+	*ret_bytes = buf_data(&c->leaving);
+	return buf_len(&c->leaving);
+}
+
+static void note_written(struct chan_client *c, size_t n)
+{
+	if (buf_len(&c->leaving) > 0)
+		buf_consume(&c->leaving, n);
+	else
+		resend_wrote(&c->session.resend, n);
+}
+
+/* What the broker said before it closed the connection is still to be read, and tells more. */
+static void write_failed(struct chan_client *c, int error)
+{
+	if (c->reading) {
+		c->choked = true; /* and the reader will see it */
+		return;
+	}
+	client_poll(c);
+	client_broke(c, error);
+}
+
+static bool may_write(const struct chan_client *c)
+{
+	return c->link == LINK_UP && c->session.end.status == 0;
+}
+
+void client_flush(struct chan_client *c)
+{
+	const uint8_t *bytes;
+	size_t n;
+	ssize_t put;
+
+	if (c->writing || !may_write(c) || !client_has_output(c))
+		return;
+	session_ping(&c->session, PING_INTERVAL_NS);
+	c->writing = true;
+	c->choked = false;
+	while (may_write(c) && !c->choked && (n = next_output(c, &bytes)) > 0) {
+		client_unlock(c);
+		put = c->stream.ops->write(&c->stream, bytes, n);
+		client_lock(c);
+		if (put >= 0)
+			note_written(c, (size_t)put);
+		else if (put == -EAGAIN)
+			c->choked = true;
+		else
+			write_failed(c, (int)-put);
+	}
+	c->writing = false;
+	if (c->session.doomed)
+		client_fail(c, CHAN_ENOMEM, "out of memory");
+	if (c->link == LINK_DOWN)
+		keeper_wake(c);
+}
