@@ -35,7 +35,7 @@ static bool holds_too_much(const struct broker *b, const struct session *s)
 /* Takes back what is out to a session that has been silent for too long. One that has a connection
  * and does not even read what it is sent loses that: it could not learn which of its deliveries
  * were revoked. */
-static void revoke(struct broker *b, struct session *s, int64_t now_ns)
+static void take_back(struct broker *b, struct session *s, int64_t now_ns)
 {
 	static struct log_limit limit = LOG_LIMIT_INIT;
 
@@ -63,7 +63,7 @@ static void check_silence(struct broker *b, struct session *s, int64_t now_ns)
 	if (!s->out_since_ns)
 		s->out_since_ns = now_ns;
 	if (now_ns - s->out_since_ns >= silence_ns && now_ns - heard_ns(s) >= silence_ns)
-		revoke(b, s, now_ns);
+		take_back(b, s, now_ns);
 }
 
 static void look(struct broker *b, int64_t now_ns)
