@@ -7,10 +7,11 @@
  * server's bytes can hold answers to operations that come later.
  *
  * There is no socket, and no time but ours: dialling, poll, the clock and sleeping are replaced by
- * the linker (--wrap), and the library does without its thread. A session that the server lets linger
- * is resumed by dialling again, which the server's next bytes answer. What the server has written comes a frame at a time, when the program lets it or waits
- * for it; when nothing more is to come, time passes, and who waits without a deadline finds the
- * connection closed. A call that waits in another way would hang here, and the fuzzer tells.
+ * the linker (--wrap), and the library does without its thread. A session that the server lets
+ * linger is resumed by dialling again, which the server's next bytes answer. What the server has
+ * written comes a frame at a time, when the program lets it or waits for it; when nothing more is
+ * to come, time passes, and who waits without a deadline finds the connection closed. A call that
+ * waits in another way would hang here, and the fuzzer tells.
  */
 #include "chan/chan.h"
 #include "client/stream.h"
@@ -33,6 +34,7 @@ enum option {
 	OPTION_MANUAL = 16,
 	OPTION_CREDIT = 32,
 	OPTION_RAW = 64,
+	OPTION_LINGERS = 128, /* the session is resumed whenever the connection is lost */
 };
 
 /* The connection's descriptor, which is none. */
@@ -50,6 +52,7 @@ static struct {
 	int64_t now_ns;
 	unsigned turns, writes, dials;
 	struct buf written; /* by the client: half a frame */
+	uint64_t frames;    /* that the client has written and that count */
 	uint64_t last_seq;
 } world;
 
@@ -163,6 +166,12 @@ static void check_seq(const struct message *m)
 	world.last_seq = m->seq + (m->kind == MESSAGE_SEND ? m->send.count - 1 : 0);
 }
 
+static bool counts(enum message_kind kind)
+{
+	return kind != MESSAGE_HELLO && kind != MESSAGE_PING && kind != MESSAGE_PONG &&
+	       kind != MESSAGE_SEEN;
+}
+
 /* Takes the whole frames off what the client wrote. */
 static void check_written(void)
 {
@@ -177,6 +186,7 @@ static void check_written(void)
 		fuzz_require(wire_decode(&f, scratch, &m) == 0);
 		fuzz_require(message_kind_allowed(m.kind, true));
 		check_seq(&m);
+		world.frames += counts(m.kind);
 		buf_consume(&world.written, (size_t)n);
 	}
 	fuzz_require(n == 0);
@@ -220,6 +230,39 @@ static const struct stream_ops world_ops = {
 	.close = world_close,
 };
 
+/* Before what the server has still to write. */
+static void put_welcome(bool resumed)
+{
+	struct message m = {.kind = MESSAGE_WELCOME};
+	struct buf out = {0};
+
+	m.welcome.version = PROTOCOL_VERSION;
+	m.welcome.broker = "hostile";
+	m.welcome.session_id = (struct wire_bytes){(const uint8_t *)"id", 2};
+	m.welcome.connection_epoch = resumed ? world.dials : 1;
+	m.welcome.resumed = resumed;
+	m.welcome.frames_received = world.frames;
+	m.welcome.linger_ms = has_option(OPTION_LINGERS) ? 30000 : 0;
+	m.welcome.heartbeat_ms = 5000;
+	m.welcome.limits = (struct wire_limits){
+		.frame_header_bytes = FRAME_HEADER_BYTES_MAX,
+		.frame_payload_bytes = FRAME_PAYLOAD_BYTES_MAX,
+		.value_bytes = VALUE_BYTES_MAX_DEFAULT,
+		.capacity = CAPACITY_MAX_DEFAULT,
+		.select_cases = SELECT_CASES_MAX,
+		.credit = CREDIT_MAX,
+		.batch_values = BATCH_VALUES_MAX,
+		.ops_in_flight = 10,
+		.bytes_in_flight = 300000,
+		.unseen_bytes = 100000,
+	};
+	fuzz_require(wire_encode(&out, &m, 0, 0) == 0);
+	fuzz_require(buf_append(&out, buf_data(&world.server), buf_len(&world.server)) == 0);
+	buf_fini(&world.server);
+	world.server = out;
+	world.allowed = 0;
+}
+
 int __wrap_stream_dial(struct stream *s, const struct url *url, int64_t deadline_ns)
 {
 	(void)url;
@@ -229,6 +272,10 @@ int __wrap_stream_dial(struct stream *s, const struct url *url, int64_t deadline
 	s->ops = &world_ops;
 	buf_consume(&world.written, buf_len(&world.written));
 	world.last_seq = 0; /* what had not arrived is sent again */
+	if (world.dials++ > 0 && has_option(OPTION_LINGERS)) {
+		world.frames -= world.frames % 3; /* some had not */
+		put_welcome(true);
+	}
 	return 0;
 }
 
@@ -598,29 +645,6 @@ static void (*const actions[])(void) = {do_make, do_open, do_open_now, do_send, 
 
 /* ---- the input ---------------------------------------------------------------------------- */
 
-static void put_welcome(void)
-{
-	struct message m = {.kind = MESSAGE_WELCOME};
-
-	m.welcome.version = PROTOCOL_VERSION;
-	m.welcome.broker = "hostile";
-	m.welcome.session_id = (struct wire_bytes){(const uint8_t *)"id", 2};
-	m.welcome.connection_epoch = 1;
-	m.welcome.heartbeat_ms = 5000;
-	m.welcome.limits = (struct wire_limits){
-		.frame_header_bytes = FRAME_HEADER_BYTES_MAX,
-		.frame_payload_bytes = FRAME_PAYLOAD_BYTES_MAX,
-		.value_bytes = VALUE_BYTES_MAX_DEFAULT,
-		.capacity = CAPACITY_MAX_DEFAULT,
-		.select_cases = SELECT_CASES_MAX,
-		.credit = CREDIT_MAX,
-		.batch_values = BATCH_VALUES_MAX,
-		.ops_in_flight = 10,
-		.bytes_in_flight = 300000,
-	};
-	fuzz_require(wire_encode(&world.server, &m, 0, 0) == 0);
-}
-
 static void read_input(const uint8_t *bytes, size_t n)
 {
 	size_t script;
@@ -634,7 +658,7 @@ static void read_input(const uint8_t *bytes, size_t n)
 	world.script = bytes;
 	world.script_left = script < n ? script : n;
 	if (has_option(OPTION_GREETED))
-		put_welcome();
+		put_welcome(false);
 	fuzz_require(
 		buf_append(&world.server, bytes + world.script_left, n - world.script_left) == 0);
 }

@@ -62,6 +62,11 @@ integration_tests += tests/integration/test_lease
 tests_integration_test_lease_SOURCES = tests/integration/test_lease.c $(support_sources)
 tests_integration_test_lease_LDADD = client/libchan.la $(integration_libs)
 
+integration_tests += tests/integration/test_cuts
+tests_integration_test_cuts_SOURCES = tests/integration/test_cuts.c $(support_sources) \
+	tests/support/proxy.c tests/support/proxy.h tests/support/dice.h
+tests_integration_test_cuts_LDADD = client/libchan.la $(integration_libs) -lpthread
+
 check_PROGRAMS += $(integration_tests)
 TESTS += $(integration_tests)
 

@@ -470,12 +470,14 @@ static void test_lists_come_in_pages(void **state)
 static void die_receiving(const char *url, int n)
 {
 	struct chan_open_options options = {.end = {.credit = 4, .manual = true}};
+	struct chan_dial_options brief = {.linger_ns = -1};
 	struct chan_value v[4];
 	struct chan_client *c;
 	struct chan *ch;
 	int i;
 
-	if (chan_dial(url, NULL, &c) < 0 || chan_open(c, "fragile", CHAN_RECV, &options, &ch) < 0)
+	if (chan_dial(url, &brief, &c) < 0 ||
+		chan_open(c, "fragile", CHAN_RECV, &options, &ch) < 0)
 		_exit(1);
 	for (i = 0; i < n; i++)
 		if (chan_recv(ch, &v[i]) != 1)
