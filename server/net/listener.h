@@ -28,8 +28,8 @@ int listener_bind(const struct sockaddr *sa, socklen_t len, uint32_t unix_mode,
 
 /*
  * From here on its streams speak TLS, and come to their owner when they have shaken hands, for
- * which they have `timeout_ns`. failed (may be NULL) is told of those that have not. Before the
- * start; the context is to outlive it.
+ * which they have `timeout_ns`. failed (may be NULL) is told, perhaps by several at once, of those
+ * that have not. Before the start; the context is to outlive it.
  */
 void listener_use_tls(struct listener *l, struct tls_context *context, int64_t timeout_ns,
 	void (*failed)(const struct stream_peer *peer, const char *why));

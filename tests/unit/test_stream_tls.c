@@ -18,6 +18,8 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
+static _Thread_local bool is_client; /* a thread that plays one */
+
 static char dir[CERTIFICATES_DIR_BYTES], why[512];
 
 static char *path_of(const char *name, char path[static CERTIFICATES_PATH_BYTES])
@@ -170,6 +172,7 @@ static void *client_run(void *arg)
 {
 	struct client *c = arg;
 
+	is_client = true;
 	c->fd = dial();
 	set_up_client(c);
 	c->shook_hands = SSL_connect(c->ssl) == 1;
@@ -213,8 +216,12 @@ static void take_stream(void *arg, struct stream *s)
 
 static void take_failure(const struct stream_peer *peer, const char *text)
 {
+	static struct lock lock = LOCK_INIT(LOCK_RANK_OUTER);
+
 	expect(peer->kind == STREAM_TLS);
+	lock_acquire(&lock);
 	snprintf(failed_why, sizeof(failed_why), "%s", text);
+	lock_release(&lock);
 	failed_count++;
 }
 
@@ -728,6 +735,92 @@ static void test_plain_clients(void **state)
 	run_everywhere(plain_clients);
 }
 
+/* ---- OpenSSL without memory ------------------------------------------------------------------ */
+
+static atomic_long allocations_left; /* until the one that fails; below 1: none does */
+
+static void *allocate(size_t n, const char *file, int line)
+{
+	(void)file;
+	(void)line;
+	if (!is_client && atomic_fetch_sub(&allocations_left, 1) == 1)
+		return NULL;
+	return malloc(n);
+}
+
+static void *reallocate(void *p, size_t n, const char *file, int line)
+{
+	(void)file;
+	(void)line;
+	if (!is_client && n && atomic_fetch_sub(&allocations_left, 1) == 1)
+		return NULL;
+	return realloc(p, n);
+}
+
+static void release(void *p, const char *file, int line)
+{
+	(void)file;
+	(void)line;
+	free(p);
+}
+
+static void try_to_talk(struct client *c)
+{
+	char byte;
+
+	SSL_write(c->ssl, "hi", 2);
+	SSL_shutdown(c->ssl);
+	while (SSL_read(c->ssl, &byte, 1) > 0)
+		;
+	ERR_clear_error();
+}
+
+/* One connection, in which the n-th allocation fails; false: it had not so many. */
+static bool suffer(long n)
+{
+	struct client c = {.body = try_to_talk, .certificate = "client.pem", .key = "client.key"};
+	int before = failed_count;
+	struct iovec iov = {"there", 5};
+	struct stream_peer peer;
+	struct stream *s = NULL;
+	char bytes[16];
+
+	atomic_store(&allocations_left, n);
+	client_start(&c);
+	while (!s && failed_count == before) {
+		go_yield();
+		s = atomic_exchange(&accepted, NULL);
+	}
+	if (s) {
+		stream_peer(s, &peer);
+		read_to_end(s, bytes, sizeof(bytes));
+		stream_write_all(s, &iov, 1, DEADLINE_NEVER);
+		stream_finish(s);
+		stream_free(s);
+	}
+	client_join(&c);
+	SSL_SESSION_free(c.session);
+	return atomic_exchange(&allocations_left, 0) < 1;
+}
+
+/* Whichever allocation fails, only that connection does. */
+static void no_memory(void)
+{
+	long n = 1;
+
+	listen_with(TLS_CLIENTS_REQUIRED, 60 * NS_PER_S);
+	while (suffer(n))
+		n += 1 + n / 50;
+	expect(n > 100);
+	stop_listening();
+}
+
+static void test_no_memory(void **state)
+{
+	(void)state;
+	run_on(2, 0, no_memory);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -741,8 +834,10 @@ int main(void)
 		cmocka_unit_test(test_half_handshakes),
 		cmocka_unit_test(test_deadlines),
 		cmocka_unit_test(test_plain_clients),
+		cmocka_unit_test(test_no_memory),
 	};
 
+	CRYPTO_set_mem_functions(allocate, reallocate, release);
 	signal(SIGPIPE, SIG_IGN);
 	alarm(240);
 	return cmocka_run_group_tests_name(
