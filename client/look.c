@@ -90,6 +90,8 @@ static void copy_attribute(struct chan_stat *to, const struct wire_attribute *a)
 		to->attempts_max = (uint32_t)strtoul(value, NULL, 10);
 	else if (strcmp(a->name, "dead_letter") == 0)
 		copy_text(to->dead_letter, sizeof(to->dead_letter), value);
+	else if (strcmp(a->name, "permits") == 0)
+		to->permits = (uint32_t)strtoul(value, NULL, 10);
 }
 
 static void copy_stat(struct chan_stat *to, const struct wire_channel_stat *from)

@@ -43,7 +43,7 @@ static int check_name(const char *asked, const char *name)
 
 /* ---- attributes --------------------------------------------------------------------------- */
 
-#define ATTRIBUTES_MAX 3
+#define ATTRIBUTES_MAX 4
 #define NUMBER_BYTES 16
 
 static int add_attribute(struct chan_op *op, const char *name, const char *value)
@@ -82,6 +82,8 @@ static int put_attributes(struct chan_op *op, const struct chan_make_options *op
 		rc = add_number(op, "attempts_max", options->attempts_max);
 	if (rc == 0 && options->dead_letter)
 		rc = add_attribute(op, "dead_letter", options->dead_letter);
+	if (rc == 0 && options->permits != 0)
+		rc = add_number(op, "permits", options->permits);
 	return rc;
 }
 

@@ -72,9 +72,11 @@
  * 200 bytes and a value in the broker, out of the reach of the channel's capacity. */
 #define LEASES_MAX 65536u
 
-/* Of the attributes of MAKE. A session that is a producer costs about 100 bytes. */
+/* Of the attributes of MAKE. A session that is a producer costs about 100 bytes, a permit as much as
+ * any value of a buffer. */
 #define PRODUCERS_MAX 65536
 #define ATTEMPTS_MAX 1000000
+#define PERMITS_MAX 1048576
 
 /* The longest lease, and delay of a value that is given back: whoever holds a value for longer says
  * so again in time. */

@@ -350,6 +350,14 @@ struct chan_make_options {
 	 */
 	uint32_t attempts_max;
 	const char *dead_letter;
+
+	/*
+	 * So many signals are in the channel from its making on, in one step with it, and none can be
+	 * sent: its values are permits. Who receives one under a lease and gives it back by
+	 * chan_nack when done has made it a lock (1 permit) or a semaphore. 0: an ordinary channel.
+	 * Of type CHAN_TYPE_SIGNAL only, and not more than its capacity.
+	 */
+	uint32_t permits;
 };
 
 struct chan_open_options {
@@ -582,6 +590,7 @@ struct chan_stat {
 	uint64_t dead_lettered;        /* values that went there */
 	uint64_t dead_letter_failures; /* that could not, and went back to their place */
 	char dead_letter_problem[256]; /* why, the last time; "": none did */
+	uint32_t permits;              /* as it was made */
 };
 
 /* Blocks. CHAN_ENOCHANNEL. */

@@ -1,5 +1,6 @@
 #include "server/broker/attributes.h"
 #include "chan/status.h"
+#include "chan/value.h"
 #include "proto/name.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,6 +48,11 @@ static bool parse_dead_letter(struct attributes *a, const char *text)
 	return true;
 }
 
+static bool parse_permits(struct attributes *a, const char *text)
+{
+	return parse_number(text, PERMITS_MAX, &a->permits);
+}
+
 #define STRING_(x) #x
 #define STRING(x) STRING_(x)
 
@@ -58,6 +64,7 @@ static const struct attribute {
 	{"producers", parse_producers, "1 to " STRING(PRODUCERS_MAX) ", or auto"},
 	{"attempts_max", parse_attempts_max, "1 to " STRING(ATTEMPTS_MAX)},
 	{"dead_letter", parse_dead_letter, "a channel's name"},
+	{"permits", parse_permits, "1 to " STRING(PERMITS_MAX)},
 };
 
 /* Takes one in. 0, or CHAN_EINVAL with the reason. */
@@ -71,8 +78,8 @@ static int take(
 		k++;
 	if (k == known + ATTRIBUTES_MAX) {
 		snprintf(problem, bytes,
-			"there is no attribute '%.80s', but producers, attempts_max and "
-			"dead_letter",
+			"there is no attribute '%.80s', but producers, attempts_max, "
+			"dead_letter and permits",
 			from->name);
 		return CHAN_EINVAL;
 	}
@@ -95,14 +102,18 @@ static int take(
 }
 
 /* What concerns more than one of them. */
-static int check(const struct attributes *a, const char *name, char *problem, size_t bytes)
+static int check(const struct attributes *a, const struct message *m, char *problem, size_t bytes)
 {
 	const char *what = NULL;
 
 	if ((a->attempts_max != 0) != (a->dead_letter[0] != '\0'))
 		what = "attempts_max and dead_letter go together";
-	else if (a->dead_letter[0] && strcmp(a->dead_letter, name) == 0)
+	else if (a->dead_letter[0] && strcmp(a->dead_letter, m->make.name) == 0)
 		what = "a channel cannot be its own dead_letter";
+	else if (a->permits > 0 && m->make.type != CHAN_TYPE_SIGNAL)
+		what = "permits are signals, and so must the channel's type be";
+	else if (a->permits > m->make.capacity)
+		what = "permits need as much capacity";
 	if (!what)
 		return 0;
 	snprintf(problem, bytes, "%s", what);
@@ -124,7 +135,7 @@ int attributes_new(
 	for (size_t i = 0; i < make->make.attribute_count && rc == 0; i++)
 		rc = take(a, &make->make.attributes[i], problem, problem_bytes);
 	if (rc == 0)
-		rc = check(a, make->make.name, problem, problem_bytes);
+		rc = check(a, make, problem, problem_bytes);
 	if (rc < 0)
 		free(a);
 	else
@@ -139,7 +150,7 @@ bool attributes_same(const struct attributes *a, const struct attributes *b)
 	a = a ? a : &none;
 	b = b ? b : &none;
 	return a->producers_max == b->producers_max && a->attempts_max == b->attempts_max &&
-	       strcmp(a->dead_letter, b->dead_letter) == 0;
+	       a->permits == b->permits && strcmp(a->dead_letter, b->dead_letter) == 0;
 }
 
 const char *attributes_text(const struct attributes *a, char text[ATTRIBUTES_TEXT_MAX])

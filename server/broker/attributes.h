@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define ATTRIBUTES_MAX 3u
+#define ATTRIBUTES_MAX 4u
 
 #define PRODUCERS_AUTO (-1)
 
@@ -18,6 +18,7 @@ struct attributes {
 	int32_t producers_max; /* 0: they are not counted; PRODUCERS_AUTO: as many as come */
 	uint32_t attempts_max; /* 0: for ever */
 	char dead_letter[NAME_BYTES_MAX + 1]; /* with attempts_max, else "" */
+	uint32_t permits;                     /* see semaphore.h; 0: none */
 	struct wire_attribute
 		list[ATTRIBUTES_MAX]; /* as MAKE gave them; what they point to is below */
 	size_t count;
@@ -35,7 +36,7 @@ int attributes_new(
 bool attributes_same(const struct attributes *a, const struct attributes *b);
 
 /* For an error: "" for none, else ", producers 2, attempts_max 3, dead_letter failed". */
-#define ATTRIBUTES_TEXT_MAX 400
+#define ATTRIBUTES_TEXT_MAX 420
 const char *attributes_text(const struct attributes *a, char text[ATTRIBUTES_TEXT_MAX]);
 
 #endif

@@ -8,6 +8,7 @@
 #include "server/broker/dead_letter.h"
 #include "server/broker/attributes.h"
 #include "server/broker/buffer.h"
+#include "server/broker/semaphore.h"
 #include "server/broker/state.h"
 #include <string.h>
 
@@ -29,6 +30,8 @@ static const char *obstacle(const struct channel *from, const struct channel *to
 		return "it is unbuffered";
 	if (to->type != from->type && to->type != CHAN_TYPE_ANY)
 		return "it has another type";
+	if (permits_of(to) > 0)
+		return "its values are permits";
 	return NULL;
 }
 

@@ -32,6 +32,7 @@ server_broker_libengine_a_SOURCES = \
 	server/broker/permit.c server/broker/permit.h \
 	server/broker/producers.c server/broker/producers.h \
 	server/broker/quota.c server/broker/quota.h \
+	server/broker/semaphore.c server/broker/semaphore.h \
 	server/broker/seqmap.c server/broker/seqmap.h \
 	server/broker/state.h \
 	server/broker/token.c server/broker/token.h \

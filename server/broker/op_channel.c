@@ -8,6 +8,7 @@
 #include "server/broker/collect.h"
 #include "server/broker/permit.h"
 #include "server/broker/producers.h"
+#include "server/broker/semaphore.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -192,7 +193,11 @@ static void open_and_answer(struct call *c, struct channel *ch, uint8_t directio
 
 	if (rc == CHAN_ELIMIT && refuse_producer(c, ch, direction))
 		return;
-	if (rc == CHAN_ELIMIT)
+	if (rc == CHAN_EWRONGEND)
+		answer_fail(call_asked(c), rc,
+			"open %s for sending: its values are permits, and nobody can add any",
+			channel_label(ch, label));
+	else if (rc == CHAN_ELIMIT)
 		answer_fail(call_asked(c), rc,
 			"open %s: the session holds %u channels open, the limit; release some "
 			"first",
@@ -268,6 +273,22 @@ static uint64_t first_token(const struct engine *e, const struct channel *ch)
 	return now > e->token_floor ? now : e->token_floor;
 }
 
+/* Why the channel that was just made must go again. */
+static void refuse_new(struct call *c, const struct channel *ch, int rc)
+{
+	if (rc == CHAN_EWRONGEND)
+		answer_fail(call_asked(c), rc,
+			"make '%s' for sending: its values are permits, and nobody can add any",
+			ch->name);
+	else if (channel_length(ch) < permits_of(ch))
+		answer_fail(call_asked(c), rc, "make '%s': there is no room for %u more values",
+			ch->name, permits_of(ch));
+	else
+		answer_fail(call_asked(c), rc,
+			"make '%s': the session can hold no further end open (limit %u)", ch->name,
+			c->engine->options.limits.ends_max);
+}
+
 /* Takes the attributes over. */
 static void create(struct call *c, struct attributes *attributes)
 {
@@ -299,11 +320,11 @@ static void create(struct call *c, struct attributes *attributes)
 	seqmap_put(&e->channels, ch->id, ch);
 	if (ch->name[0])
 		names_insert(&e->names, &ch->named, ch->name, (uint32_t)random_u64(&e->random));
-	rc = m->make.direction ? party_open(e, c->party, ch, (uint8_t)m->make.direction) : 0;
+	rc = permits_fill(c, ch);
+	if (rc == 0 && m->make.direction)
+		rc = party_open(e, c->party, ch, (uint8_t)m->make.direction);
 	if (rc < 0) {
-		answer_fail(call_asked(c), rc,
-			"make '%s': the session can hold no further end open (limit %u)",
-			m->make.name, e->options.limits.ends_max);
+		refuse_new(c, ch, rc);
 		channel_remove(e, ch);
 		return;
 	}
@@ -487,8 +508,8 @@ int op_release(struct call *c)
 /* ---- the ends of channels
  * ------------------------------------------------------------------------- */
 
-/* An end for sending that was handed over may close, as its value says; and a producer its own side,
- * as it must be able to say that it is done. 0, or it was answered. */
+/* An end for sending that was handed over may close, as its value says; and a producer its own
+ * side, as it must be able to say that it is done. 0, or it was answered. */
 static int permit_close(
 	struct call *c, const struct channel *ch, const char *verb, const char *label)
 {

@@ -2,6 +2,7 @@
 #include "chan/status.h"
 #include "server/broker/handoff.h"
 #include "server/broker/lease.h"
+#include "server/broker/semaphore.h"
 #include "server/broker/producers.h"
 #include "server/broker/state.h"
 #include <stdio.h>
@@ -126,8 +127,11 @@ int party_open(struct engine *e, struct party *p, struct channel *ch, uint8_t di
 {
 	struct end *end = party_end_of(p, ch->id);
 	bool registered = false;
-	int rc = direction & CHAN_SEND ? producer_register(e, ch, p, &registered) : 0;
+	int rc;
 
+	if ((direction & CHAN_SEND) && permits_of(ch) > 0)
+		return CHAN_EWRONGEND;
+	rc = direction & CHAN_SEND ? producer_register(e, ch, p, &registered) : 0;
 	if (rc == 0 && !end)
 		rc = end_new(e, p, ch, &end);
 	if (rc < 0) {

@@ -17,6 +17,10 @@ unit_tests += tests/unit/test_engine_select
 tests_unit_test_engine_select_SOURCES = tests/unit/test_engine_select.c $(transcript)
 tests_unit_test_engine_select_LDADD = $(engine_test_libs)
 
+unit_tests += tests/unit/test_engine_permits
+tests_unit_test_engine_permits_SOURCES = tests/unit/test_engine_permits.c $(transcript)
+tests_unit_test_engine_permits_LDADD = $(engine_test_libs)
+
 unit_tests += tests/unit/test_engine_lease
 tests_unit_test_engine_lease_SOURCES = tests/unit/test_engine_lease.c $(transcript)
 tests_unit_test_engine_lease_LDADD = $(engine_test_libs)
