@@ -25,7 +25,7 @@ struct command {
 
 extern const struct command command_make, command_send, command_recv, command_range, command_close,
 	command_rm, command_ls, command_stat, command_ps, command_select, command_ping,
-	command_bench, command_token;
+	command_bench, command_worker, command_lock, command_sem, command_top, command_token;
 
 /* The timeout that was asked for, as libchan wants it: CHAN_TRY, CHAN_FOREVER or a time. */
 int64_t ctl_timeout_ns(const struct ctl *ctl);

@@ -10,12 +10,15 @@ static int run_make(struct ctl *ctl)
 {
 	const struct options *o = &ctl->options;
 	const char *name = o->operands[0].text;
+	const struct chan_make_options make = {.producers = o->producers,
+		.attempts_max = (uint32_t)o->attempts,
+		.dead_letter = o->dead};
 	int rc = ctl_dial(ctl);
 
 	if (rc != 0)
 		return rc;
 	rc = chan_make(ctl->client, name, o->type != 0 ? o->type : CHAN_TYPE_STRING, o->capacity,
-		NULL, NULL);
+		&make, NULL);
 	return rc < 0 ? ctl_failed(rc) : EXIT_DONE;
 }
 
@@ -27,7 +30,8 @@ static int run_close(struct ctl *ctl)
 
 	if (rc != 0)
 		return rc;
-	rc = chan_close(ch, ctl->options.reason);
+	rc = ctl->options.abort ? chan_abort(ch, ctl->options.reason)
+				: chan_close(ch, ctl->options.reason);
 	return rc < 0 ? ctl_failed(rc) : EXIT_DONE;
 }
 
@@ -49,8 +53,9 @@ static int run_rm(struct ctl *ctl)
 	return code;
 }
 
-static const enum option_key make_options[] = {OPTION_TYPE, OPTION_CAP, 0};
-static const enum option_key close_options[] = {OPTION_REASON, 0};
+static const enum option_key make_options[] = {
+	OPTION_TYPE, OPTION_CAP, OPTION_PRODUCERS, OPTION_ATTEMPTS, OPTION_DEAD, 0};
+static const enum option_key close_options[] = {OPTION_REASON, OPTION_ABORT, 0};
 static const enum option_key no_options[] = {0};
 
 const struct command command_make = {
@@ -58,8 +63,7 @@ const struct command command_make = {
 	.brief = "make a channel",
 	.usage = {"NAME",
 		"Make a channel: unbuffered and of strings, if not told otherwise. One of that "
-		"name "
-		"with the same type and capacity is left as it is.",
+		"name with the same attributes is left as it is.",
 		make_options, 1, 1},
 	.run = run_make,
 };

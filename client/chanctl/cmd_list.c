@@ -9,29 +9,8 @@
 #include "client/chanctl/chanctl.h"
 #include "client/chanctl/exit_codes.h"
 #include "client/chanctl/printable.h"
+#include "client/chanctl/stat_json.h"
 #include "client/chanctl/table.h"
-
-static json_t *stat_json(const struct chan_stat *s)
-{
-	json_t *json = json_pack(
-		"{s:s, s:I, s:s, s:I, s:I, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:I, "
-		"s:I, s:I, s:I}",
-		"name", s->name, "id", (json_int_t)s->id, "type", chan_type_name(s->type), "cap",
-		(json_int_t)s->capacity, "len", (json_int_t)s->length, "closed", s->closed,
-		"temporary", s->temporary, "senders_waiting", (json_int_t)s->senders_waiting,
-		"receivers_waiting", (json_int_t)s->receivers_waiting, "in_flight",
-		(json_int_t)s->in_flight, "sent", (json_int_t)s->sent, "received",
-		(json_int_t)s->received, "redelivered", (json_int_t)s->redelivered,
-		"bytes_buffered", (json_int_t)s->bytes_buffered, "ends_open",
-		(json_int_t)s->ends_open, "made_unix_ns", (json_int_t)s->made_unix_ns);
-
-	if (json == NULL || !s->closed)
-		return json;
-	json_object_set_new(json, "closed_unix_ns", json_integer(s->closed_unix_ns));
-	json_object_set_new(json, "closed_by", json_string(s->closed_by));
-	json_object_set_new(json, "reason", json_string(s->reason));
-	return json;
-}
 
 /* ---- ls ----------------------------------------------------------------------------------- */
 
@@ -57,7 +36,7 @@ static int add_row(const struct chan_stat *s, void *arg)
 	rc |= table_add(t, "%" PRIu64, s->length);
 	rc |= table_add(t, "%" PRIu64, s->senders_waiting);
 	rc |= table_add(t, "%" PRIu64, s->receivers_waiting);
-	rc |= table_add(t, "%s", s->closed ? "closed" : "open");
+	rc |= table_add(t, "%s", s->aborted ? "aborted" : s->closed ? "closed" : "open");
 	return rc < 0 ? CHAN_ENOMEM : 0;
 }
 
@@ -116,6 +95,27 @@ static void print_time(const char *title, int64_t unix_ns)
 		printf("%-18s %s\n", title, text);
 }
 
+/* What only some channels have. */
+static void print_attributes(const struct chan_stat *s)
+{
+	if (s->leased > 0 || s->delayed > 0)
+		printf("%-18s %" PRIu64 " leased, %" PRIu64 " delayed\n", "under way", s->leased,
+			s->delayed);
+	if (s->permits > 0)
+		printf("%-18s %" PRIu32 "\n", "permits", s->permits);
+	if (s->producers == CHAN_PRODUCERS_AUTO)
+		printf("%-18s %" PRIu64 " open, as many as come\n", "producers", s->producers_open);
+	else if (s->producers > 0)
+		printf("%-18s %" PRIu64 " open, of %d\n", "producers", s->producers_open,
+			s->producers);
+	if (s->attempts_max > 0)
+		printf("%-18s %" PRIu64 " in %s, after %" PRIu32 " attempts each\n", "dead letters",
+			s->dead_lettered, s->dead_letter, s->attempts_max);
+	if (s->dead_letter_failures > 0)
+		printf("%-18s %" PRIu64 " could not go there: %s\n", "", s->dead_letter_failures,
+			s->dead_letter_problem);
+}
+
 static void print_stat(struct chan_stat *s)
 {
 	printf("%-18s %s\n", "name", s->name);
@@ -126,13 +126,14 @@ static void print_stat(struct chan_stat *s)
 	printf("%-18s %" PRIu64 "\n", "out, not taken", s->in_flight);
 	printf("%-18s %" PRIu64 "\n", "senders waiting", s->senders_waiting);
 	printf("%-18s %" PRIu64 "\n", "receivers waiting", s->receivers_waiting);
+	print_attributes(s);
 	printf("%-18s %" PRIu64 " sent, %" PRIu64 " received, %" PRIu64 " redelivered\n",
 		"values so far", s->sent, s->received, s->redelivered);
 	printf("%-18s %" PRIu64 "%s\n", "ends open", s->ends_open,
 		s->temporary ? " (goes with the last)" : "");
 	printf("%-18s %" PRIu64 "\n", "id", s->id);
 	print_time("made", s->made_unix_ns);
-	printf("%-18s %s\n", "closed", s->closed ? "yes" : "no");
+	printf("%-18s %s\n", "closed", s->aborted ? "aborted" : s->closed ? "yes" : "no");
 	print_time("closed at", s->closed_unix_ns);
 	printable(s->closed_by);
 	printable(s->reason);

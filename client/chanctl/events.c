@@ -1,7 +1,5 @@
 #include "client/chanctl/events.h"
 
-#include <poll.h>
-
 #include "client/chanctl/clock.h"
 #include "client/chanctl/interrupt.h"
 
@@ -17,18 +15,24 @@ static int poll_timeout_ms(const struct chan_client *client, int64_t deadline_ns
 	return (int)((left_ns + 999999) / 1000000);
 }
 
+void events_poll(struct chan_client *client, struct pollfd *fds, size_t n, int64_t deadline_ns)
+{
+	fds[0] = (struct pollfd){.fd = chan_fd(client), .events = chan_events(client)};
+	poll(fds, n, poll_timeout_ms(client, deadline_ns));
+	chan_process(client);
+}
+
 int events_wait(struct chan_client *client, int fd, short wanted, int64_t deadline_ns)
 {
 	struct pollfd fds[] = {
-		{.fd = chan_fd(client), .events = chan_events(client)},
+		{.fd = -1},
 		/* A signal is told once; after that its descriptor would be of no use. */
 		{.fd = interrupt_signal() == 0 ? interrupt_init() : -1, .events = POLLIN},
 		{.fd = fd, .events = wanted},
 	};
 	int events = 0;
 
-	poll(fds, sizeof(fds) / sizeof(fds[0]), poll_timeout_ms(client, deadline_ns));
-	chan_process(client);
+	events_poll(client, fds, sizeof(fds) / sizeof(fds[0]), deadline_ns);
 	if (interrupt_signal() != 0)
 		events |= EVENT_SIGNAL;
 	if (fd >= 0 && fds[2].revents != 0)

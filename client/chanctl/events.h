@@ -5,6 +5,8 @@
 #ifndef CHANCTL_EVENTS_H
 #define CHANCTL_EVENTS_H
 
+#include <poll.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "chan/chan.h"
@@ -25,5 +27,9 @@ enum {
  * Returns the events that were seen; 0 where something may have completed, or the time has come.
  */
 int events_wait(struct chan_client *client, int fd, short wanted, int64_t deadline_ns);
+
+/* The same for who handles signals otherwise: fds[0] is the client's, to be left empty, and the n-1
+ * behind it are polled as they stand. */
+void events_poll(struct chan_client *client, struct pollfd *fds, size_t n, int64_t deadline_ns);
 
 #endif

@@ -24,7 +24,10 @@ enum exit_code {
 	EXIT_PROTOCOL = 76,      /* the broker or we broke the protocol */
 	EXIT_NOT_PERMITTED = 77, /* not permitted, or the wrong end */
 	EXIT_TIMED_OUT = 124,
-	EXIT_SIGNAL = 128, /* + N: ended by signal N */
+	EXIT_OURS = 125,       /* a command was to run, or ran, and we failed */
+	EXIT_CANNOT_RUN = 126, /* the command is there and cannot be run */
+	EXIT_NOT_FOUND = 127,  /* there is no such command */
+	EXIT_SIGNAL = 128,     /* + N: ended by signal N */
 };
 
 /* X(status, exit code), for every status of chan/status.h that is a failure. */

@@ -1,18 +1,21 @@
 #include "client/chanctl/options.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "chan/chan.h"
 #include "client/chanctl/complain.h"
 #include "client/chanctl/duration.h"
 #include "client/chanctl/exit_codes.h"
+#include "client/chanctl/guard.h"
 #include "client/chanctl/text.h"
 
 /* Options of one command, at most: the table of all and the end mark. */
-#define COMMAND_OPTIONS_MAX 24
+#define COMMAND_OPTIONS_MAX 48
 
 /* Sets one option; false: the text is not valid. */
 typedef bool option_setter(struct options *o, const char *text);
@@ -25,6 +28,13 @@ struct option_row {
 
 static const char types[] = "int, float, bool, string, bytes, any, signal or chan";
 static const char a_number[] = "a whole number above 0";
+static const char a_duration[] = "a decimal number and ns, us, ms, s, m or h, as in 1.5s";
+
+/* Below it a lease could end before its extension can be answered on a loaded machine. */
+#define LEASE_NS_MIN INT64_C(100000000)
+
+/* Below it a page that is shown anew would cost the broker more than it tells. */
+#define INTERVAL_NS_MIN INT64_C(100000000)
 
 static bool whole_number(const char *text, int64_t *ret_number)
 {
@@ -197,6 +207,68 @@ static bool set_round_trips(struct options *o, const char *text)
 	return positive_number(text, &o->round_trips);
 }
 
+static bool set_jobs(struct options *o, const char *text)
+{
+	return positive_number(text, &o->jobs) && o->jobs <= GUARD_GROUPS_MAX;
+}
+
+static bool set_retry(struct options *o, const char *text)
+{
+	return positive_number(text, &o->retry);
+}
+
+static bool set_dead(struct options *o, const char *text)
+{
+	o->dead = text;
+	return true;
+}
+
+static bool set_lease(struct options *o, const char *text)
+{
+	/* How long a lease may be is the broker's to say. */
+	return duration_parse(text, &o->lease_ns) == 0 && o->lease_ns >= LEASE_NS_MIN;
+}
+
+static bool set_grace(struct options *o, const char *text)
+{
+	return duration_parse(text, &o->grace_ns) == 0;
+}
+
+static bool set_backoff(struct options *o, const char *text)
+{
+	return duration_parse(text, &o->backoff_ns) == 0;
+}
+
+static bool set_interval(struct options *o, const char *text)
+{
+	return duration_parse(text, &o->interval_ns) == 0 && o->interval_ns >= INTERVAL_NS_MIN;
+}
+
+static bool set_producers(struct options *o, const char *text)
+{
+	uint64_t number;
+
+	if (strcmp(text, "auto") == 0) {
+		o->producers = CHAN_PRODUCERS_AUTO;
+		return true;
+	}
+	if (!positive_number(text, &number) || number > INT_MAX)
+		return false;
+	o->producers = (int)number;
+	return true;
+}
+
+static bool set_attempts(struct options *o, const char *text)
+{
+	return positive_number(text, &o->attempts) && o->attempts <= UINT32_MAX;
+}
+
+static bool set_abort(struct options *o, const char *text)
+{
+	(void)text;
+	return o->abort = true;
+}
+
 static const struct option_row rows[] = {
 	{{"url", OPTION_URL, "URL", 0, "the broker: unix:PATH, tcp://HOST:PORT or tls://HOST:PORT",
 		 0},
@@ -211,8 +283,9 @@ static const struct option_row rows[] = {
 	{{"token-file", OPTION_TOKEN_FILE, "FILE", 0, "show the broker the token in FILE", 0},
 		set_token_file, NULL},
 	{{"json", OPTION_JSON, NULL, 0, "print JSON", 0}, set_json, NULL},
-	{{"timeout", OPTION_TIMEOUT, "DURATION", 0, "wait at most so long for each value", 0},
-		set_timeout, "a decimal number and ns, us, ms, s, m or h, as in 1.5s"},
+	{{"timeout", OPTION_TIMEOUT, "DURATION", 0,
+		 "wait at most so long for each value; worker: run each command so long", 0},
+		set_timeout, a_duration},
 	{{"try", OPTION_TRY, NULL, 0, "do not wait; exit code 2 where it would have to", 0},
 		set_try, NULL},
 	{{"create", OPTION_CREATE, NULL, 0, "make the channel where there is none", 0}, set_create,
@@ -241,11 +314,39 @@ static const struct option_row rows[] = {
 		NULL},
 	{{"reason", OPTION_REASON, "TEXT", 0, "why it is closed, for who asks", 0}, set_reason,
 		NULL},
-	{{"count", OPTION_COUNT, "N", 0, "so many values", 0}, set_count, a_number},
+	{{"count", OPTION_COUNT, "N", 0, "so many values; sem: permits", 0}, set_count, a_number},
 	{{"values", OPTION_VALUES, "N", 0, "values to stream", 0}, set_values, a_number},
 	{{"bytes", OPTION_BYTES, "N", 0, "bytes of each value", 0}, set_bytes, a_number},
 	{{"round-trips", OPTION_ROUND_TRIPS, "N", 0, "round trips to time", 0}, set_round_trips,
 		a_number},
+	{{"jobs", OPTION_JOBS, "N", 0, "run so many commands at once; 1 is the default", 0},
+		set_jobs, "a whole number from 1 to 1024"},
+	{{"retry", OPTION_RETRY, "N", 0, "try a value so often in all; for ever without it", 0},
+		set_retry, a_number},
+	{{"dead", OPTION_DEAD, "CHANNEL", 0, "where values go that were tried often enough", 0},
+		set_dead, NULL},
+	{{"lease", OPTION_LEASE, "DURATION", 0,
+		 "how long a value is ours unless that is extended; 30s is the default", 0},
+		set_lease, "a duration of at least 100ms"},
+	{{"grace", OPTION_GRACE, "DURATION", 0,
+		 "from SIGTERM to SIGKILL for a command that is ended; 5s is the default", 0},
+		set_grace, a_duration},
+	{{"backoff", OPTION_BACKOFF, "DURATION", 0,
+		 "how long a value rests after its first failure, twice as long after each further "
+		 "one; 100ms is the default",
+		 0},
+		set_backoff, a_duration},
+	{{"interval", OPTION_INTERVAL, "DURATION", 0, "show it anew so often; 1s is the default",
+		 0},
+		set_interval, "a duration of at least 100ms"},
+	{{"producers", OPTION_PRODUCERS, "N|auto", 0,
+		 "close it when so many senders, or all that came, have closed it", 0},
+		set_producers, "a whole number above 0, or auto"},
+	{{"attempts", OPTION_ATTEMPTS, "N", 0,
+		 "a value that came back from a lease so often goes to --dead", 0},
+		set_attempts, a_number},
+	{{"abort", OPTION_ABORT, NULL, 0, "as a death would: receivers get an error at the end", 0},
+		set_abort, NULL},
 };
 
 static const enum option_key global_keys[] = {OPTION_URL, OPTION_JSON, OPTION_TLS_CA,
@@ -313,7 +414,11 @@ static error_t parse_global(int key, char *text, struct argp_state *state)
 
 void options_init(struct options *o)
 {
-	*o = (struct options){.timeout_ns = -1};
+	*o = (struct options){.timeout_ns = -1,
+		.lease_ns = -1,
+		.grace_ns = -1,
+		.backoff_ns = -1,
+		.interval_ns = -1};
 }
 
 void options_fini(struct options *o)
@@ -352,6 +457,13 @@ void options_parse_command(struct options *o, const struct usage *usage, int arg
 		options_refuse("--create and --wait-create exclude each other");
 	if (o->wait_create && o->try)
 		options_refuse("--try and --wait-create exclude each other");
+}
+
+void options_require_command(const struct options *o, size_t index)
+{
+	if (o->operand_count <= index || !o->operands[index].literal)
+		options_refuse("the command to run stands behind `--': chanctl ... -- COMMAND "
+			       "[ARGUMENT...]");
 }
 
 void options_refuse(const char *format, ...)

@@ -19,6 +19,7 @@ enum option_key {
 	/* The short ones are letters, as getopt wants them. */
 	OPTION_NULL = '0',
 	OPTION_COUNT = 'n',
+	OPTION_JOBS = 'j',
 	OPTION_URL = 0x100,
 	OPTION_TLS_CA,
 	OPTION_TLS_CERT,
@@ -42,6 +43,15 @@ enum option_key {
 	OPTION_VALUES,
 	OPTION_BYTES,
 	OPTION_ROUND_TRIPS,
+	OPTION_RETRY,
+	OPTION_DEAD,
+	OPTION_LEASE,
+	OPTION_GRACE,
+	OPTION_BACKOFF,
+	OPTION_INTERVAL,
+	OPTION_PRODUCERS,
+	OPTION_ATTEMPTS,
+	OPTION_ABORT,
 };
 
 struct operand {
@@ -68,7 +78,14 @@ struct options {
 	const char *reason;                  /* NULL: none */
 	uint64_t count;                      /* 0: not given */
 	uint64_t values, bytes, round_trips; /* of bench; 0: not given */
-	struct operand *operands;            /* ours */
+	uint64_t jobs, retry;                /* of worker; 0: not given */
+	const char *dead;                    /* a channel; NULL: none */
+	int64_t lease_ns, grace_ns;          /* negative: not given */
+	int64_t backoff_ns, interval_ns;     /* the same */
+	int producers;                       /* of make; 0: not given */
+	uint64_t attempts;                   /* the same */
+	bool abort;
+	struct operand *operands; /* ours */
 	size_t operand_count;
 };
 
@@ -93,6 +110,10 @@ int options_parse_global(struct options *o, int argc, char **argv, const char *s
 /* Parses a command's options and operands; argv[0] is how the command is called. Does not return
  * for --help and wrong usage. */
 void options_parse_command(struct options *o, const struct usage *usage, int argc, char **argv);
+
+/* For commands that run a command: exits with 64 where it does not stand behind `--`, from the
+ * operand at index on. Its own options must not be taken for ours. */
+void options_require_command(const struct options *o, size_t index);
 
 /* Says that the command line is wrong, and exits with 64. */
 _Noreturn void options_refuse(const char *format, ...) __attribute__((format(printf, 1, 2)));

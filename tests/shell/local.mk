@@ -7,12 +7,14 @@
 
 shell_tests = \
 	tests/shell/access.sh \
+	tests/shell/attributes.sh \
 	tests/shell/bench.sh \
 	tests/shell/create.sh \
 	tests/shell/exit_codes.sh \
 	tests/shell/framing.sh \
 	tests/shell/json.sh \
 	tests/shell/lessons.sh \
+	tests/shell/lock.sh \
 	tests/shell/look.sh \
 	tests/shell/progress.sh \
 	tests/shell/readme.sh \
@@ -21,6 +23,8 @@ shell_tests = \
 	tests/shell/stdout.sh \
 	tests/shell/stream.sh \
 	tests/shell/tls.sh \
-	tests/shell/values.sh
+	tests/shell/top.sh \
+	tests/shell/values.sh \
+	tests/shell/worker.sh
 EXTRA_DIST += $(shell_tests) tests/support/tap.sh tests/support/daemon.sh
 TESTS += $(shell_tests)

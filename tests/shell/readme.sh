@@ -35,6 +35,9 @@ hello
 124
 2
 send results
+3
+deploying
+building
 END
 echo 1..1
 if diff "$room/want" "$room/out" >"$room/diff"; then

@@ -5,6 +5,7 @@ chanctl_unit_tests = \
 	tests/unit/test_framing \
 	tests/unit/test_printable \
 	tests/unit/test_reader \
+	tests/unit/test_substitute \
 	tests/unit/test_table \
 	tests/unit/test_text
 unit_tests += $(chanctl_unit_tests)
@@ -15,6 +16,7 @@ tests_unit_test_exit_codes_LDADD = $(chanctl_test_libs)
 tests_unit_test_framing_LDADD = $(chanctl_test_libs)
 tests_unit_test_printable_LDADD = $(chanctl_test_libs)
 tests_unit_test_reader_LDADD = $(chanctl_test_libs)
+tests_unit_test_substitute_LDADD = $(chanctl_test_libs)
 tests_unit_test_table_LDADD = $(chanctl_test_libs)
 tests_unit_test_text_LDADD = $(chanctl_test_libs)
 tests_unit_test_text_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
