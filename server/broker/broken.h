@@ -10,16 +10,19 @@
 
 enum broken_rule {
 	BROKEN_none,
-	BROKEN_lose_on_return,    /* a value that was given back is dropped */
-	BROKEN_deliver_twice,     /* a value that was taken comes again, now and then */
-	BROKEN_lifo,              /* the youngest value leaves a buffer first */
-	BROKEN_send_before_taken, /* an unbuffered send ends when its value is delivered */
-	BROKEN_over_capacity,     /* a buffer holds one value more than its capacity */
-	BROKEN_value_after_close, /* a closed channel accepts values */
-	BROKEN_select_two_cases,  /* a select that receives also sends */
-	BROKEN_lease_forgotten,   /* a value whose lease's time is up is dropped */
-	BROKEN_ack_ignored,       /* an acknowledged value comes back */
-	BROKEN_abort_as_close,    /* who reads an aborted channel is told that it was closed */
+	BROKEN_lose_on_return,     /* a value that was given back is dropped */
+	BROKEN_deliver_twice,      /* a value that was taken comes again, now and then */
+	BROKEN_lifo,               /* the youngest value leaves a buffer first */
+	BROKEN_send_before_taken,  /* an unbuffered send ends when its value is delivered */
+	BROKEN_over_capacity,      /* a buffer holds one value more than its capacity */
+	BROKEN_value_after_close,  /* a closed channel accepts values */
+	BROKEN_select_two_cases,   /* a select that receives also sends */
+	BROKEN_lease_forgotten,    /* a value whose lease's time is up is dropped */
+	BROKEN_ack_ignored,        /* an acknowledged value comes back */
+	BROKEN_unmarked,           /* a value that comes again does not say so */
+	BROKEN_absent_returned,    /* a lost connection takes the session's deliveries with it */
+	BROKEN_resume_loses_frame, /* one frame less is sent again than was lost */
+	BROKEN_abort_as_close,     /* who reads an aborted channel is told that it was closed */
 };
 
 #ifndef BROKEN_RULE

@@ -111,7 +111,7 @@ void value_come_back(struct engine *e, struct delivery *d, uint64_t delay_ns)
 {
 	struct channel *ch = d->channel;
 
-	if (d->attempt < UINT32_MAX)
+	if (d->attempt < UINT32_MAX && !BROKEN(unmarked))
 		d->attempt++;
 	if (delay_ns == 0) {
 		buffer_return(ch, d);

@@ -1,5 +1,6 @@
 #include "server/broker/party.h"
 #include "chan/status.h"
+#include "server/broker/broken.h"
 #include "server/broker/handoff.h"
 #include "server/broker/lease.h"
 #include "server/broker/semaphore.h"
@@ -262,6 +263,8 @@ void engine_party_absent(struct engine *e, struct party *p, int64_t now_ns)
 
 	e->now_ns = now_ns;
 	p->absent = true;
+	if (BROKEN(absent_returned))
+		party_return_all(e, p, true);
 	for (uint64_t key = 0; (entry = seqmap_from(&p->operations, key)); key = entry->key + 1)
 		operation_pass_over(entry->ptr);
 	engine_step(e);

@@ -13,10 +13,13 @@ tests_soak_soak_SOURCES = tests/soak/soak.c tests/soak/stage.c tests/soak/stage.
 tests_soak_soak_LDADD = client/libchan.la $(CMOCKA_LIBS)
 TESTS += tests/soak/soak
 
-check_PROGRAMS += tests/soak/consumers
+check_PROGRAMS += tests/soak/consumers tests/soak/stream
 tests_soak_consumers_SOURCES = tests/soak/consumers.c $(soak_sources)
 tests_soak_consumers_LDADD = client/libchan.la $(CMOCKA_LIBS)
-TESTS += tests/soak/consumers
+tests_soak_stream_SOURCES = tests/soak/stream.c $(proxy_sources) tests/support/dice.h \
+	tests/support/daemon.c tests/support/daemon.h
+tests_soak_stream_LDADD = client/libchan.la $(CMOCKA_LIBS)
+TESTS += tests/soak/consumers tests/soak/stream
 
 CLEANFILES += consumers.history soak-*.history
 

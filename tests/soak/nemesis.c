@@ -39,6 +39,21 @@ static void stop(struct nemesis *n, struct actor *a)
 	kill(a->pid, SIGSTOP);
 }
 
+static void cut(struct nemesis *n, struct actor *a)
+{
+	proxy_cut(n->troupe->proxy, link_of(n, a));
+}
+
+static void cut_in_a_frame(struct nemesis *n, struct actor *a)
+{
+	proxy_cut_after(n->troupe->proxy, link_of(n, a), 1 + dice_choose(&n->dice, 2000));
+}
+
+static void unplug(struct nemesis *n, struct actor *a)
+{
+	proxy_refuse(n->troupe->proxy, link_of(n, a));
+}
+
 static void swallow(struct nemesis *n, struct actor *a)
 {
 	proxy_swallow(n->troupe->proxy, link_of(n, a));
@@ -57,6 +72,10 @@ static void throttle(struct nemesis *n, struct actor *a)
 static const struct fault faults[] = {
 	{stop, 20, 2500, UNNOTICED, TALLY_STOPS, 6},
 	{stop, 4000, 14000, DOUBTED, TALLY_STOPS, 4},
+	{cut, 1, 1, NOTICED_BY_DEADLINES, TALLY_CUTS, 8},
+	{cut_in_a_frame, 500, 500, NOTICED_BY_DEADLINES, TALLY_CUTS, 8},
+	{unplug, 10, 1500, NOTICED_BY_DEADLINES, TALLY_OUTAGES, 4},
+	{unplug, 12000, 15000, DOUBTED, TALLY_OUTAGES, 1},
 	{swallow, 10, 2500, NOTICED_BY_DEADLINES, TALLY_OUTAGES, 4},
 	{swallow, 4000, 12500, DOUBTED, TALLY_OUTAGES, 1},
 	{delay, 500, 3000, UNNOTICED, TALLY_SLOWS, 3},
@@ -67,7 +86,7 @@ static const struct fault faults[] = {
 enum { LONG_MS = 3000 };
 
 /* One deed in so many is a kill. */
-enum { KILL_DEEDS = 6 };
+enum { KILL_DEEDS = 10 };
 
 static const struct fault *choose_fault(struct nemesis *n)
 {
