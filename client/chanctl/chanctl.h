@@ -12,6 +12,7 @@ struct ctl {
 	const struct command *command;
 	struct options options;
 	struct chan_client *client; /* NULL until ctl_dial */
+	int64_t linger_ns;          /* how long the session shall outlive a connection; 0: not */
 };
 
 /* A subcommand. To add one: a file that defines it, and a row in chanctl.c. */
@@ -30,9 +31,14 @@ extern const struct command command_make, command_send, command_recv, command_ra
 /* The timeout that was asked for, as libchan wants it: CHAN_TRY, CHAN_FOREVER or a time. */
 int64_t ctl_timeout_ns(const struct ctl *ctl);
 
-/* How every command dials: with what the global options say, and without a session to come back to.
- */
+/* How every command dials: with what the global options say, and with a session to come back to
+ * only where ctl->linger_ns says so. */
 struct chan_dial_options ctl_dial_options(const struct ctl *ctl);
+
+/* For commands that are not over at once: the session shall outlive a connection for so long, if a
+ * connection can be lost without us. On a Unix socket it cannot, and what we held shall go back at
+ * once when we die. To be called before ctl_dial. */
+void ctl_linger(struct ctl *ctl, int64_t linger_ns);
 
 /* Connects. 0, or the exit code after saying why. The connection ends with the program. */
 int ctl_dial(struct ctl *ctl);

@@ -54,8 +54,10 @@ static int open_permits(struct holder *h)
 	const struct chan_make_options make = {.direction = CHAN_RECV,
 		.end = {.lease_ns = h->rules.lease_ns},
 		.permits = (uint32_t)h->permits};
-	int rc = ctl_dial(h->ctl);
+	int rc;
 
+	ctl_linger(h->ctl, h->rules.lease_ns);
+	rc = ctl_dial(h->ctl);
 	if (rc != 0)
 		return rc;
 	rc = chan_make(h->ctl->client, name_of(h), CHAN_TYPE_SIGNAL, h->permits, &make, &h->ch);

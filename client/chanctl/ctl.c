@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "client/chanctl/complain.h"
@@ -23,16 +24,26 @@ struct chan_dial_options ctl_dial_options(const struct ctl *ctl)
 {
 	const struct options *o = &ctl->options;
 
-	/* One-shot commands cannot come back for their session: it shall end with us. */
+	/* One-shot commands cannot come back for their session: it shall end with us. Others fork,
+	 * and do so without a second thread; they call libchan often enough. */
 	return (struct chan_dial_options){
 		.program = "chanctl",
-		.linger_ns = -1,
+		.linger_ns = ctl->linger_ns > 0 ? ctl->linger_ns : -1,
+		.no_keeper = true,
 		.tls_ca = o->tls_ca,
 		.tls_certificate = o->tls_certificate,
 		.tls_key = o->tls_key,
 		.tls_insecure = o->insecure,
 		.token_file = o->token_file,
 	};
+}
+
+void ctl_linger(struct ctl *ctl, int64_t linger_ns)
+{
+	const char *url = ctl->options.url != NULL ? ctl->options.url : getenv("CHAN_URL");
+
+	if (url != NULL && (strstr(url, "tcp://") != NULL || strstr(url, "tls://") != NULL))
+		ctl->linger_ns = linger_ns;
 }
 
 int ctl_dial(struct ctl *ctl)
