@@ -160,8 +160,6 @@ static const char *failure(const struct operation *op, int status)
 		return "the last session that held the other side has ended";
 	case CHAN_ESHUTDOWN:
 		return "the broker is shutting down; try again once it is back";
-	case CHAN_EGONE:
-		return "the session was silent for too long, and what was out was taken back";
 	case CHAN_EPERM:
 		return "the rules of the broker's configuration were replaced, and do not allow it";
 	case CHAN_ELIMIT:

@@ -30,8 +30,8 @@ struct session;
  */
 #define BATCH_PAGES_MAX 16u
 
-/* The part of both that holds while memory is not free (base/memory.h): about a hundred batches are on
- * their way when many clients send all they can. */
+/* The part of both that holds while memory is not free (base/memory.h): about a hundred batches are
+ * on their way when many clients send all they can. */
 #define BATCH_TIGHT_PART 8u
 
 /* Of sentences and copies: none in most batches, one in most others. */
@@ -42,6 +42,8 @@ enum batch_what {
 	BATCH_BEGIN,     /* a session, by its HELLO */
 	BATCH_RESUME, /* another connection for a session, by its HELLO; the batch has none yet */
 	BATCH_ANSWER, /* only to be answered: a PONG, or FAIL for what does not reach the engine */
+	BATCH_HEARD,  /* the client gives a sign of life after a silence */
+	BATCH_HALF,   /* the client has shut its sending side down, and still reads */
 	BATCH_END,    /* of the session: by a breach, as the GOAWAY says, or without one */
 	BATCH_DETACH, /* its connection has ended; nothing more comes over it */
 };

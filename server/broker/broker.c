@@ -28,9 +28,6 @@
 /* Batches of one turn, after which answers leave whatever else waits. */
 #define TURN_BATCHES_MAX 32
 
-/* A client sends PING after half of silence_ns, or this if it is less, while operations wait. */
-#define HEARTBEAT_NS_MAX (5 * NS_PER_S)
-
 /* Of the ceiling, what all sessions together may take once memory is tight: half of what is left
  * until it is scarce. */
 #define MEMORY_SPARE_PART 16
@@ -87,8 +84,7 @@ struct broker *broker_new(const struct broker_options *options)
 	b->batches = hchan_make(struct batch *, BATCHES_WAITING_MAX);
 	b->events = hchan_make(enum broker_event, 2);
 	b->stopped = hchan_new(0, 0, NULL);
-	if (!b->engine || !b->batches || !b->events || !b->stopped ||
-		connection_init() < 0) {
+	if (!b->engine || !b->batches || !b->events || !b->stopped || connection_init() < 0) {
 		broker_free(b);
 		return NULL;
 	}
@@ -269,11 +265,8 @@ void broker_fill_welcome(
 	const struct broker *b, const struct session *s, struct message *ret_message)
 {
 	const struct engine_limits *limits = &b->options.limits;
-	int64_t heartbeat_ns = b->options.silence_ns / 2;
 	struct message m = {.kind = MESSAGE_WELCOME};
 
-	if (heartbeat_ns > HEARTBEAT_NS_MAX)
-		heartbeat_ns = HEARTBEAT_NS_MAX;
 	m.welcome.version = PROTOCOL_VERSION;
 	m.welcome.broker = PACKAGE_NAME " " PACKAGE_VERSION;
 	m.welcome.incarnation = b->incarnation;
@@ -283,7 +276,7 @@ void broker_fill_welcome(
 	m.welcome.resumed = s->epoch > 1;
 	m.welcome.frames_received = s->frames_received;
 	m.welcome.linger_ms = (uint64_t)(s->linger_ns / NS_PER_MS);
-	m.welcome.heartbeat_ms = (uint64_t)(heartbeat_ns / NS_PER_MS);
+	m.welcome.heartbeat_ms = (uint64_t)(broker_heartbeat_ns(b) / NS_PER_MS);
 	m.welcome.limits = (struct wire_limits){
 		.frame_header_bytes = FRAME_HEADER_BYTES_MAX,
 		.frame_payload_bytes = FRAME_PAYLOAD_BYTES_MAX,
@@ -337,6 +330,7 @@ void broker_end_party(struct broker *b, struct session *s, int status, const cha
 		return;
 	engine_party_end(b->engine, s->party, clock_now_ns());
 	s->party = NULL;
+	b->half_count -= s->half;
 	resume_forget(b, s);
 	broker_flush(s, &chain);
 	connection_start_writers(chain);
@@ -361,7 +355,7 @@ static void flush_touched(struct broker *b)
 			resume_end(b, s, "out of memory for an answer");
 			continue;
 		}
-		if (s->failed)
+		if (s->failed || (s->half && s->party && !engine_party_waiting(s->party)))
 			broker_end_party(b, s, 0, NULL);
 		bytes += broker_flush(s, &chain);
 		if (bytes < WRITER_ROUND_BYTES)
@@ -399,6 +393,18 @@ static void end_session(struct broker *b, struct session *s, const struct messag
 	session_free(s);
 }
 
+/* The client has shut its sending side down: what it sends is still answered. */
+static void finish_party(struct broker *b, struct session *s, int64_t now_ns)
+{
+	if (!s->party)
+		return;
+	s->half = true;
+	b->half_count++;
+	engine_party_finish(b->engine, s->party, now_ns);
+	broker_touch(b, s);
+	watch_half(s);
+}
+
 /* An operation of a client. */
 static void operate(struct broker *b, struct session *s, struct batch *batch, struct batch_op *op,
 	int64_t now_ns)
@@ -433,6 +439,12 @@ static void apply(struct broker *b, struct batch *batch, struct batch_op *op, in
 	case BATCH_ANSWER:
 		if (s->party)
 			session_answer(s, &op->m, NULL, NULL, 0);
+		break;
+	case BATCH_HEARD:
+		watch_heard(b, s);
+		break;
+	case BATCH_HALF:
+		finish_party(b, s, now_ns);
 		break;
 	case BATCH_END:
 		end_session(b, s, &op->m);

@@ -5,6 +5,7 @@
 #ifndef BROKER_BROKER_STATE_H
 #define BROKER_BROKER_STATE_H
 
+#include "server/base/clock.h"
 #include "server/base/list.h"
 #include "server/base/lock.h"
 #include "server/broker/admission.h"
@@ -41,6 +42,7 @@ struct broker {
 	struct list sessions; /* that have a connection */
 	struct list detached; /* that have none */
 	uint32_t detached_count;
+	uint32_t half_count;     /* whose clients have shut their sending side down */
 	struct seqmap lingering; /* sessions that may be resumed, by number */
 	struct list touched;     /* sessions with answers in this turn */
 	enum broker_state state;
@@ -92,5 +94,22 @@ void resume_expire(struct broker *b, int64_t now_ns, bool all);
  */
 
 void watch(struct broker *b, int64_t now_ns);
+
+/* A session that may have been silent was heard. */
+void watch_heard(struct broker *b, struct session *s);
+
+/* Sees whether a client that has shut its sending side down is there at all. */
+void watch_half(struct session *s);
+
+/* A client sends PING after half of silence_ns, or this if it is less, while operations wait, and
+ * the broker does when it hears nothing for so long. */
+#define HEARTBEAT_NS_MAX (5 * NS_PER_S)
+
+static inline int64_t broker_heartbeat_ns(const struct broker *b)
+{
+	int64_t ns = b->options.silence_ns / 2;
+
+	return ns < HEARTBEAT_NS_MAX ? ns : HEARTBEAT_NS_MAX;
+}
 
 #endif

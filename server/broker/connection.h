@@ -69,6 +69,7 @@ enum connection_state {
 	CONNECTION_GREETING,   /* no HELLO yet */
 	CONNECTION_RESUMING,   /* the broker has the HELLO, the reader rests */
 	CONNECTION_TALKING,    /* has a session */
+	CONNECTION_HALF,       /* has one, and the client has said all it will */
 	CONNECTION_DISCARDING, /* ending: what still comes is thrown away */
 };
 
@@ -85,10 +86,11 @@ struct connection {
 	bool refused;             /* constant: connection_refuse began it */
 
 	/* The reader's; the broker's while it rests in CONNECTION_RESUMING. */
-	struct session *session; /* in CONNECTION_TALKING */
+	struct session *session; /* in CONNECTION_TALKING and _HALF */
 	struct buf in; /* what was read and not handled; empty while idle but for half a frame */
 	int64_t silent_until_ns; /* until then PONG is the broker's to say */
 	enum connection_state state;
+	bool probed;             /* in CONNECTION_HALF: only PING shows whether the client lives */
 	bool patient;            /* read_timer runs */
 	struct timer read_timer; /* for the HELLO, and for the rest of a frame */
 	atomic_bool impatient;   /* it fired */

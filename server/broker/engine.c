@@ -280,6 +280,11 @@ uint64_t engine_deliveries_out(const struct engine *e)
 	return e->deliveries_out;
 }
 
+uint64_t engine_waiting(const struct engine *e)
+{
+	return e->operations.live;
+}
+
 uint64_t engine_values_buffered(const struct engine *e)
 {
 	return e->values_buffered;

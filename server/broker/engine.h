@@ -117,7 +117,7 @@ int engine_apply(struct engine *e, struct party *p, const struct message *m,
 	struct value *const *values, size_t value_count, int64_t now_ns);
 
 /*
- * Nobody is there to receive for the party (its connection is lost, and may come back): its
+ * Nobody is there to receive for the party (its connection is lost, or silent): its
  * receives, and the receive cases of its selects, keep their places and are passed over until
  * engine_party_present. Everything else goes on: sends and send cases stand, deadlines come, what
  * is out stays out, a channel that closes or goes is told. Calling either twice does nothing.
@@ -126,22 +126,30 @@ void engine_party_absent(struct engine *e, struct party *p, int64_t now_ns);
 void engine_party_present(struct engine *e, struct party *p, int64_t now_ns);
 
 /*
- * Takes back whatever is out for delivery to the party, which has been silent for too long, but for
- * leases, which have a time of their own: each value returns to its place, the party is told by
- * GONE, and lives on. Unless it is absent its receives end with EGONE, so that values do not go to
- * it while nobody listens.
+ * Takes back whatever is out for delivery to the party, which is absent, but for leases, which have a
+ * time of their own: each value returns to its place, and the party is told by GONE.
  */
 void engine_party_revoke(struct engine *e, struct party *p, int64_t now_ns);
 
 /*
  * Memory has become scarce, or no longer is: see memory.h for the levels. While it is, operations
- * that would make the engine hold more are refused with ELIMIT: those of a party that holds its share
- * of spare_bytes already, at MEMORY_FULL every SEND, MAKE, and SELECT with values, too.
+ * that would make the engine hold more are refused with ELIMIT: those of a party that holds its
+ * share of spare_bytes already, at MEMORY_FULL every SEND, MAKE, and SELECT with values, too.
  */
 void engine_set_memory(struct engine *e, enum memory_level level, uint64_t spare_bytes);
 
-/* Values that are out for delivery to the party, leases not among them. */
+/*
+ * The party asks for nothing more: its receives, and selects that only receive, are withdrawn
+ * (ECANCELED), what is out goes back, and it is absent for good. Its sends are answered as they
+ * end.
+ */
+void engine_party_finish(struct engine *e, struct party *p, int64_t now_ns);
+
+/* Values that are out for delivery to the party, leases not among them; its operations that wait,
+ * and those of all. */
 uint64_t engine_party_deliveries_out(const struct party *p);
+uint64_t engine_party_waiting(const struct party *p);
+uint64_t engine_waiting(const struct engine *e);
 
 /* Ends every operation whose deadline is not after now_ns (see contract: what is out for
  * delivery is settled first), and every lease and delay whose time is up. */

@@ -79,6 +79,11 @@ uint64_t engine_party_deliveries_out(const struct party *p)
 	return p->deliveries.live - p->leased;
 }
 
+uint64_t engine_party_waiting(const struct party *p)
+{
+	return p->operations.live;
+}
+
 /* ---- ends ----------------------------------------------------------------------------------- */
 
 struct end *party_end_of(struct party *p, uint64_t channel)
@@ -281,29 +286,37 @@ void engine_party_present(struct engine *e, struct party *p, int64_t now_ns)
 	engine_step(e);
 }
 
-/* Ends the operations that could receive. */
-static void end_receives(struct engine *e, struct party *p, int status)
+static bool can_send(const struct operation *op)
+{
+	if (op->kind != OP_SELECT)
+		return op->kind == OP_SEND;
+	for (uint32_t i = 0; i < op->waiter_count; i++)
+		if (op->waiters[i].direction == CHAN_SEND)
+			return true;
+	return false;
+}
+
+void engine_party_finish(struct engine *e, struct party *p, int64_t now_ns)
 {
 	const struct seqmap_entry *entry;
 	uint64_t key;
 
+	e->now_ns = now_ns;
+	p->absent = true;
 	for (key = 0; (entry = seqmap_from(&p->operations, key));) {
-		struct operation *op = entry->ptr;
-		bool receives = op->kind == OP_RECV;
-
 		key = entry->key + 1;
-		for (uint32_t i = 0; op->kind == OP_SELECT && i < op->waiter_count; i++)
-			receives |= op->waiters[i].direction == CHAN_RECV;
-		if (receives)
-			operation_withdraw(e, op, status, 0);
+		if (can_send(entry->ptr))
+			operation_pass_over(entry->ptr);
+		else
+			operation_withdraw(e, entry->ptr, CHAN_ECANCELED, 0);
 	}
+	party_return_all(e, p, true);
+	engine_step(e);
 }
 
 void engine_party_revoke(struct engine *e, struct party *p, int64_t now_ns)
 {
 	e->now_ns = now_ns;
-	if (!p->absent)
-		end_receives(e, p, CHAN_EGONE);
 	party_return_all(e, p, true);
 	engine_step(e);
 }

@@ -313,6 +313,18 @@ static bool handle_input(struct connection *c)
 	return !connection_must_rest(c);
 }
 
+/* Tells the broker something about the client that is no frame, at its place among those. */
+static void report(struct connection *c, enum batch_what what)
+{
+	struct turn t = {.c = c};
+	struct batch_op *op;
+
+	while (!turn_batch(&t) || !(op = batch_add(t.batch)))
+		go_sleep(MEMORY_REST_NS);
+	op->what = what;
+	hand_over(&t);
+}
+
 /* Notes a sign of life, and looks at memory, as reading is what takes it. One that comes so late
  * that the broker may be taking deliveries back counts as silence for so much longer that the
  * broker will have done so: see on_ping. */
@@ -322,8 +334,11 @@ static void hear(struct connection *c)
 	int64_t heard_ns = atomic_exchange_explicit(&c->heard_ns, now_ns, memory_order_relaxed);
 
 	memory_look(now_ns);
-	if (now_ns - heard_ns >= late_ns)
-		c->silent_until_ns = now_ns + late_ns;
+	if (now_ns - heard_ns < late_ns)
+		return;
+	c->silent_until_ns = now_ns + late_ns;
+	if (c->state == CONNECTION_TALKING)
+		report(c, BATCH_HEARD);
 }
 
 /* Reads once. Bytes, 0 at the end, -EAGAIN, or another -errno. */
@@ -379,12 +394,34 @@ static void shed_buffer(struct connection *c)
 	be_patient(c, CONNECTION_HALF_FRAME_NS);
 }
 
-/* The stream has ended, by the peer or by us. */
-static void ended(struct connection *c)
+/*
+ * The client has shut its sending side down. Whether it still reads a Unix socket tells, once it
+ * does not; TCP only when something is written to it, so that it gets PING now and then.
+ */
+static void half_closed(struct connection *c)
+{
+	struct stream_peer peer;
+
+	if (c->state == CONNECTION_TALKING) {
+		stream_peer(c->stream, &peer);
+		c->probed = peer.kind != STREAM_UNIX;
+		c->state = CONNECTION_HALF;
+		report(c, BATCH_HALF);
+	}
+	stream_on_readable(c->stream, connection_read, c);
+}
+
+/* The stream has ended, by the peer or by us; `end`: in order. */
+static void ended(struct connection *c, bool in_order)
 {
 	struct turn t = {.c = c};
 
 	buffer_give(&c->in); /* now, as c stays until the broker has heard of it */
+	if (in_order && c->session && !c->outgoing && !atomic_load(&c->impatient) &&
+		!stream_gone(c->stream)) {
+		half_closed(c);
+		return;
+	}
 	if (c->session && c->outgoing) {
 		connection_let_go(c);
 	} else if (c->session && atomic_load(&c->impatient)) {
@@ -417,7 +454,7 @@ static void read_all(struct connection *c)
 		stream_on_readable(c->stream, connection_read, c);
 		return;
 	}
-	ended(c);
+	ended(c, n == 0);
 }
 
 /* The reading goroutine. Once it has read all, connection and broker may be gone. */

@@ -98,6 +98,7 @@ static void keep(struct broker *b, struct session *s)
 	list_remove(&s->link);
 	list_push_back(&b->detached, &s->link);
 	b->detached_count++;
+	s->silent = false;
 	engine_party_absent(b->engine, s->party, now_ns);
 }
 

@@ -43,6 +43,10 @@ struct session {
 	struct list touched;    /* in broker.touched while it has answers or failed */
 	struct party *party;    /* NULL before the HELLO was applied, and after the end */
 	struct outbox *answers; /* of this turn; NULL: none */
+	bool half;              /* the client asks for nothing more: it ends with its last send */
+	bool silent;            /* absent, since nothing was heard of it */
+	uint8_t pings;          /* said since something was heard, in a row */
+	int64_t pinged_ns;      /* the last of them */
 	bool failed;            /* an answer could not be kept: the connection must go */
 	int64_t out_since_ns;   /* since when it always had deliveries out, to a second; 0: has none
 				 */

@@ -13,6 +13,9 @@
 
 #define WATCH_TICK_NS NS_PER_S
 
+/* PINGs in a row that may stay without an answer. */
+#define PINGS_MAX 3
+
 /* When the client was last heard. */
 static int64_t heard_ns(const struct session *s)
 {
@@ -52,26 +55,86 @@ static void take_back(struct broker *b, struct session *s, int64_t now_ns)
 		resume_end(b, s, "it holds more answers than bytes_in_flight_max allows");
 }
 
+/* Who says nothing is passed over where it receives, until it does; and what is out to it, if that
+ * was for as long, goes back. */
 static void check_silence(struct broker *b, struct session *s, int64_t now_ns)
 {
 	int64_t silence_ns = b->options.silence_ns;
+	bool out = engine_party_deliveries_out(s->party) > 0;
 
-	if (!s->party || !engine_party_deliveries_out(s->party)) {
+	if (!out)
 		s->out_since_ns = 0;
-		return;
-	}
-	if (!s->out_since_ns)
+	else if (!s->out_since_ns)
 		s->out_since_ns = now_ns;
-	if (now_ns - s->out_since_ns >= silence_ns && now_ns - heard_ns(s) >= silence_ns)
+	if (now_ns - heard_ns(s) < silence_ns)
+		return;
+	if (s->connection && !s->silent && engine_party_waiting(s->party)) {
+		s->silent = true;
+		engine_party_absent(b->engine, s->party, now_ns);
+	}
+	if (out && now_ns - s->out_since_ns >= silence_ns)
 		take_back(b, s, now_ns);
 }
+
+void watch_heard(struct broker *b, struct session *s)
+{
+	if (!s->silent || !s->party)
+		return;
+	s->silent = false;
+	engine_party_present(b->engine, s->party, clock_now_ns());
+}
+
+/* ---- heartbeats ----------------------------------------------------------------------------- */
+
+/* Without memory there is none: the next look says it again. (How many frames have come, the reader
+ * knows, and says with its PONG and SEEN.) */
+static void ping(struct session *s)
+{
+	struct message m = {.kind = MESSAGE_PING};
+
+	connection_say(s->connection, &m);
+}
+
+void watch_half(struct session *s)
+{
+	if (s->connection && s->connection->probed)
+		ping(s);
+}
+
+/* A client that waits is asked for a sign of life when it gives none by itself; PINGS_MAX times,
+ * since who is stopped in a debugger reads none of them. */
+static void check_heartbeat(struct broker *b, struct session *s, int64_t now_ns)
+{
+	int64_t heartbeat_ns = broker_heartbeat_ns(b);
+
+	if (now_ns - heard_ns(s) < heartbeat_ns) {
+		s->pings = 0;
+		return;
+	}
+	if (s->pings == PINGS_MAX || !engine_party_waiting(s->party) ||
+		(s->pings && now_ns - s->pinged_ns < heartbeat_ns))
+		return;
+	s->pings++;
+	s->pinged_ns = now_ns;
+	ping(s);
+}
+
+/* ---- the tick ------------------------------------------------------------------------------- */
 
 static void look(struct broker *b, int64_t now_ns)
 {
 	struct session *s, *next;
 
-	LIST_FOREACH (s, &b->sessions, link)
+	LIST_FOREACH (s, &b->sessions, link) {
+		if (!s->party)
+			continue;
 		check_silence(b, s, now_ns);
+		if (s->half)
+			watch_half(s);
+		else /* behind it: a PING that is on its way is no sign that the client does not
+			read */
+			check_heartbeat(b, s, now_ns);
+	}
 	LIST_FOREACH_SAFE (s, next, &b->detached, link)
 		check_silence(b, s, now_ns);
 	resume_expire(b, now_ns, false);
@@ -79,9 +142,12 @@ static void look(struct broker *b, int64_t now_ns)
 
 void watch(struct broker *b, int64_t now_ns)
 {
+	bool wanted = engine_waiting(b->engine) || engine_deliveries_out(b->engine) ||
+		      b->detached_count || b->half_count;
+
 	if (now_ns >= b->watch_ns)
 		look(b, now_ns);
-	if (!engine_deliveries_out(b->engine) && !b->detached_count)
+	if (!wanted)
 		b->watch_ns = DEADLINE_NEVER;
 	else if (now_ns >= b->watch_ns || b->watch_ns == DEADLINE_NEVER)
 		b->watch_ns = now_ns + WATCH_TICK_NS;

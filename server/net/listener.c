@@ -25,6 +25,13 @@
 #define TURN_LOOKS 100
 #define TURN_REST_US 10000
 
+/* The kernel asks a TCP peer whether it is there after so long an idle time, and again so often; it
+ * is lost when it has acknowledged nothing that was sent, or taken nothing of it, for so long.
+ * Sooner would cut lines that only stall; later keep the sends of the dead standing. */
+#define PROBE_IDLE_S 20
+#define PROBE_INTERVAL_S 5
+#define LOST_MS 30000
+
 struct listener {
 	int fd;
 	int reserve_fd; /* given up for a moment to accept, and so refuse, when there are no others
@@ -221,14 +228,17 @@ const char *listener_url(const struct listener *l)
 
 static void prepare_socket(const struct listener *l, int fd)
 {
-	int one = 1;
+	int one = 1, idle_s = PROBE_IDLE_S, interval_s = PROBE_INTERVAL_S, lost_ms = LOST_MS;
 
 	if (l->family == AF_UNIX)
 		return;
 	/* Frames leave whole, by one writev a turn: nothing is gained by holding the last back. */
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	/* A peer whose machine is gone is noticed even while nobody waits for anything. */
+	/* A peer whose machine or line is gone is noticed even while nobody waits for anything. */
 	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof(idle_s));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, sizeof(interval_s));
+	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &lost_ms, sizeof(lost_ms));
 }
 
 /* No descriptor is left: refuses the next connection, which else would wait unanswered. */

@@ -2,6 +2,7 @@
 
 #include "server/base/clock.h"
 #include <errno.h>
+#include <poll.h>
 
 /* Takes n written bytes off the front of iov. */
 static void iov_consume(struct iovec **iov, int *count, size_t n)
@@ -40,6 +41,13 @@ int stream_write_all(struct stream *s, struct iovec *iov, int count, int64_t sta
 			return rc;
 	}
 	return rc;
+}
+
+bool stream_gone(const struct stream *s)
+{
+	struct pollfd p = {.fd = s->fd};
+
+	return poll(&p, 1, 0) > 0 && p.revents & (POLLHUP | POLLERR);
 }
 
 void stream_free(struct stream *s)

@@ -11,6 +11,7 @@
 
 #include "server/net/stream_peer.h"
 #include "server/runtime/netpoll.h"
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -73,6 +74,10 @@ static inline int stream_peer_groups(const struct stream *s, gid_t *groups, int 
 {
 	return stream_peer_groups_of_socket(s->fd, groups, max);
 }
+
+/* Whether nothing can be written any more, as far as is known here: both sides were shut down, or the
+ * connection is broken. */
+bool stream_gone(const struct stream *s);
 
 /* Who is at the other end (stream_peer.h); a few system calls each time. */
 static inline void stream_peer(struct stream *s, struct stream_peer *ret_peer)

@@ -253,6 +253,75 @@ static void test_half_close(void **state)
 	peer_drop(&p);
 }
 
+/* What it asked to receive is withdrawn, and what was out to it goes back; its sends go on, as long
+ * as they take. */
+static void half_close(const char *url)
+{
+	struct peer p, q;
+	uint64_t channel, other, send, recv, out, theirs;
+
+	peer_dial(&p, url);
+	peer_dial(&q, d.url);
+	channel = peer_channel(&p, "half-in", CHAN_TYPE_STRING, 0);
+	other = peer_channel(&p, "half-out", CHAN_TYPE_STRING, 1);
+	peer_opened(&q, "half-in", CHAN_BOTH);
+	peer_opened(&q, "half-out", CHAN_BOTH);
+	out = peer_recv(&p, other);
+	peer_expect_done(&q, peer_send(&q, other, "v"));
+	peer_expect_deliver(&p, out, "v");
+	recv = peer_recv(&p, other);
+	send = peer_send(&p, channel, "last");
+	peer_shut_sending(&p);
+	peer_expect_fail(&p, recv, CHAN_ECANCELED);
+	peer_expect(&p, MESSAGE_GONE);
+	theirs = peer_recv(&q, other);
+	peer_taken(&q, peer_expect_redeliver(&q, theirs, "v", 2));
+	theirs = peer_recv(&q, channel);
+	peer_taken(&q, peer_expect_deliver(&q, theirs, "last"));
+	peer_expect_done(&p, send);
+	peer_expect_end(&p);
+	peer_drop(&p);
+	peer_drop(&q);
+}
+
+static void test_half_close_of_a_receiver(void **state)
+{
+	(void)state;
+	half_close(d.url);
+	half_close(d.tcp_url);
+}
+
+/* A sender that is gone altogether, and not only silent, takes its waiting sends along; whether it
+ * was half closed before or not. */
+static void lose_a_sender(const char *url, bool half)
+{
+	struct peer p, q;
+	uint64_t channel;
+
+	peer_dial(&p, url);
+	peer_dial(&q, d.url);
+	channel = peer_channel(&p, "gone", CHAN_TYPE_STRING, 0);
+	peer_opened(&q, "gone", CHAN_BOTH);
+	peer_send(&p, channel, "v");
+	peer_expect_quiet(&p);
+	if (half)
+		peer_shut_sending(&p);
+	peer_drop(&p);
+	do
+		peer_stat(&q, channel);
+	while (q.m.stats.channels[0].senders_waiting);
+	peer_drop(&q);
+}
+
+static void test_lost_sender(void **state)
+{
+	(void)state;
+	lose_a_sender(d.url, false);
+	lose_a_sender(d.url, true);
+	lose_a_sender(d.tcp_url, false);
+	lose_a_sender(d.tcp_url, true);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -263,6 +332,8 @@ int main(void)
 		cmocka_unit_test(test_stale),
 		cmocka_unit_test(test_bye),
 		cmocka_unit_test(test_half_close),
+		cmocka_unit_test(test_half_close_of_a_receiver),
+		cmocka_unit_test(test_lost_sender),
 	};
 
 	test_time_limit();

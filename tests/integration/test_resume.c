@@ -382,6 +382,261 @@ static void test_place_in_line(void **state)
 	peer_drop(&p);
 }
 
+/* Of a select without a connection only the send cases stand. */
+static void test_select(void **state)
+{
+	struct message m = {.kind = MESSAGE_SELECT};
+	struct buf value = {0};
+	struct peer p, other;
+	struct wire_case cases[2];
+	uint64_t in, out, send;
+
+	(void)state;
+	peer_dial_lingering(&p, d.url, LINGER_MS);
+	in = peer_channel(&p, "select-in", CHAN_TYPE_STRING, 0);
+	out = peer_channel(&p, "select-out", CHAN_TYPE_STRING, 0);
+	cases[0] = (struct wire_case){.channel = in, .direction = CHAN_RECV};
+	cases[1] = (struct wire_case){.channel = out, .direction = CHAN_SEND};
+	assert_int_equal(wire_value_put_prefix(&value, 1, 1, 0), 0);
+	assert_int_equal(buf_append(&value, "o", 1), 0);
+	m.seq = ++p.seq;
+	m.select.cases = cases;
+	m.select.case_count = 2;
+	m.select.payload_bytes = buf_len(&value);
+	peer_say_payload(&p, &m, 0, buf_data(&value), buf_len(&value));
+	buf_fini(&value);
+	peer_expect_quiet(&p);
+
+	peer_dial(&other, d.tcp_url);
+	peer_opened(&other, "select-in", CHAN_SEND);
+	peer_opened(&other, "select-out", CHAN_RECV);
+	peer_lose(&p);
+	wait_for_receivers(&other, in, 0);
+	send = peer_send(&other, in, "i");
+	peer_taken(&other, peer_expect_deliver(&other, peer_recv(&other, out), "o"));
+	peer_resume(&p, d.url);
+	peer_expect_done(&p, m.seq);
+	assert_int_equal(p.m.done.case_index, 1);
+	peer_taken(&p, peer_expect_deliver(&p, peer_recv(&p, in), "i"));
+	peer_expect_done(&other, send);
+	peer_drop(&other);
+	peer_drop(&p);
+}
+
+/* What is out to a session without a connection goes back after the silence; it learns so before
+ * the PONG, and then receives again. */
+static void test_revoked_meanwhile(void **state)
+{
+	static const char *const values[] = {"one", "two"};
+	struct peer p, other;
+	uint64_t channel, recv, theirs, again;
+
+	(void)state;
+	peer_dial(&other, d.url);
+	peer_dial_lingering(&p, d.url, LINGER_MS);
+	channel = peer_channel(&p, "revoked", CHAN_TYPE_STRING, 2);
+	peer_opened(&other, "revoked", CHAN_BOTH);
+	recv = peer_recv(&p, channel);
+	again = peer_recv(&p, channel);
+	peer_expect_done(&other, peer_send(&other, channel, values[0]));
+	peer_expect_deliver(&p, recv, "one");
+	peer_lose(&p);
+	theirs = peer_recv(&other, channel);
+	peer_taken(&other, peer_expect_redeliver(&other, theirs, "one", 2));
+	peer_expect_done(&other, peer_send(&other, channel, values[1]));
+
+	peer_resume(&p, d.tcp_url);
+	peer_say(&p, &(struct message){.kind = MESSAGE_PING, .ping = {.nonce = 5}});
+	peer_taken(&p, 1);
+	peer_expect(&p, MESSAGE_GONE);
+	assert_int_equal(p.m.settle.deliveries.list[0].first, 1);
+	peer_taken(&p, peer_expect_deliver(&p, again, "two"));
+	peer_expect(&p, MESSAGE_PONG);
+	peer_expect(&p, MESSAGE_GONE); /* for the late TAKEN */
+	peer_expect_quiet(&p);
+	peer_drop(&other);
+	peer_drop(&p);
+}
+
+/* ---- large values -----------------------------------------------------------------------------
+ */
+
+#define LARGE_BYTES (300u * 1024u)
+
+static struct buf large_payload(void)
+{
+	struct buf b = {0};
+
+	assert_int_equal(wire_value_put_prefix(&b, LARGE_BYTES, 1, 0), 0);
+	assert_int_equal(buf_reserve(&b, LARGE_BYTES), 0);
+	for (size_t i = 0; i < LARGE_BYTES; i++)
+		b.bytes[b.end++] = (uint8_t)(i * 7 + i / 251);
+	return b;
+}
+
+/* Says it in pieces of 50 000 bytes. */
+static uint64_t say_large(struct peer *p, uint64_t channel)
+{
+	struct message m = {.kind = MESSAGE_SEND, .seq = ++p->seq};
+	struct buf b = large_payload();
+	uint64_t seq = m.seq;
+
+	m.send.channel = channel;
+	m.send.count = 1;
+	m.send.payload_bytes = buf_len(&b);
+	while (buf_len(&b)) {
+		size_t n = buf_len(&b) < 50000 ? buf_len(&b) : 50000;
+
+		peer_say_payload(p, &m, n < buf_len(&b) ? FRAME_MORE : 0, buf_data(&b), n);
+		buf_consume(&b, n);
+		m = (struct message){.kind = MESSAGE_PIECE, .seq = seq};
+	}
+	buf_fini(&b);
+	return seq;
+}
+
+/* Adds what is heard of it to `have`. */
+static void hear_piece(struct peer *p, struct buf *have)
+{
+	peer_hear(p);
+	assert_true(p->m.kind == MESSAGE_DELIVER || p->m.kind == MESSAGE_PIECE);
+	assert_int_equal(buf_append(have, p->payload, p->payload_bytes), 0);
+}
+
+/* A value in pieces, to the broker and from it, over connections that are lost in the middle. */
+static void test_large_values(void **state)
+{
+	struct buf have = {0}, want = large_payload();
+	struct peer p;
+	uint64_t channel, seq;
+	int fd, pair[2];
+
+	(void)state;
+	peer_dial_lingering(&p, d.url, LINGER_MS);
+	channel = peer_channel(&p, "large", CHAN_TYPE_BYTES, 1);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	fd = p.fd;
+	p.fd = pair[0];
+	assert_int_equal(setsockopt(p.fd, SOL_SOCKET, SO_SNDBUF, &(int){1 << 20}, sizeof(int)), 0);
+	seq = say_large(&p, channel);
+	close(pair[0]);
+	close(pair[1]);
+	p.fd = fd;
+	for (int i = 0; i < 3; i++) {
+		peer_lose(&p);
+		peer_ask_resume(&p, d.tcp_url);
+		peer_expect(&p, MESSAGE_WELCOME);
+		/* What was under way when the connection was cut may have come or not. */
+		assert_in_range(p.m.welcome.frames_received, 1, 1 + 2 * i);
+		for (uint64_t k = 0, at = 0; at < buf_len(&p.said); k++) {
+			struct frame f;
+			long n = frame_parse(buf_data(&p.said) + at, buf_len(&p.said) - at, &f);
+
+			if (k >= p.m.welcome.frames_received && k < p.m.welcome.frames_received + 2)
+				peer_say_bytes(&p, buf_data(&p.said) + at, (size_t)n);
+			at += (size_t)n;
+		}
+	}
+	peer_lose(&p);
+	peer_resume(&p, d.url);
+	peer_expect_done(&p, seq);
+
+	seq = peer_recv(&p, channel);
+	hear_piece(&p, &have);
+	hear_piece(&p, &have);
+	while (buf_len(&have) < buf_len(&want)) {
+		peer_lose(&p);
+		peer_resume(&p, d.tcp_url);
+		hear_piece(&p, &have);
+	}
+	assert_memory_equal(buf_data(&have), buf_data(&want), buf_len(&want));
+	peer_expect_quiet(&p);
+	buf_fini(&have);
+	buf_fini(&want);
+	peer_drop(&p);
+}
+
+/* ---- bounds -------------------------------------------------------------------------------------
+ */
+
+/* A client that confirms nothing is sent no more than unseen_bytes; it goes on when it does. Others
+ * do not notice. */
+static void test_unseen_bound(void **state)
+{
+	struct message m = {.kind = MESSAGE_RECV};
+	static char text[60001];
+	struct peer p, other;
+	uint64_t channel, heard = 0;
+
+	(void)state;
+	memset(text, 'x', sizeof(text) - 1);
+	peer_dial(&other, d.url);
+	peer_dial_lingering(&p, d.url, LINGER_MS);
+	channel = peer_channel(&other, "unseen", CHAN_TYPE_STRING, 20);
+	peer_opened(&p, "unseen", CHAN_RECV);
+	m.seq = ++p.seq;
+	m.recv.channel = channel;
+	m.recv.credit = 20;
+	peer_say(&p, &m);
+	for (int i = 0; i < 20; i++)
+		peer_expect_done(&other, peer_send(&other, channel, text));
+	while (heard < 5) {
+		peer_expect(&p, MESSAGE_DELIVER);
+		heard += p.m.deliver.count;
+	}
+	peer_ping(&other);
+	peer_say(&p, &(struct message){.kind = MESSAGE_PING, .ping = {.nonce = 77}});
+	do { /* PONG is not held up; what was let out before it is bounded */
+		peer_hear(&p);
+		heard += p.m.kind == MESSAGE_DELIVER ? p.m.deliver.count : 0;
+	} while (p.m.kind != MESSAGE_PONG);
+	assert_in_range(heard, 5, UNSEEN_BYTES / 60000 + 3);
+	while (heard < 20) {
+		peer_seen(&p, p.heard_count);
+		peer_expect(&p, MESSAGE_DELIVER);
+		heard += p.m.deliver.count;
+	}
+	peer_drop(&other);
+	peer_drop(&p);
+}
+
+/* The broker says by SEEN what it has, so that the client need not keep it. */
+static void test_broker_says_seen(void **state)
+{
+	static char text[60001];
+	struct peer p;
+	uint64_t channel;
+
+	(void)state;
+	memset(text, 'y', sizeof(text) - 1);
+	peer_dial_lingering(&p, d.url, LINGER_MS);
+	channel = peer_channel(&p, "seen", CHAN_TYPE_STRING, 20);
+	while (!p.seen)
+		peer_expect_done(&p, peer_send(&p, channel, text));
+	assert_true(p.seen * 60000 > UNSEEN_BYTES / 4);
+	assert_in_range(p.seen, 2, UNSEEN_BYTES / 4 / 60000 + 2);
+	peer_drop(&p);
+}
+
+/* More sessions than the operator allows do not linger. */
+static void test_sessions_max(void **state)
+{
+	static const char *const arguments[] = {"--sessions-max=1", NULL};
+	struct test_daemon small;
+	struct peer p, q;
+
+	(void)state;
+	daemon_start(&small, arguments);
+	peer_dial_lingering(&p, small.url, LINGER_MS);
+	peer_dial_lingering(&q, small.url, LINGER_MS);
+	peer_lose(&p);
+	peer_lose(&q);
+	daemon_expect_log(&small, "sessions_max");
+	peer_drop(&p);
+	peer_drop(&q);
+	daemon_stop(&small);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -391,6 +646,12 @@ int main(void)
 		cmocka_unit_test(test_fence),
 		cmocka_unit_test(test_end_of_a_session),
 		cmocka_unit_test(test_place_in_line),
+		cmocka_unit_test(test_select),
+		cmocka_unit_test(test_revoked_meanwhile),
+		cmocka_unit_test(test_large_values),
+		cmocka_unit_test(test_unseen_bound),
+		cmocka_unit_test(test_broker_says_seen),
+		cmocka_unit_test(test_sessions_max),
 	};
 
 	test_time_limit();

@@ -820,9 +820,6 @@ static void step_revoke(void)
 {
 	struct session *s = any_session();
 
-	RECEIVER_FOREACH (r)
-		if (r->used && r->party == s->index && !s->absent)
-			receiver_fail(r, CHAN_EGONE);
 	ITEM_FOREACH (i) {
 		if (!is_out(i) || i->holder != s->index)
 			continue;

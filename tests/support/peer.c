@@ -177,6 +177,7 @@ void peer_drop(struct peer *p)
 void peer_shut_sending(struct peer *p)
 {
 	assert_int_equal(shutdown(p->fd, SHUT_WR), 0);
+	p->said_all = true;
 }
 
 /* ---- saying ------------------------------------------------------------------------------- */
@@ -248,7 +249,7 @@ static ssize_t hear(struct peer *p)
 	return n;
 }
 
-void peer_hear(struct peer *p)
+static void hear_frame(struct peer *p)
 {
 	struct frame f;
 	long n;
@@ -266,6 +267,23 @@ void peer_hear(struct peer *p)
 	p->payload = f.payload;
 	p->payload_bytes = f.payload_bytes;
 	p->flags = f.flags;
+}
+
+void peer_hear(struct peer *p)
+{
+	struct message pong = {.kind = MESSAGE_PONG};
+
+	hear_frame(p);
+	while (p->m.kind == MESSAGE_PING || p->m.kind == MESSAGE_SEEN) {
+		if (p->m.kind == MESSAGE_SEEN) {
+			p->seen = p->m.ping.frames_received;
+		} else if (!p->said_all) {
+			pong.ping.nonce = p->m.ping.nonce;
+			pong.ping.frames_received = p->lingers ? p->heard_count : 0;
+			peer_say(p, &pong);
+		}
+		hear_frame(p);
+	}
 }
 
 void peer_expect(struct peer *p, enum message_kind kind)

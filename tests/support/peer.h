@@ -16,6 +16,7 @@
 
 struct peer {
 	int fd;       /* -1: closed */
+	bool said_all; /* its sending side is shut */
 	uint64_t seq; /* last used */
 	struct buf in;
 	size_t parsed; /* bytes at the head of in that hold the last frame heard */
@@ -30,6 +31,7 @@ struct peer {
 	uint8_t session_id[16], session_secret[16];
 	uint64_t incarnation, epoch;
 	uint64_t heard_count; /* frames that have a number */
+	uint64_t seen;        /* of those said, as the last SEEN told */
 	struct buf said;      /* all such frames that were said */
 };
 
@@ -69,7 +71,7 @@ void peer_say_bytes(struct peer *p, const void *bytes, size_t n);
 /* Hears the next message and asserts its kind; p->m has it. */
 void peer_expect(struct peer *p, enum message_kind kind);
 
-/* Hears the next message, whatever it is. */
+/* Hears the next message, whatever it is; but PING, which it answers, and SEEN. */
 void peer_hear(struct peer *p);
 
 /* Hears the end of the stream. */

@@ -651,12 +651,15 @@ static void a_silent_session_is_revoked(void **state)
 	recv(c, jobs);
 	expect("a done 1..3; b got 1 #1 1; b got 1 #2 2; c got 1 #1 3");
 	assert_int_equal(engine_party_deliveries_out(b->party), 2);
-	engine_party_revoke(stage.engine, b->party, stage.now_ns);
-	expect("b fail 1 EGONE; b gone #1..2");
+	absent(b);
+	revoke_from(b);
+	expect("b gone #1..2");
 	taken(b, 1);
 	expect("b gone #1");
-	recv(b, jobs);
-	expect("b got 2 #3 1 again 2");
+	present(b);
+	expect_nothing();
+	grant(b, 1, 1);
+	expect("b got 1 #3 1 again 2");
 }
 
 /* ---- removal and shutdown
