@@ -42,6 +42,13 @@ static void unhold(struct session *s, struct chan_op *op)
 			op_ordered_end(op, i)->held--;
 }
 
+/* It has left; a PING is found by its turn. */
+static void has_left(struct session *s, struct chan_op *op)
+{
+	if (op->kind == OP_PING)
+		DL_APPEND(s->pings, op);
+}
+
 /* Whether it must stay behind what was started before it: a new one (round 0), or one of the
  * backlog. */
 static bool must_stay(const struct chan_op *op, uint64_t round)
@@ -98,7 +105,9 @@ void session_submit(struct session *s, struct chan_op *op)
 	}
 	if (rc == EMIT_HELD)
 		hold(s, op);
-	else if (rc < 0)
+	else if (rc == EMIT_SENT)
+		has_left(s, op);
+	else
 		session_drop_unsent(s, op, rc,
 			rc == CHAN_ELIMIT ? "as much as the broker allows is in flight already; "
 					    "receive its answers first"
@@ -115,6 +124,7 @@ void session_run_backlog(struct session *s)
 		rc = must_stay(op, round) ? EMIT_HELD : emit_op(s, op);
 		if (rc == EMIT_SENT) {
 			unhold(s, op);
+			has_left(s, op);
 		} else if (rc == EMIT_HELD) {
 			stays(op, round);
 			have_timed(s, op);

@@ -13,7 +13,6 @@
 #include "proto/endian.h"
 #include "proto/limits.h"
 #include <stdlib.h>
-#include <utlist.h>
 
 /* ---- frames ------------------------------------------------------------------------------- */
 
@@ -223,7 +222,6 @@ static int emit_ping(struct session *s, struct chan_op *op)
 	if (rc < 0)
 		return rc;
 	session_note_asked(s, op->asked_ns);
-	DL_APPEND(s->pings, op);
 	return EMIT_SENT;
 }
 

@@ -85,6 +85,16 @@ static int64_t give_up_ns(const struct chan_client *c, int64_t now_ns)
 	return now_ns + left_ns;
 }
 
+/* At once; but a connection that neither lasted nor brought anything counts as a failed attempt, or
+ * a broker that greets and hangs up would be dialled without end and without a pause. */
+static void plan_first(struct reconnect *r, const struct session *s, int64_t now_ns)
+{
+	bool failed = now_ns - r->up_ns < RECONNECT_LASTS_NS && r->up_frames == s->frames_received;
+
+	r->attempts = failed ? r->attempts + 1 : 0;
+	r->next_ns = now_ns + (r->attempts ? reconnect_pause_ns(r, r->attempts) : 0);
+}
+
 void client_lost(struct chan_client *c, int greet_status, const char *why)
 {
 	char text[URL_BYTES_MAX + STREAM_WORDS_BYTES_MAX + 64];
@@ -105,12 +115,11 @@ void client_lost(struct chan_client *c, int greet_status, const char *why)
 	stream_cut(&c->stream);
 	free(r->why);
 	r->why = strdup(text);
-	r->attempts = 0;
-	r->next_ns = clock_now_ns();
-	r->give_up_ns = give_up_ns(c, r->next_ns);
+	plan_first(r, &c->session, clock_now_ns());
+	r->give_up_ns = give_up_ns(c, clock_now_ns());
 	if (r->timer_fd < 0)
 		r->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-	ring(c, c->keeper.running ? NEVER : NOW);
+	ring(c, c->keeper.running ? NEVER : r->next_ns);
 	keeper_wake(c);
 }
 
@@ -176,6 +185,8 @@ static void attempt(struct chan_client *c)
 		attempt_failed(c, rc);
 		return;
 	}
+	c->reconnect.up_ns = clock_now_ns();
+	c->reconnect.up_frames = c->session.frames_received;
 	client_flush(c);
 	ring(c, NOW);
 }

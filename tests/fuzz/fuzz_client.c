@@ -14,6 +14,7 @@
  * waits in another way would hang here, and the fuzzer tells.
  */
 #include "chan/chan.h"
+#include "client/error.h"
 #include "client/stream.h"
 #include "proto/limits.h"
 #include "proto/wire.h"
@@ -40,6 +41,9 @@ enum option {
 /* The connection's descriptor, which is none. */
 #define WORLD_FD 1000000
 
+/* Then the server is gone, so that a session that cannot be resumed ends. */
+#define DIALS_MAX 64
+
 /* Far above what any script needs: more turns are a call that does not end. */
 #define TURNS_MAX 2000000u
 
@@ -51,6 +55,8 @@ static struct {
 	size_t allowed;    /* of it, what can be read without waiting */
 	int64_t now_ns;
 	unsigned turns, writes, dials;
+	int64_t dials_since_ns;
+	bool lost;          /* the connection, until the next is dialled */
 	struct buf written; /* by the client: half a frame */
 	uint64_t frames;    /* that the client has written and that count */
 	uint64_t last_seq;
@@ -143,6 +149,8 @@ static ssize_t world_read(struct stream *s, void *bytes, size_t n, bool wait)
 
 	(void)s;
 	take_turn();
+	if (world.lost)
+		return 0;
 	if (!world.allowed && wait)
 		let_frame_come();
 	if (!world.allowed)
@@ -197,6 +205,8 @@ static ssize_t world_write(struct stream *s, const void *bytes, size_t n)
 {
 	(void)s;
 	take_turn();
+	if (world.lost)
+		return -EPIPE;
 	if (has_option(OPTION_CHOKED) && world.writes++ % 2)
 		return -EAGAIN;
 	if (has_option(OPTION_SHORT_WRITES) && n > 13)
@@ -263,15 +273,29 @@ static void put_welcome(bool resumed)
 	world.allowed = 0;
 }
 
+/* Nobody dials again and again without a pause. */
+static void check_dials(void)
+{
+	if (world.dials % 16 == 0)
+		world.dials_since_ns = world.now_ns;
+	else if (world.dials % 16 == 15)
+		fuzz_require(world.now_ns - world.dials_since_ns >= 100000000 ||
+			     buf_len(&world.server) > 0);
+}
+
 int __wrap_stream_dial(struct stream *s, const struct url *url, int64_t deadline_ns)
 {
 	(void)url;
 	(void)deadline_ns;
 	take_turn();
+	check_dials();
+	if (world.dials == DIALS_MAX)
+		return error_say(CHAN_EUNREACHABLE, "dial: nobody is there any more");
 	s->fd = WORLD_FD;
 	s->ops = &world_ops;
 	buf_consume(&world.written, buf_len(&world.written));
 	world.last_seq = 0; /* what had not arrived is sent again */
+	world.lost = false;
 	if (world.dials++ > 0 && has_option(OPTION_LINGERS)) {
 		world.frames -= world.frames % 3; /* some had not */
 		put_welcome(true);
@@ -325,9 +349,12 @@ static int64_t any_timeout(void)
 
 static struct chan_end_options end_options(void)
 {
+	bool leases = choose(2);
+
 	return (struct chan_end_options){
 		.credit = has_option(OPTION_CREDIT) ? 8 : 0,
-		.manual = has_option(OPTION_MANUAL),
+		.manual = has_option(OPTION_MANUAL) && !leases,
+		.lease_ns = leases ? 1000000000 : 0,
 		.raw = has_option(OPTION_RAW),
 	};
 }
@@ -637,9 +664,47 @@ static void do_time(void)
 	world.now_ns += choose(2) ? INT64_C(1000000) : INT64_C(9000000000);
 }
 
+static void do_lose(void)
+{
+	world.lost = true;
+}
+
+static void do_abort(void)
+{
+	struct chan *ch = *any_end();
+	struct pending *p = free_slot(ch, false);
+
+	if (ch && p)
+		chan_start_abort(ch, choose(2) ? "died" : NULL, p, &p->op);
+}
+
+/* With what may have been received under a lease. */
+static void do_lease(void)
+{
+	uint32_t i = choose(HELD_MAX);
+	struct chan *ch = program.held_by[i];
+
+	if (!ch)
+		return;
+	chan_lease_lost(ch, &program.held[i]);
+	switch (choose(3)) {
+	case 0:
+		chan_extend(ch, &program.held[i], 1, 1000000);
+		return;
+	case 1:
+		chan_ack(ch, &program.held[i], 1);
+		break;
+	default:
+		chan_nack(ch, &program.held[i], 1, choose(2));
+	}
+	chan_value_clear(&program.held[i]);
+	program.held_by[i] = NULL;
+}
+
 static void (*const actions[])(void) = {do_make, do_open, do_open_now, do_send, do_recv, do_select,
 	do_send_now, do_recv_now, do_recv_many, do_select_now, do_settle, do_close, do_cancel,
-	do_wait, do_process, take_completions, do_look, do_release, do_time};
+	do_wait, do_process, take_completions, do_look, do_release, do_time, do_lose, do_abort,
+	do_lease};
 
 #define ACTIONS (sizeof(actions) / sizeof(actions[0]))
 
@@ -678,6 +743,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 	struct chan_dial_options options = {.no_keeper = true};
 
 	read_input(bytes, n);
+	options.linger_ns = has_option(OPTION_LINGERS) ? 0 : -1;
 	if (chan_dial("unix:/hostile", &options, &program.client) == 0) {
 		while (world.script_left > 0)
 			actions[choose(ACTIONS)]();

@@ -501,6 +501,40 @@ static void test_blocking_calls_stay_blocked_through_a_loss(void **state)
 }
 
 /* Confirmations are among what leaves before goodbye. */
+/* The library's own sign of life, and the program's. */
+static void *resume_and_answer_both_pings(void *arg)
+{
+	fake_resume_end(&broker);
+	await_ping();
+	await_ping();
+	return arg;
+}
+
+/* A PING waits for the connection with everything else, and neither is lost. */
+static void test_a_ping_without_a_connection(void **state)
+{
+	static const struct fake_greeting lost_once[] = {
+		{.answer = FAKE_DROPS}, {.answer = FAKE_RESUMES}};
+	struct chan_client *c = client();
+	struct chan *ch = fake_open(&broker, c, 1, 5, CHAN_TYPE_INT, 9, NULL);
+	pthread_t thread;
+
+	(void)state;
+	fake_cut(&broker);
+	fake_resume_begin(&broker, lost_once);
+	fake_turn(c); /* notices the loss; its first attempt is dropped */
+	start_int(ch, 1);
+	start_int(ch, 2);
+	pthread_create(&thread, NULL, resume_and_answer_both_pings, NULL);
+	assert_int_equal(chan_ping(c, NULL), 0);
+	pthread_join(thread, NULL);
+	fake_done(&broker, 2, 2);
+	fake_turn(c);
+	assert_int_equal(fake_completion(c).status, 0);
+	assert_int_equal(fake_completion(c).status, 0);
+	hang_up(c);
+}
+
 static void test_hanging_up_while_the_connection_is_lost(void **state)
 {
 	struct chan_client *c = client();
@@ -806,6 +840,7 @@ int main(void)
 		TEST(test_nothing_is_handed_over_before_the_broker_has_answered),
 		TEST(test_confirming_what_was_revoked_meanwhile),
 		TEST(test_blocking_calls_stay_blocked_through_a_loss),
+		TEST(test_a_ping_without_a_connection),
 		TEST(test_hanging_up_while_the_connection_is_lost),
 		TEST(test_the_keeper_gives_signs_of_life),
 		TEST(test_the_keeper_reconnects),
