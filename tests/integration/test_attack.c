@@ -532,6 +532,44 @@ static void test_receivers_that_never_confirm(void **state)
 	end("receivers that never confirm", &c, memory_max_kib());
 }
 
+/* ---- sessions left behind ------------------------------------------------------------------ */
+
+/* Asks for a session that lingers, and has the broker send it all that it keeps for a resume. */
+static void fill_session(struct attacker *a)
+{
+	struct message greeting = {.kind = MESSAGE_HELLO,
+		.hello = {.version_min = 1, .version_max = 1, .linger_ms = 60000}};
+	struct message recv = {
+		.kind = MESSAGE_RECV, .recv = {.credit = CREDIT_MAX, .stream = true}};
+
+	if (a->last++ == 0)
+		attacker_say(a, &greeting, 0, NULL, 0);
+	if (!open_own(a, CAPACITY_MAX_DEFAULT))
+		return;
+	if (a->seq == 1) {
+		recv.seq = ++a->seq;
+		recv.recv.channel = a->channel;
+		attacker_say(a, &recv, 0, NULL, 0);
+	}
+	for (int i = 0; i < 10; i++)
+		attacker_send(a, a->channel, 8000);
+}
+
+/* One crowd after another fills its sessions and hangs up; they linger. */
+static void test_sessions_left_behind(void **state)
+{
+	struct crowd c = {.say = fill_session};
+
+	(void)state;
+	begin("--silence-timeout=1m", NULL);
+	for (int i = 0; i < 10; i++) {
+		crowd_connect(&c, d.url, 50);
+		crowd_attack(&c, 300, serve);
+		crowd_drop(&c);
+	}
+	end("sessions left behind", &c, memory_max_kib());
+}
+
 /* ---- answers that nobody reads ------------------------------------------------------------- */
 
 /* What is asked is short, what is answered is not. */
@@ -625,6 +663,7 @@ int main(void)
 		cmocka_unit_test(test_all_at_once),
 		cmocka_unit_test(test_credit_abuse),
 		cmocka_unit_test(test_receivers_that_never_confirm),
+		cmocka_unit_test(test_sessions_left_behind),
 		cmocka_unit_test(test_answers_that_nobody_reads),
 		cmocka_unit_test(test_twice_the_connections),
 	};
