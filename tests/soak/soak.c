@@ -258,7 +258,7 @@ static bool play_round(uint64_t seed, int64_t ms, int players)
 	char of[64];
 
 	stage_begin(s, seed);
-	troupe_start(&troupe, s, &soak.proxy, players, (is_long ? 10000 : 2500) * MS, seed);
+	troupe_start(&troupe, s, &soak.proxy, players, (is_long ? 10000 : 5000) * MS, seed);
 	nemesis_start(&nemesis, &troupe, is_long, ~seed);
 	while (now_ms() < end_ms && !atomic_load(&s->stopping) && !journal_fills(s->journal)) {
 		nemesis_step(&nemesis);
