@@ -42,6 +42,7 @@ static struct client {
 static struct engine *engine;
 static struct wire_scratch *scratch;
 static int64_t now_ns;
+static enum memory_level memory;
 
 /* ---- what a session asks of its surroundings ---------------------------------------------- */
 
@@ -220,7 +221,15 @@ static void take_frame(struct client *c, const struct frame *f)
 /* ---- the input ---------------------------------------------------------------------------- */
 
 /* What may happen before a frame, by the higher bits of its first byte. */
-enum event { NOTHING_HAPPENS, TIME_PASSES, MUCH_TIME_PASSES, IS_SILENT, LEAVES, EVENTS };
+enum event {
+	NOTHING_HAPPENS,
+	TIME_PASSES,
+	MUCH_TIME_PASSES,
+	IS_SILENT,
+	LEAVES,
+	MEMORY_CHANGES,
+	EVENTS
+};
 
 static void happen(struct client *c, enum event event)
 {
@@ -236,6 +245,10 @@ static void happen(struct client *c, enum event event)
 		break;
 	case LEAVES:
 		start_anew(c);
+		break;
+	case MEMORY_CHANGES:
+		memory = (memory + 1) % (MEMORY_FULL + 1);
+		engine_set_memory(engine, memory, 4096);
 		break;
 	default:
 		break;
@@ -282,6 +295,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 	scratch = wire_scratch_new();
 	fuzz_require(engine && scratch);
 	now_ns = 1;
+	memory = MEMORY_FREE;
 	for (int i = 0; i < CLIENTS; i++)
 		arrive(&clients[i]);
 	play(bytes, n);
