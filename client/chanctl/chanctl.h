@@ -32,8 +32,11 @@ extern const struct command command_make, command_send, command_recv, command_ra
 int64_t ctl_timeout_ns(const struct ctl *ctl);
 
 /* How every command dials: with what the global options say, and with a session to come back to
- * only where ctl->linger_ns says so. */
+ * only where --reconnect or ctl->linger_ns says so. */
 struct chan_dial_options ctl_dial_options(const struct ctl *ctl);
+
+/* Of commands that stream, where --reconnect does not say otherwise. */
+#define CTL_LINGER_NS INT64_C(30000000000)
 
 /* For commands that are not over at once: the session shall outlive a connection for so long, if a
  * connection can be lost without us. On a Unix socket it cannot, and what we held shall go back at

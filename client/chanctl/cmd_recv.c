@@ -229,6 +229,7 @@ static int run_recv(struct ctl *ctl)
 
 static int run_range(struct ctl *ctl)
 {
+	ctl_linger(ctl, CTL_LINGER_NS);
 	return run(ctl, UINT64_MAX);
 }
 

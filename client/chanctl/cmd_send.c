@@ -315,6 +315,8 @@ static int run(struct ctl *ctl)
 	int code;
 
 	source_init(&s.source, o);
+	if (o->framing != FRAMING_NONE)
+		ctl_linger(ctl, CTL_LINGER_NS);
 	code = ctl_open(ctl, s.name, CHAN_SEND, NULL, &s.ch);
 	if (code != 0)
 		return code;

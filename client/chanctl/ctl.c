@@ -23,12 +23,13 @@ int64_t ctl_timeout_ns(const struct ctl *ctl)
 struct chan_dial_options ctl_dial_options(const struct ctl *ctl)
 {
 	const struct options *o = &ctl->options;
+	int64_t linger_ns = o->reconnect_ns >= 0 ? o->reconnect_ns : ctl->linger_ns;
 
 	/* One-shot commands cannot come back for their session: it shall end with us. Others fork,
 	 * and do so without a second thread; they call libchan often enough. */
 	return (struct chan_dial_options){
 		.program = "chanctl",
-		.linger_ns = ctl->linger_ns > 0 ? ctl->linger_ns : -1,
+		.linger_ns = linger_ns > 0 ? linger_ns : -1,
 		.no_keeper = true,
 		.tls_ca = o->tls_ca,
 		.tls_certificate = o->tls_certificate,

@@ -99,6 +99,11 @@ static bool set_token_file(struct options *o, const char *text)
 	return true;
 }
 
+static bool set_reconnect(struct options *o, const char *text)
+{
+	return duration_parse(text, &o->reconnect_ns) == 0;
+}
+
 static bool set_json(struct options *o, const char *text)
 {
 	(void)text;
@@ -282,6 +287,9 @@ static const struct option_row rows[] = {
 		set_insecure, NULL},
 	{{"token-file", OPTION_TOKEN_FILE, "FILE", 0, "show the broker the token in FILE", 0},
 		set_token_file, NULL},
+	{{"reconnect", OPTION_RECONNECT, "DURATION", 0,
+		 "come back to a lost connection for so long; 0: not at all", 0},
+		set_reconnect, a_duration},
 	{{"json", OPTION_JSON, NULL, 0, "print JSON", 0}, set_json, NULL},
 	{{"timeout", OPTION_TIMEOUT, "DURATION", 0,
 		 "wait at most so long for each value; worker: run each command so long", 0},
@@ -350,7 +358,8 @@ static const struct option_row rows[] = {
 };
 
 static const enum option_key global_keys[] = {OPTION_URL, OPTION_JSON, OPTION_TLS_CA,
-	OPTION_TLS_CERT, OPTION_TLS_KEY, OPTION_INSECURE, OPTION_TOKEN_FILE, 0};
+	OPTION_TLS_CERT, OPTION_TLS_KEY, OPTION_INSECURE, OPTION_TOKEN_FILE, OPTION_RECONNECT,
+	0};
 
 static const struct option_row *row_find(int key)
 {
@@ -415,6 +424,7 @@ static error_t parse_global(int key, char *text, struct argp_state *state)
 void options_init(struct options *o)
 {
 	*o = (struct options){.timeout_ns = -1,
+		.reconnect_ns = -1,
 		.lease_ns = -1,
 		.grace_ns = -1,
 		.backoff_ns = -1,

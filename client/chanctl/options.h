@@ -27,6 +27,7 @@ enum option_key {
 	OPTION_INSECURE,
 	OPTION_JSON,
 	OPTION_TOKEN_FILE,
+	OPTION_RECONNECT,
 	OPTION_TIMEOUT,
 	OPTION_TRY,
 	OPTION_CREATE,
@@ -64,6 +65,7 @@ struct options {
 	const char *tls_ca, *tls_certificate, *tls_key; /* NULL: the same */
 	bool insecure;
 	const char *token_file; /* NULL: the same */
+	int64_t reconnect_ns;   /* 0: not at all; negative: not given */
 	bool json;
 	int64_t timeout_ns; /* negative: none */
 	bool try;

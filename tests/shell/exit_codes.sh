@@ -138,4 +138,16 @@ exits 6 "6: the connection is lost, and nobody knows" wait $sender
 wait "$daemon_pid" 2>"$err"
 daemon_pid=
 
+# Who would come back finds another daemon.
+daemon_start
+chanctl make quiet --type int
+chanctl --reconnect 60s send quiet 1 2>"$tap_dir/send.err" &
+sender=$!
+waiting quiet senders 1
+kill -KILL "$daemon_pid"
+wait "$daemon_pid" 2>"$err"
+daemon_start
+exits 6 "6: the daemon was restarted, and nobody knows" wait $sender
+exits 0 "it says so" grep -q "could not be resumed" "$tap_dir/send.err"
+
 tap_end
