@@ -53,7 +53,7 @@ int resend_take(struct resend *r, struct buf *out, uint64_t total)
 	struct buf emptied = r->frames;
 	int rc = 0;
 
-	if (!resend_has_room(r))
+	if (buf_len(out) == 0 || !resend_has_room(r))
 		return 0;
 	if (r->keeps && buf_len(out) > r->bytes_max - buf_len(&r->frames))
 		return take_some(r, out);
@@ -72,8 +72,10 @@ int resend_take(struct resend *r, struct buf *out, uint64_t total)
 
 size_t resend_unwritten(const struct resend *r, const uint8_t **ret_bytes)
 {
-	*ret_bytes = r->frames.bytes + r->frames.start + r->written;
-	return buf_len(&r->frames) - r->written;
+	size_t n = buf_len(&r->frames) - r->written;
+
+	*ret_bytes = n > 0 ? buf_data(&r->frames) + r->written : NULL;
+	return n;
 }
 
 void resend_wrote(struct resend *r, size_t n)
