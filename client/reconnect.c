@@ -85,14 +85,34 @@ static int64_t give_up_ns(const struct chan_client *c, int64_t now_ns)
 	return now_ns + left_ns;
 }
 
-/* At once; but a connection that neither lasted nor brought anything counts as a failed attempt, or
- * a broker that greets and hangs up would be dialled without end and without a pause. */
-static void plan_first(struct reconnect *r, const struct session *s, int64_t now_ns)
+/* Frames that have come, or are known to have arrived. */
+static uint64_t progress(const struct session *s)
 {
-	bool failed = now_ns - r->up_ns < RECONNECT_LASTS_NS && r->up_frames == s->frames_received;
+	return s->frames_received + s->resend.seen;
+}
 
-	r->attempts = failed ? r->attempts + 1 : 0;
-	r->next_ns = now_ns + (r->attempts ? reconnect_pause_ns(r, r->attempts) : 0);
+/* Whether the connection that was lost was worth nothing: what accepts us, and only to drop us, is
+ * neither to be asked without a pause nor for ever. */
+static bool was_fruitless(const struct chan_client *c)
+{
+	const struct session *s = &c->session;
+
+	return s->heard_ns == HEARD_NEVER && progress(s) == c->reconnect.frames;
+}
+
+static void begin(struct chan_client *c)
+{
+	struct reconnect *r = &c->reconnect;
+	int64_t now_ns = clock_now_ns();
+
+	if (was_fruitless(c)) {
+		r->attempts++;
+		r->next_ns = now_ns + reconnect_pause_ns(r, r->attempts);
+	} else {
+		r->attempts = 0;
+		r->next_ns = now_ns;
+		r->give_up_ns = give_up_ns(c, now_ns);
+	}
 }
 
 void client_lost(struct chan_client *c, int greet_status, const char *why)
@@ -115,8 +135,7 @@ void client_lost(struct chan_client *c, int greet_status, const char *why)
 	stream_cut(&c->stream);
 	free(r->why);
 	r->why = strdup(text);
-	plan_first(r, &c->session, clock_now_ns());
-	r->give_up_ns = give_up_ns(c, clock_now_ns());
+	begin(c);
 	if (r->timer_fd < 0)
 		r->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
 	ring(c, c->keeper.running ? NEVER : r->next_ns);
@@ -185,8 +204,7 @@ static void attempt(struct chan_client *c)
 		attempt_failed(c, rc);
 		return;
 	}
-	c->reconnect.up_ns = clock_now_ns();
-	c->reconnect.up_frames = c->session.frames_received;
+	c->reconnect.frames = progress(&c->session);
 	client_flush(c);
 	ring(c, NOW);
 }
@@ -196,7 +214,9 @@ int64_t client_reconnect(struct chan_client *c)
 	struct reconnect *r = &c->reconnect;
 	int64_t next_ns;
 
-	if (clock_now_ns() >= r->next_ns && !c->reading && !c->writing) {
+	if (clock_now_ns() >= r->give_up_ns) {
+		give_up(c, CHAN_EUNKNOWN, "its time is up");
+	} else if (clock_now_ns() >= r->next_ns && !c->reading && !c->writing) {
 		attempt(c);
 		client_hand_on(c);
 	}

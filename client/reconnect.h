@@ -1,12 +1,12 @@
 /*
  * reconnect.h - the way back after a connection was lost.
  *
- * Attempts go to the URLs in turn: the first at once (unless the connection was hardly there), each
- * further one after a pause that chance
+ * Attempts go to the URLs in turn: the first at once, each further one after a pause that chance
  * picks between nothing and a bound which doubles from RECONNECT_PAUSE_MIN_NS to
  * RECONNECT_PAUSE_MAX_NS, so that many clients of a broker that comes back do not come all at once.
  * They end with a resumed session; with the session, when the broker says that it is no more; or
- * with its time, when nobody answers.
+ * with its time, when nobody answers. A connection that was resumed and brought nothing, not even
+ * an answer to a PING, counts as an attempt that failed.
  */
 #ifndef CLIENT_RECONNECT_H
 #define CLIENT_RECONNECT_H
@@ -16,9 +16,6 @@
 #define RECONNECT_PAUSE_MIN_NS 20000000LL
 #define RECONNECT_PAUSE_MAX_NS 2000000000LL
 
-/* A connection that was there for so long was one, also if nothing came by it. */
-#define RECONNECT_LASTS_NS 1000000000LL
-
 struct chan_client;
 
 struct reconnect {
@@ -26,8 +23,7 @@ struct reconnect {
 	int64_t give_up_ns; /* when it does not matter any more */
 	int64_t next_ns;    /* when the next attempt is due */
 	unsigned attempts;  /* that have failed since the loss */
-	int64_t up_ns;      /* when the last that succeeded did; 0: none */
-	uint64_t up_frames; /* what the session had received then */
+	uint64_t frames;    /* that had come, or were known to have arrived, at the last resume */
 	uint64_t chance;    /* state of the pauses' generator */
 	char *why;          /* the connection was lost; NULL: out of memory */
 

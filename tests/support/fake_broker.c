@@ -320,7 +320,7 @@ static void *play_resume(void *arg)
 	struct fake_broker *b = arg;
 	const struct fake_greeting *g = b->greetings;
 
-	for (; accept_hello(b); g++) {
+	for (; accept_hello(b); g += g->answer != FAKE_LEAVES) {
 		if (g->answer == FAKE_REFUSES)
 			write_goaway(b, g->status);
 		else if (g->answer != FAKE_DROPS)

@@ -18,6 +18,7 @@ enum fake_answer {
 	FAKE_REFUSES, /* GOAWAY with status */
 	FAKE_DROPS,   /* the connection, as if WELCOME were lost */
 	FAKE_BREAKS,  /* the connection, in the middle of WELCOME */
+	FAKE_LEAVES,  /* WELCOME, and then the end of the connection: every time from here on */
 };
 
 struct fake_greeting {

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -692,6 +693,42 @@ static void test_a_limit_on_coming_back(void **state)
 	chan_hangup(c);
 }
 
+/* Ends the fake broker's thread: a connection that says nothing. */
+static void knock(void)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	strcpy(address.sun_path, broker.url + strlen("unix:"));
+	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	close(fd);
+}
+
+/* A broker that takes us back and is gone again at once, each time: no progress, so there is no end
+ * to it but the limit. */
+static void test_coming_back_in_vain(void **state)
+{
+	static const struct fake_greeting leaves[] = {{.answer = FAKE_LEAVES}};
+	struct chan_dial_options options = {.no_keeper = true, .reconnect_ns = 300000000};
+	struct chan_client *c = dial(&options);
+	struct chan *ch = fake_open(&broker, c, 1, 5, CHAN_TYPE_INT, 0, NULL);
+	struct chan_op *op;
+	struct chan_completion done;
+
+	(void)state;
+	assert_int_equal(chan_start_recv(ch, CHAN_FOREVER, NULL, &op), 0);
+	chan_events(c);
+	fake_read(&broker, MESSAGE_RECV);
+	fake_cut(&broker);
+	fake_resume_begin(&broker, leaves);
+	assert_int_equal(chan_op_wait(op, &done), 0);
+	assert_int_equal(done.status, CHAN_EUNKNOWN);
+	knock();
+	fake_resume_end(&broker);
+	assert_true(broker.epoch < 100); /* there were pauses */
+	chan_hangup(c);
+}
+
 static void test_nothing_waits_longer_than_the_session_lives(void **state)
 {
 	struct chan_client *c = client();
@@ -847,6 +884,7 @@ int main(void)
 		TEST(test_the_keeper_notices_silence),
 		TEST(test_threads_wait_for_the_keeper),
 		TEST(test_a_limit_on_coming_back),
+		TEST(test_coming_back_in_vain),
 		TEST(test_nothing_waits_longer_than_the_session_lives),
 		TEST(test_deadlines_without_a_connection),
 		TEST(test_pauses_double_up_to_a_bound),
