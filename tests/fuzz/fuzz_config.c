@@ -4,6 +4,7 @@
  *
  * Input: the file.
  */
+#include "server/broker/access.h"
 #include "server/config.h"
 #include "tests/fuzz/fuzz.h"
 #include <errno.h>
@@ -46,6 +47,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 		check_taken(&c);
 		fuzz_require(config_load(&none, &by_default, why) == 0);
 		config_needs_restart(&by_default, &c, names, sizeof(names));
+		access_unref(c.access);
 		return 0;
 	}
 	fuzz_require(rc == -EINVAL && *why && memchr(why, '\0', sizeof(why)));
