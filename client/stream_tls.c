@@ -687,7 +687,7 @@ static ssize_t tls_write(struct stream *s, const void *bytes, size_t n)
 	if (put <= 0)
 		put = outcome(t, put, &events);
 	pthread_mutex_unlock(&t->lock);
-	return put;
+	return put == 0 ? -EPIPE : put; /* the broker had ended its side, and now it is gone */
 }
 
 static void tls_finish(struct stream *s)

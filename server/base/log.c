@@ -43,10 +43,12 @@ static size_t append_escaped(char line[static LOG_LINE_BYTES_MAX], size_t at, co
 	for (; *text && at + 5 < LOG_LINE_BYTES_MAX; text++) {
 		unsigned char c = (unsigned char)*text;
 
-		if (c >= 0x20 && c != 0x7f)
+		if (c >= 0x20 && c != 0x7f) {
 			line[at++] = (char)c;
-		else
-			at += (size_t)snprintf(line + at, 5, "\\x%02x", c);
+		} else {
+			snprintf(line + at, 5, "\\x%02x", c);
+			at += 4;
+		}
 	}
 	return at;
 }
@@ -56,6 +58,20 @@ static size_t append_escaped(char line[static LOG_LINE_BYTES_MAX], size_t at, co
 static __attribute__((noinline)) void set_errno(int value)
 {
 	errno = value;
+}
+
+/* A line that cannot be written is lost, and nothing else: there is nowhere to say so. */
+static void write_out(const char *line, size_t bytes)
+{
+	size_t at = 0;
+	ssize_t n;
+
+	while (at < bytes) {
+		n = write(STDERR_FILENO, line + at, bytes - at);
+		if (n < 0 && errno != EINTR)
+			return;
+		at += n > 0 ? (size_t)n : 0;
+	}
 }
 
 void log_line(enum log_level level, const char *subsystem, const char *format, ...)
@@ -75,12 +91,11 @@ void log_line(enum log_level level, const char *subsystem, const char *format, .
 		n = snprintf(line, 64, "<%d>%s: ", level, subsystem);
 	else
 		n = snprintf(line, 64, "%s: %s: ", level_words[level], subsystem);
-	at = append_escaped(line, n < 64 ? (size_t)n : 63, text);
-	line[at++] = '\n';
+	at = append_escaped(line, n > 0 && n < 64 ? (size_t)n : 0, text);
+	line[at] = '\n';
 	if (log_blocks)
 		log_blocks(true);
-	while (write(STDERR_FILENO, line, at) < 0 && errno == EINTR)
-		;
+	write_out(line, at + 1);
 	if (log_blocks)
 		log_blocks(false);
 	set_errno(saved_errno);

@@ -151,6 +151,8 @@ static ssize_t write_record(struct tls_stream *t, const struct iovec *iov, int c
 	n = SSL_write(t->ssl, bytes, (int)len);
 	if (n <= 0)
 		n = explain(t, n, &wants);
+	if (n == 0) /* the peer had said that it would write no more, and now it is gone */
+		n = t->dead = -EPIPE;
 	t->write_waits = wants == NETPOLL_READ;
 	return n;
 }

@@ -87,7 +87,10 @@ static int greet(struct sides *s)
 	struct chan_dial_options options = {.linger_ns = s->t->resumable ? 0 : -1};
 	int rc = must(s, chan_dial(s->t->url, &options, &s->producer), 0);
 
-	return rc < 0 ? rc : must(s, chan_dial(s->t->url, &options, &s->consumer), 0);
+	if (rc == 0)
+		rc = must(s, chan_dial(s->t->url, &options, &s->consumer), 0);
+	s->t->greeted = rc == 0;
+	return rc;
 }
 
 static int open_ends(struct sides *s)
@@ -361,6 +364,42 @@ static int ask_and_reply(struct sides *s)
 	return rc;
 }
 
+/* Taken under a lease, given back, taken again and finished with. */
+static int lease(struct sides *s)
+{
+	struct chan_open_options leased = {.end.lease_ns = PATIENCE_NS};
+	struct chan *out = NULL, *in = NULL;
+	struct chan_value v = chan_value_signal();
+	uint64_t token = 0;
+	char name[64];
+	int rc;
+
+	channel_name(s->t, "leased", name);
+	rc = must(s, chan_make(s->producer, name, CHAN_TYPE_INT, 1, NULL, &out), 0);
+	if (rc == 0)
+		rc = must(s, chan_open(s->consumer, name, CHAN_RECV, &leased, &in), 0);
+	if (rc == 0)
+		rc = must(s, chan_send_int(out, 5), 0);
+	if (rc == 0)
+		rc = must(s, chan_recv(in, &v), 1);
+	token = v.token;
+	if (rc == 0)
+		rc = must(s, chan_extend(in, &v, 1, PATIENCE_NS), 0);
+	if (rc == 0)
+		rc = must(s, chan_nack(in, &v, 1, 0), 0);
+	chan_value_clear(&v);
+	if (rc == 0)
+		rc = must(s, chan_recv(in, &v), 1);
+	if (rc == 0 && (v.i != 5 || v.attempt != 2 || v.token <= token))
+		rc = wrong(s->t, "what was given back came again as another");
+	if (rc == 0)
+		rc = must(s, chan_ack(in, &v, 1), 0);
+	chan_value_clear(&v);
+	chan_release(out);
+	chan_release(in);
+	return rc;
+}
+
 static int end_stream(struct sides *s)
 {
 	int64_t n;
@@ -386,6 +425,7 @@ static const struct {
 	{"selecting", select_one},
 	{"giving up waiting", give_up_waiting},
 	{"asking with a channel for the reply", ask_and_reply},
+	{"leasing", lease},
 	{"closing", end_stream},
 };
 
@@ -444,7 +484,7 @@ static void check_value(struct talk *t, int i)
 
 void talk_account(struct talk *t)
 {
-	static const char *const channels[] = {"main", "quiet", "large", "questions"};
+	static const char *const channels[] = {"main", "quiet", "large", "questions", "leased"};
 	struct sides s = {.t = t};
 	char name[64];
 	int rc;

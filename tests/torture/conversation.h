@@ -21,6 +21,7 @@ struct talk {
 	int number;     /* of the conversation: in its channels' names */
 	bool resumable; /* sessions outlive their connections */
 
+	bool greeted;     /* both clients have their sessions */
 	const char *step; /* the last one that was begun */
 	int status;       /* what it ended with: 0, or an excuse */
 	char excuse[TALK_WRONG_BYTES];

@@ -199,6 +199,36 @@ static void torture_library_tls(void **state)
 	over_tls = false;
 }
 
+/* ---- on the way between them ------------------------------------------------------------------ */
+
+/* What a broken connection does to a session that can be resumed: nothing that anybody sees. */
+static void torture_connections(void **state)
+{
+	enum fault kind = *(const enum fault *)*state;
+	struct fault_page *sides[] = {page, fault_page()};
+	int64_t hits;
+	int failed = 0;
+	struct talk t;
+
+	for (size_t i = 0; i < 2; i++) {
+		int64_t n = 1;
+
+		do {
+			fault_arm(sides[i], kind, n, 1);
+			converse(&t, true);
+			hits = fault_disarm(sides[i]);
+			if (t.greeted && t.status < 0)
+				fail_msg("call %lld of %s: %s failed, though its session could be "
+					 "resumed: %s",
+					(long long)n, fault_name(kind), t.step, t.excuse);
+			expect_nothing_wrong(&t, kind, n);
+			failed += hits > 0;
+			n += stride_in_force();
+		} while (hits > 0 && n < CALLS_MAX);
+	}
+	print_message("# %s: %d calls failed\n", fault_name(kind), failed);
+}
+
 /* ---- what a conversation does not meet ------------------------------------------------------ */
 
 /* A full disk under the log: what cannot be written is lost, and nothing else. */
@@ -275,10 +305,15 @@ static void torture_start(void **state)
 
 #define KIND_CONSTANT(name, what) FAULT_##name,
 static enum fault kinds[] = {FAULT_LIST(KIND_CONSTANT)};
-enum { KINDS = sizeof(kinds) / sizeof(kinds[0]), TESTS_MAX = 5 * KINDS + 1 };
+enum { KINDS = sizeof(kinds) / sizeof(kinds[0]), TESTS_MAX = 6 * KINDS + 1 };
 
-/* A test for each kind, but those that another is named for alone. */
-static size_t add_tests(struct CMUnitTest *tests, const char *where, void (*test)(void **state))
+/* Sets of kinds: those that only a connection feels, and all. */
+#define OF_CONNECTIONS (1u << FAULT_INTERRUPTS | 1u << FAULT_SHORT | 1u << FAULT_RESET)
+#define OF_ALL UINT32_MAX
+
+/* A test for each kind of the set, but those that another is named for alone. */
+static size_t add_tests(struct CMUnitTest *tests, const char *where, uint32_t set,
+	void (*test)(void **state))
 {
 	static char names[TESTS_MAX][48];
 	static size_t used;
@@ -289,6 +324,8 @@ static size_t add_tests(struct CMUnitTest *tests, const char *where, void (*test
 		const char *name = fault_name(kinds[i]);
 		int length = (int)strcspn(name, ":");
 
+		if (!(set & 1u << kinds[i]))
+			continue;
 		if (only && strncmp(name, only, (size_t)length) != 0)
 			continue;
 		snprintf(names[used], sizeof(names[used]), "%s: %.*s", where, length, name);
@@ -303,11 +340,13 @@ int main(void)
 	size_t count = 0;
 
 	test_time_limit();
-	count += add_tests(tests + count, "in the daemon", torture_daemon);
-	count += add_tests(tests + count, "in the library", torture_library);
-	count += add_tests(tests + count, "in the daemon, by TLS", torture_daemon_tls);
-	count += add_tests(tests + count, "in the library, by TLS", torture_library_tls);
-	count += add_tests(tests + count, "at the start", torture_start);
+	count += add_tests(tests + count, "in the daemon", OF_ALL, torture_daemon);
+	count += add_tests(tests + count, "in the library", OF_ALL, torture_library);
+	count += add_tests(tests + count, "in the daemon, by TLS", OF_ALL, torture_daemon_tls);
+	count += add_tests(tests + count, "in the library, by TLS", OF_ALL, torture_library_tls);
+	count += add_tests(
+		tests + count, "on the way", OF_CONNECTIONS, torture_connections);
+	count += add_tests(tests + count, "at the start", OF_ALL, torture_start);
 	tests[count++] = (struct CMUnitTest){
 		"a log without space", test_log_without_space, NULL, NULL, NULL};
 	return _cmocka_run_group_tests("torture", tests, count, setup, teardown);
