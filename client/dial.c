@@ -85,7 +85,7 @@ static void await_welcome(struct chan_client *c, int64_t deadline_ns)
 static int tell_outcome(struct chan_client *c)
 {
 	const char *url = c->urls.list[c->url_at].text;
-	const struct failure *f = &c->refusal;
+	const struct failure *f = c->session.end.status < 0 ? &c->session.end : &c->refusal;
 
 	if (f->status < 0)
 		return error_say(
@@ -181,8 +181,8 @@ static int connect_somewhere(struct chan_client *c, int64_t deadline_ns)
 			until_ns = now_ns +
 				   (deadline_ns - now_ns) / (int64_t)(c->urls.count - c->url_at);
 		rc = client_connect(c, until_ns);
-		if (rc == 0)
-			return 0;
+		if (rc == 0 || c->session.end.status < 0)
+			return rc;
 	}
 	c->url_at = 0;
 	return rc;

@@ -177,6 +177,10 @@ static void attempt_failed(struct chan_client *c, int status)
 {
 	struct reconnect *r = &c->reconnect;
 
+	if (c->session.end.status < 0) {
+		ring(c, NOW);
+		return;
+	}
 	if (is_final(c->refusal.status)) {
 		give_up(c, status, chan_error_text());
 		return;

@@ -276,6 +276,8 @@ static int say_tls_error(struct tls_connection *t)
 		return say(t, CHAN_EPROTOCOL, "what answers wants another version of TLS");
 	case SSL_R_UNEXPECTED_EOF_WHILE_READING:
 		return say(t, CHAN_EUNREACHABLE, "the connection was cut");
+	case ERR_R_MALLOC_FAILURE:
+		return say(t, CHAN_ENOMEM, "out of memory");
 	}
 	if (t->asked && is_about_certificate(ERR_GET_REASON(ERR_peek_error())))
 		return say_not_wanted(t, reason());

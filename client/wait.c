@@ -141,8 +141,8 @@ static void handle_input(struct chan_client *c)
 		rc = session_handle(s, c, &f, c->scratch, text, sizeof(text));
 		buf_consume(&c->in, (size_t)n);
 	}
-	if (rc == 0)
-		rc = s->doomed;
+	if (rc == 0 && s->doomed)
+		client_fail(c, s->doomed, text);
 	if (rc < 0 && c->link == LINK_GREETING)
 		failure_set(&c->refusal, rc, text);
 	else if (rc < 0)
