@@ -362,6 +362,19 @@ static void revoke_inbox(struct session *s, struct chan *ch, const struct wire_r
 	}
 }
 
+/* The credit for what comes in pieces is used, and given anew like that for the inbox. */
+static void revoke_partial(struct session *s, struct partial *p)
+{
+	struct flight_run *run = flight_find(&s->flight, p->deliver.seq);
+	struct chan *ch = run && run->op->kind == OP_STREAM ? run->op->chan : NULL;
+
+	if (ch && p->delivery < ch->stream_first)
+		ch->stream_first = p->delivery;
+	if (ch)
+		session_note_grant(s, ch, p->delivery);
+	drop_partial(s, p);
+}
+
 static void revoke_done(struct chan_op *list, const struct wire_ranges *ranges)
 {
 	struct chan_op *op;
@@ -388,7 +401,7 @@ static int on_gone(struct answer *a)
 		lease_forget(a->s, &ranges->list[i]);
 	DL_FOREACH_SAFE (a->s->partials, p, next)
 		if (within(ranges, p->delivery))
-			drop_partial(a->s, p);
+			revoke_partial(a->s, p);
 	DL_FOREACH (a->c->ends, ch)
 		revoke_inbox(a->s, ch, ranges);
 	revoke_done(a->c->completions, ranges);

@@ -84,6 +84,8 @@ static void take_turn(struct chan_client *c, int64_t deadline_ns)
 	int64_t next_ns;
 
 	if (c->link != LINK_UP) {
+		if (c->reconnect.give_up_ns > deadline_ns)
+			c->reconnect.give_up_ns = deadline_ns;
 		next_ns = client_reconnect(c);
 		p.fd = -1;
 		deadline_ns = next_ns < deadline_ns ? next_ns : deadline_ns;

@@ -144,7 +144,7 @@ static int64_t hand_over_silence_max_ns(const struct session *s)
 
 bool session_is_fresh(struct session *s)
 {
-	if (clock_now_ns() - s->heard_ns < hand_over_silence_max_ns(s))
+	if (s->greeted && clock_now_ns() - s->heard_ns < hand_over_silence_max_ns(s))
 		return true;
 	session_ping(s, NS_PER_S);
 	return false;

@@ -176,7 +176,8 @@ bool session_is_dead(const struct session *s);
 /* So many bytes of a frame that counts came: says so when it has to be said. */
 void session_note_received(struct session *s, size_t bytes);
 
-/* Whether what was received may be handed over, see heard_ns; asks for a sign of life if not. */
+/* Whether what was received may be handed over, see heard_ns; asks for a sign of life if not. Never
+ * without a connection: the confirmation would come too late where that stays away. */
 bool session_is_fresh(struct session *s);
 
 /* ---- answer.c: frames become outcomes ----------------------------------------------------- */

@@ -269,6 +269,8 @@ static int write_turn(struct chan_client *c, int64_t deadline_ns)
 	rc = client_await_ready(c, POLLOUT, turn_ns < deadline_ns ? turn_ns : deadline_ns);
 	c->writing = false;
 	c->choked = false;
+	if (c->link == LINK_DOWN) /* the keeper waited for the role */
+		keeper_wake(c);
 	return rc == -EAGAIN ? 0 : rc;
 }
 
@@ -306,14 +308,16 @@ static int doze(struct chan_client *c, struct waiter *w, int64_t until_ns)
 	return rc;
 }
 
-/* Without a connection: who waits makes it, unless there is a keeper to do that. */
+/* Without a connection: who waits makes it, unless there is a keeper to do that. The keeper may be
+ * busy with an attempt, so who waits looks after what runs out of time. */
 static int reconnect_turn(struct chan_client *c, struct waiter *w, int64_t deadline_ns)
 {
 	int64_t next_ns;
 
 	if (c->keeper.running)
-		return doze(c, w, deadline_ns);
-	next_ns = client_reconnect(c);
+		next_ns = session_expire(&c->session, clock_now_ns());
+	else
+		next_ns = client_reconnect(c);
 	if (next_ns == 0 || w->ready)
 		return 0;
 	return doze(c, w, next_ns < deadline_ns ? next_ns : deadline_ns);

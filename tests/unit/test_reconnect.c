@@ -11,9 +11,11 @@
 #include "tests/support/fake_broker.h"
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <time.h>
@@ -443,6 +445,65 @@ static void test_nothing_is_handed_over_before_the_broker_has_answered(void **st
 	hang_up(c);
 }
 
+/* Nor while there is nobody to confirm it to: by the time that there is, it may be another's. */
+static void test_nothing_is_handed_over_without_a_connection(void **state)
+{
+	struct chan_client *c = client();
+	struct chan *ch = fake_open(
+		&broker, c, 1, 5, CHAN_TYPE_STRING, 9, &(struct chan_end_options){.credit = 4});
+	struct chan_completion done;
+
+	(void)state;
+	assert_int_equal(chan_start_recv(ch, CHAN_FOREVER, NULL, NULL), 0);
+	chan_events(c);
+	fake_read(&broker, MESSAGE_RECV);
+	deliver_strings(2, 1, 2);
+	fake_turn(c);
+	done = fake_completion(c);
+	chan_value_clear(&done.value);
+	fake_cut(&broker);
+	assert_int_equal(chan_process(c), 0); /* finds out */
+	assert_int_equal(chan_start_recv(ch, CHAN_FOREVER, NULL, NULL), 0);
+	assert_true(fake_no_completion(c));
+	assert_int_equal(fake_resume(&broker, c, resumes), 0);
+	fake_read(&broker, MESSAGE_TAKEN);
+	fake_read(&broker, MESSAGE_GRANT);
+	answer_pings();
+	fake_turn(c);
+	done = fake_completion(c);
+	assert_string_equal(done.value.bytes, "b");
+	chan_value_clear(&done.value);
+	hang_up(c);
+}
+
+/* A large value of which the broker took the rest back: the stream's credit for it is granted anew,
+ * or the stream would dry up. */
+static void test_credit_of_a_value_that_went_in_the_middle(void **state)
+{
+	struct chan_client *c = client();
+	struct chan *ch = fake_open(
+		&broker, c, 1, 5, CHAN_TYPE_STRING, 9, &(struct chan_end_options){.credit = 4});
+	struct message m = {.kind = MESSAGE_DELIVER, .seq = 2};
+	struct buf out = {0};
+
+	(void)state;
+	assert_int_equal(chan_start_recv(ch, CHAN_FOREVER, NULL, NULL), 0);
+	chan_events(c);
+	fake_read(&broker, MESSAGE_RECV);
+	m.deliver.delivery = 1;
+	m.deliver.count = 1;
+	m.deliver.payload_bytes = 100;
+	wire_encode(&out, &m, FRAME_MORE, 3);
+	buf_append(&out, "\0\0\0", 3);
+	fake_write_bytes(&broker, buf_data(&out), buf_len(&out));
+	write_gone(1, 1);
+	fake_turn(c);
+	chan_events(c);
+	assert_int_equal(fake_read(&broker, MESSAGE_GRANT)->grant.credit, 1);
+	buf_fini(&out);
+	hang_up(c);
+}
+
 /* By hand: the broker says that it had taken it back. */
 static void test_confirming_what_was_revoked_meanwhile(void **state)
 {
@@ -501,7 +562,6 @@ static void test_blocking_calls_stay_blocked_through_a_loss(void **state)
 	hang_up(c);
 }
 
-/* Confirmations are among what leaves before goodbye. */
 /* The library's own sign of life, and the program's. */
 static void *resume_and_answer_both_pings(void *arg)
 {
@@ -536,6 +596,7 @@ static void test_a_ping_without_a_connection(void **state)
 	hang_up(c);
 }
 
+/* Confirmations are among what leaves before goodbye. */
 static void test_hanging_up_while_the_connection_is_lost(void **state)
 {
 	struct chan_client *c = client();
@@ -665,6 +726,72 @@ static void test_threads_wait_for_the_keeper(void **state)
 	hang_up(c);
 }
 
+/* What has come and was not read. */
+static int socket_bytes(int fd)
+{
+	int n = 0;
+
+	ioctl(fd, FIONREAD, &n);
+	return n;
+}
+
+struct sender {
+	struct chan *ch;
+	struct chan_value value;
+	int status;
+};
+
+static void *send_value(void *arg)
+{
+	struct sender *s = arg;
+
+	s->status = chan_send(s->ch, &s->value);
+	return NULL;
+}
+
+/* Reads what is left of a large value, and answers it. */
+static void take_large(uint64_t seq)
+{
+	do
+		fake_read(&broker, MESSAGE_PIECE);
+	while (broker.frame.flags & FRAME_MORE);
+	fake_done(&broker, seq, 1);
+}
+
+/* One thread reads, another waits for room in the socket: when both are gone the keeper is the one
+ * to come back, though it was told while the second was still there. */
+static void test_the_keeper_follows_who_waits_to_write(void **state)
+{
+	enum { BYTES = 1000000, ROUNDS = 30 };
+	struct chan_client *c = dial(NULL);
+	struct chan *ch = fake_open(&broker, c, 1, 5, CHAN_TYPE_BYTES, 9, NULL);
+	char *large = calloc(1, BYTES);
+	struct sender s = {.ch = ch, .value = chan_value_bytes(large, BYTES)};
+	pthread_t reader, writer;
+	int i, full;
+
+	(void)state;
+	pthread_create(&reader, NULL, receive, ch);
+	fake_read(&broker, MESSAGE_RECV);
+	for (i = 0; i < ROUNDS; i++) {
+		pthread_create(&writer, NULL, send_value, &s);
+		fake_read(&broker, MESSAGE_SEND);
+		for (full = 0; full != socket_bytes(broker.fd); sched_yield())
+			full = socket_bytes(broker.fd);
+		fake_cut(&broker);
+		fake_resume_begin(&broker, resumes);
+		fake_resume_end(&broker);
+		take_large(3 + i);
+		pthread_join(writer, NULL);
+		assert_int_equal(s.status, 0);
+	}
+	deliver_int(2, 1);
+	await_ping();
+	pthread_join(reader, NULL);
+	free(large);
+	hang_up(c);
+}
+
 /* ---- time --------------------------------------------------------------------------------- */
 
 static void leave(void)
@@ -761,6 +888,28 @@ static void test_deadlines_without_a_connection(void **state)
 	assert_int_equal(chan_send_timeout(ch, &v, 20000000), CHAN_ETIMEDOUT);
 	assert_int_equal(chan_recv_timeout(ch, &v, 20000000), CHAN_ETIMEDOUT);
 	assert_false(chan_connected(c));
+	chan_hangup(c);
+}
+
+/* Also while the keeper is at an attempt that takes long. */
+static void test_deadlines_while_the_keeper_attempts(void **state)
+{
+	struct chan_value v = chan_value_int(3);
+	struct chan_client *c = kept_client();
+	struct chan *ch = fake_open(&broker, c, 1, 5, CHAN_TYPE_INT, 3, NULL);
+	struct timespec before, after;
+	int greeting;
+
+	(void)state;
+	fake_cut(&broker);
+	greeting = accept(broker.listener, NULL, NULL);
+	assert_true(greeting >= 0);
+	clock_gettime(CLOCK_MONOTONIC, &before);
+	assert_int_equal(chan_send_timeout(ch, &v, 20000000), CHAN_ETIMEDOUT);
+	clock_gettime(CLOCK_MONOTONIC, &after);
+	assert_true(after.tv_sec - before.tv_sec < 4); /* an attempt takes 5 s */
+	leave();
+	close(greeting);
 	chan_hangup(c);
 }
 
@@ -875,6 +1024,8 @@ int main(void)
 		TEST(test_without_linger_a_loss_is_the_end),
 		TEST(test_who_does_not_want_to_reconnect_does_not_linger),
 		TEST(test_nothing_is_handed_over_before_the_broker_has_answered),
+		TEST(test_nothing_is_handed_over_without_a_connection),
+		TEST(test_credit_of_a_value_that_went_in_the_middle),
 		TEST(test_confirming_what_was_revoked_meanwhile),
 		TEST(test_blocking_calls_stay_blocked_through_a_loss),
 		TEST(test_a_ping_without_a_connection),
@@ -883,10 +1034,12 @@ int main(void)
 		TEST(test_the_keeper_reconnects),
 		TEST(test_the_keeper_notices_silence),
 		TEST(test_threads_wait_for_the_keeper),
+		TEST(test_the_keeper_follows_who_waits_to_write),
 		TEST(test_a_limit_on_coming_back),
 		TEST(test_coming_back_in_vain),
 		TEST(test_nothing_waits_longer_than_the_session_lives),
 		TEST(test_deadlines_without_a_connection),
+		TEST(test_deadlines_while_the_keeper_attempts),
 		TEST(test_pauses_double_up_to_a_bound),
 		TEST(test_seen_makes_room),
 		TEST(test_what_came_is_said_to_have_come),
