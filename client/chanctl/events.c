@@ -15,9 +15,17 @@ static int poll_timeout_ms(const struct chan_client *client, int64_t deadline_ns
 	return (int)((left_ns + 999999) / 1000000);
 }
 
+/* The session has ended and all of it was told. Its descriptor would say so again without end. */
+static bool is_over(struct chan_client *client)
+{
+	return !chan_connected(client) && chan_process(client) < 0 && chan_ops_pending(client) == 0;
+}
+
 void events_poll(struct chan_client *client, struct pollfd *fds, size_t n, int64_t deadline_ns)
 {
-	fds[0] = (struct pollfd){.fd = chan_fd(client), .events = chan_events(client)};
+	int fd = is_over(client) ? -1 : chan_fd(client);
+
+	fds[0] = (struct pollfd){.fd = fd, .events = chan_events(client)};
 	poll(fds, n, poll_timeout_ms(client, deadline_ns));
 	chan_process(client);
 }

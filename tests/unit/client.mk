@@ -19,6 +19,12 @@ tests_unit_test_client_lease_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=clock_gettime
 unit_tests += tests/unit/test_flight
 tests_unit_test_flight_LDADD = $(client_parts_libs)
 
+# chanctl's own, on libchan's parts, as the fake broker needs them.
+unit_tests += tests/unit/test_events
+tests_unit_test_events_SOURCES = tests/unit/test_events.c tests/support/fake_broker.c \
+	tests/support/fake_broker.h
+tests_unit_test_events_LDADD = client/chanctl/libchanctl.a $(client_parts_libs)
+
 unit_tests += tests/unit/test_reconnect
 tests_unit_test_reconnect_SOURCES = tests/unit/test_reconnect.c tests/support/fake_broker.c \
 	tests/support/fake_broker.h
