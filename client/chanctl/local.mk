@@ -40,7 +40,9 @@ client_chanctl_libchanctl_a_SOURCES = \
 	client/chanctl/substitute.c client/chanctl/substitute.h \
 	client/chanctl/table.c client/chanctl/table.h \
 	client/chanctl/terminal.c client/chanctl/terminal.h \
-	client/chanctl/text.c client/chanctl/text.h
+	client/chanctl/text.c client/chanctl/text.h \
+	client/chanctl/worker.h \
+	client/chanctl/worker_value.c
 
 bin_PROGRAMS += chanctl
 chanctl_SOURCES = client/chanctl/chanctl.c
