@@ -630,6 +630,39 @@ static void test_broken_streams(void **state)
 	run_everywhere(broken_streams);
 }
 
+/* A client that has said its last word and is gone: a write fails, and is not asked for again. */
+static void write_to_gone(void)
+{
+	const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
+	struct iovec iov = {"x", 1};
+
+	listen_with(TLS_CLIENTS_NONE, 60 * NS_PER_S);
+	for (int i = 0; i < 2; i++) {
+		struct client c = {.body = close_at_once, .version = versions[i]};
+		struct stream *s;
+		ssize_t n = 1;
+		char byte;
+
+		client_start(&c);
+		s = next_stream();
+		expect(read_to_end(s, &byte, 1) == 0);
+		client_join(&c);
+		while (n > 0) /* until the kernel has heard that nobody is there */
+			n = stream_writev(s, &iov, 1);
+		expect(n == -EPIPE || n == -ECONNRESET);
+		expect(stream_writev(s, &iov, 1) == n);
+		SSL_SESSION_free(c.session);
+		stream_free(s);
+	}
+	stop_listening();
+}
+
+static void test_write_to_gone(void **state)
+{
+	(void)state;
+	run_everywhere(write_to_gone);
+}
+
 /* ---- those who do not shake hands ------------------------------------------------------------ */
 
 /* Half a ClientHello, from as many as there may be and more: the oldest go, and who means it gets
@@ -831,6 +864,7 @@ int main(void)
 		cmocka_unit_test(test_resumption),
 		cmocka_unit_test(test_both_ways),
 		cmocka_unit_test(test_broken_streams),
+		cmocka_unit_test(test_write_to_gone),
 		cmocka_unit_test(test_half_handshakes),
 		cmocka_unit_test(test_deadlines),
 		cmocka_unit_test(test_plain_clients),
