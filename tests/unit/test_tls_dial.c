@@ -366,6 +366,29 @@ static void test_half_close(void **state)
 	tls_free(tls);
 }
 
+static void finish_and_go(SSL *ssl, int fd)
+{
+	(void)fd;
+	SSL_shutdown(ssl);
+}
+
+/* The broker has said its last word and is gone: a write fails, and is not asked for again. */
+static void test_write_to_gone(void **state)
+{
+	struct tls *tls = new_tls();
+	struct stream s = dial(tls, finish_and_go);
+	ssize_t put = 1;
+
+	(void)state;
+	assert_int_equal((ssize_t)read_one(&s), 0);
+	assert_int_equal(pthread_join(server.thread, NULL), 0);
+	while (put > 0) /* until the kernel has heard that nobody is there */
+		put = s.ops->write(&s, "x", 1);
+	assert_true(put == -EPIPE || put == -ECONNRESET);
+	s.ops->close(&s);
+	tls_free(tls);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -375,6 +398,7 @@ int main(void)
 			test_nothing_stays_behind, open_server, close_server),
 		cmocka_unit_test_setup_teardown(test_reads_end, open_server, close_server),
 		cmocka_unit_test_setup_teardown(test_half_close, open_server, close_server),
+		cmocka_unit_test_setup_teardown(test_write_to_gone, open_server, close_server),
 	};
 
 	alarm(120);
