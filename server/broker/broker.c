@@ -288,6 +288,7 @@ void broker_fill_welcome(
 		.ops_in_flight = limits->ops_in_flight_max,
 		.bytes_in_flight = limits->bytes_in_flight_max,
 		.unseen_bytes = b->options.unseen_bytes_max,
+		.lease_ns = LEASE_NS_MAX,
 	};
 	*ret_message = m;
 }

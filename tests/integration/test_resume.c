@@ -321,6 +321,7 @@ static void test_end_of_a_session(void **state)
 	peer_dial_lingering(&p, d.url, 3600000);
 	assert_int_equal(p.m.welcome.linger_ms, 60000);
 	assert_int_equal(p.m.welcome.limits.unseen_bytes, UNSEEN_BYTES);
+	assert_int_equal(p.m.welcome.limits.lease_ns, LEASE_NS_MAX);
 	peer_say(&p, &bye);
 	peer_expect_end(&p);
 	peer_lose(&p);
