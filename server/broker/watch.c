@@ -45,11 +45,11 @@ static void take_back(struct broker *b, struct session *s, int64_t now_ns)
 	log_limited(&limit, LOG_LEVEL_INFO,
 		"a receiver was silent for %d s; what it had not confirmed goes back",
 		(int)(b->options.silence_ns / NS_PER_S));
-	s->out_since_ns = 0;
 	if (s->connection && connection_busy(s->connection)) {
 		connection_cut(s->connection);
-		return;
+		return; /* where the session lingers, the next look takes it back */
 	}
+	s->out_since_ns = 0;
 	engine_party_revoke(b->engine, s->party, now_ns);
 	if (!s->connection && holds_too_much(b, s))
 		resume_end(b, s, "it holds more answers than bytes_in_flight_max allows");

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -459,6 +460,50 @@ static void test_revoked_meanwhile(void **state)
 	peer_drop(&p);
 }
 
+static int64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * INT64_C(1000) + t.tv_nsec / 1000000;
+}
+
+/* A receiver that is silent and does not even read loses its connection, and what is out to it goes
+ * back no later for that. */
+static void test_silent_and_stuffed(void **state)
+{
+	enum { SILENCE_MS = 4000 };
+	static const char *const arguments[] = {"--silence-timeout=4s", "--stall-timeout=1m",
+		"--unseen-bytes-max=256K", NULL};
+	struct message m = {.kind = MESSAGE_RECV};
+	static char text[60001];
+	struct test_daemon slow;
+	struct peer p, other;
+	uint64_t channel;
+	int64_t began_ms;
+
+	(void)state;
+	memset(text, 'z', sizeof(text) - 1);
+	daemon_start(&slow, arguments);
+	peer_dial(&other, slow.url);
+	peer_dial_lingering(&p, slow.url, LINGER_MS);
+	channel = peer_channel(&other, "stuffed", CHAN_TYPE_STRING, 20);
+	peer_opened(&p, "stuffed", CHAN_RECV);
+	m.seq = ++p.seq;
+	m.recv.channel = channel;
+	m.recv.credit = 20;
+	peer_say(&p, &m);
+	peer_expect_quiet(&p);
+	for (int i = 0; i < 20; i++)
+		peer_expect_done(&other, peer_send(&other, channel, text));
+	began_ms = now_ms();
+	peer_taken(&other, peer_expect_redeliver(&other, peer_recv(&other, channel), text, 2));
+	assert_in_range(now_ms() - began_ms, 0, 2 * SILENCE_MS);
+	peer_drop(&other);
+	peer_drop(&p);
+	daemon_stop(&slow);
+}
+
 /* ---- large values -----------------------------------------------------------------------------
  */
 
@@ -649,6 +694,7 @@ int main(void)
 		cmocka_unit_test(test_place_in_line),
 		cmocka_unit_test(test_select),
 		cmocka_unit_test(test_revoked_meanwhile),
+		cmocka_unit_test(test_silent_and_stuffed),
 		cmocka_unit_test(test_large_values),
 		cmocka_unit_test(test_unseen_bound),
 		cmocka_unit_test(test_broker_says_seen),
