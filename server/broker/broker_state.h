@@ -19,7 +19,7 @@ struct session;
 
 enum broker_state {
 	BROKER_RUNNING,
-	BROKER_SETTLING, /* no operations but TAKEN and RETURN; until nothing is out for delivery */
+	BROKER_SETTLING, /* no operations but those that settle; until nothing is out for delivery */
 	BROKER_LEAVING,  /* GOAWAY was said; until all connections have gone */
 	BROKER_STOPPED,
 };

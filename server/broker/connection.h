@@ -11,7 +11,8 @@
  * (the armed netpoller holds it) and goes when the stream has ended. The session has another, the
  * running writer one more. Whoever drops the last closes the stream.
  *
- * Ending: only the reader ends a connection, when its read returns 0 or an error or it was cut;
+ * Ending: only the reader ends a connection, when its read returns 0 or an error or it was cut
+ * (at an orderly end of what the client sends, once its sends are answered: CONNECTION_HALF);
  * everybody else makes that happen. connection_close lets what is queued leave, says GOAWAY and
  * shuts the sending side down; the peer then closes, or a timer does the rest. connection_cut ends
  * it at once.

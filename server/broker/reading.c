@@ -411,7 +411,7 @@ static void half_closed(struct connection *c)
 	stream_on_readable(c->stream, connection_read, c);
 }
 
-/* The stream has ended, by the peer or by us; `end`: in order. */
+/* The stream has ended, by the peer or by us; in_order: by the peer, as it means to. */
 static void ended(struct connection *c, bool in_order)
 {
 	struct turn t = {.c = c};

@@ -151,8 +151,8 @@ void resume_ask(struct broker *b, struct connection *c, const struct message *he
 	} else if (!s) {
 		connection_turn_away(c, CHAN_EUNKNOWN,
 			"no such session: its time without a connection is up, it has ended, or "
-			"its "
-			"secret is another; what had no answer may have happened or not");
+			"its secret is another; what had no answer may have happened or not; begin "
+			"a new one");
 	} else if (!engine_party_belongs_to(s->party, c->admitted.identity)) {
 		connection_turn_away(c, CHAN_EAUTH, "the session is another's; begin a new one");
 	} else if (hello->hello.connection_epoch <= s->epoch) {
