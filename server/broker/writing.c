@@ -274,8 +274,8 @@ static bool take_queue(struct run *r)
 	r->written = 0;
 	go_on = c->writing = !c->broken && take_work(r);
 	r->detach = !go_on && c->reader_ended;
-	r->start_reader = c->reader_resting &&
-			  (c->broken || c->stalled || c->queued_bytes < queued_bytes_max() / 2);
+	/* A writer that ends starts it in any case: nobody else would. */
+	r->start_reader = c->reader_resting && (!go_on || c->queued_bytes < queued_bytes_max() / 2);
 	if (r->start_reader)
 		c->reader_resting = false;
 	lock_release(&c->lock);

@@ -473,8 +473,8 @@ static int64_t now_ms(void)
 static void test_silent_and_stuffed(void **state)
 {
 	enum { SILENCE_MS = 4000 };
-	static const char *const arguments[] = {"--silence-timeout=4s", "--stall-timeout=1m",
-		"--unseen-bytes-max=256K", NULL};
+	static const char *const arguments[] = {
+		"--silence-timeout=4s", "--stall-timeout=1m", "--unseen-bytes-max=256K", NULL};
 	struct message m = {.kind = MESSAGE_RECV};
 	static char text[60001];
 	struct test_daemon slow;
@@ -646,6 +646,63 @@ static void test_unseen_bound(void **state)
 	peer_drop(&p);
 }
 
+/* Who may not connect yet, because the daemon counts another still, tries again. */
+static void dial_when_there_is_room(struct peer *p, const char *url)
+{
+	for (;;) {
+		peer_connect(p, url);
+		peer_say(p, &(struct message){.kind = MESSAGE_HELLO,
+				    .hello = {.version_min = 1, .version_max = 1}});
+		peer_hear(p);
+		if (p->m.kind == MESSAGE_WELCOME)
+			return;
+		assert_int_equal(p->m.goaway.status, CHAN_ELIMIT);
+		peer_drop(p);
+	}
+}
+
+/* A session ends by a breach while so much waits for its client that nothing is read any more, and
+ * the client confirms nothing: the connection goes with it. */
+static void test_breach_of_the_stuffed(void **state)
+{
+	static const char *const arguments[] = {
+		"--connections-max=2", "--unseen-bytes-max=512K", NULL};
+	struct message recv = {.kind = MESSAGE_RECV}, grant = {.kind = MESSAGE_GRANT};
+	static char text[60001];
+	struct test_daemon small;
+	struct peer p, other;
+	uint64_t channel, idle;
+
+	(void)state;
+	memset(text, 'b', sizeof(text) - 1);
+	daemon_start(&small, arguments);
+	peer_dial(&other, small.url);
+	peer_dial_lingering(&p, small.url, LINGER_MS);
+	channel = peer_channel(&other, "stuffed", CHAN_TYPE_STRING, 100);
+	idle = peer_channel(&p, "idle", CHAN_TYPE_STRING, 1);
+	grant.seq = peer_recv(&p, idle);
+	grant.grant.credit = 1; /* to what is no stream */
+	peer_opened(&p, "stuffed", CHAN_RECV);
+	recv.seq = ++p.seq;
+	recv.recv.channel = channel;
+	recv.recv.credit = 100;
+	peer_say(&p, &recv);
+	peer_expect_quiet(&p);
+	for (int i = 0; i < 100; i++)
+		peer_expect_done(&other, peer_send(&other, channel, text));
+	peer_say(&p, &grant);
+	wait_for_receivers(&other, idle, 0); /* until the session has ended */
+	do
+		peer_hear(&p);
+	while (p.m.kind != MESSAGE_GOAWAY);
+	assert_int_equal(p.m.goaway.status, CHAN_EPROTOCOL);
+	peer_drop(&p);
+	dial_when_there_is_room(&p, small.url);
+	peer_drop(&p);
+	peer_drop(&other);
+	daemon_stop(&small);
+}
+
 /* The broker says by SEEN what it has, so that the client need not keep it. */
 static void test_broker_says_seen(void **state)
 {
@@ -697,6 +754,7 @@ int main(void)
 		cmocka_unit_test(test_silent_and_stuffed),
 		cmocka_unit_test(test_large_values),
 		cmocka_unit_test(test_unseen_bound),
+		cmocka_unit_test(test_breach_of_the_stuffed),
 		cmocka_unit_test(test_broker_says_seen),
 		cmocka_unit_test(test_sessions_max),
 	};
