@@ -15,11 +15,13 @@
 
 #include <cmocka.h>
 
-enum { MANY = 10000, DESCRIPTORS_BESIDE = 100, IDLE_SECONDS = 3 };
+/* All is over before the daemon asks who waits for a sign of life, 5 s after the last: a machine
+ * that does not connect them all in DIAL_SECONDS has fewer. */
+enum { MANY = 10000, FEW = 100, DESCRIPTORS_BESIDE = 100, DIAL_SECONDS = 1, IDLE_SECONDS = 2 };
 
 static struct test_daemon d;
 static struct peer *peers;
-static int count; /* MANY, or what the limit on descriptors allows */
+static int count; /* MANY, or what the limit on descriptors and the time allow */
 
 static int setup(void **state)
 {
@@ -69,11 +71,25 @@ static int readable(int timeout_ms, int *ret_index)
 	return n;
 }
 
+static bool dialled_long_enough(const struct timespec *began)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec - began->tv_sec > DIAL_SECONDS;
+}
+
 static void begin_waiting(uint64_t channel)
 {
 	uint64_t resident = daemon_resident_bytes(&d);
+	struct timespec began;
 
+	clock_gettime(CLOCK_MONOTONIC, &began);
 	for (int i = 0; i < count; i++) {
+		if (i >= FEW && dialled_long_enough(&began)) {
+			count = i;
+			break;
+		}
 		peer_dial(&peers[i], d.url);
 		peer_opened(&peers[i], "many", CHAN_RECV);
 		peer_recv(&peers[i], channel);
