@@ -157,6 +157,9 @@ void connection_start_writers(struct connection *chain);
 /* Queues a frame ahead of all answers. 0 or CHAN_ENOMEM. */
 int connection_say(struct connection *c, const struct message *m);
 
+/* The same; the caller starts the writers of the chain, as of connection_queue's. */
+int connection_say_later(struct connection *c, const struct message *m, struct connection **chain);
+
 /* The client has so many frames of a session that lingers. 0 or CHAN_EPROTOCOL: it was not sent so
  * many. The reader. */
 int connection_seen(struct connection *c, uint64_t frames);

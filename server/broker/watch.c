@@ -88,22 +88,31 @@ void watch_heard(struct broker *b, struct session *s)
 
 /* Without memory there is none: the next look says it again. (How many frames have come, the reader
  * knows, and says with its PONG and SEEN.) */
-static void ping(struct session *s)
+static void ping(struct session *s, struct connection **chain)
 {
 	struct message m = {.kind = MESSAGE_PING};
 
-	connection_say(s->connection, &m);
+	connection_say_later(s->connection, &m, chain);
+}
+
+static void probe(struct session *s, struct connection **chain)
+{
+	if (s->connection->probed)
+		ping(s, chain);
 }
 
 void watch_half(struct session *s)
 {
-	if (s->connection && s->connection->probed)
-		ping(s);
+	struct connection *chain = NULL;
+
+	probe(s, &chain);
+	connection_start_writers(chain);
 }
 
 /* A client that waits is asked for a sign of life when it gives none by itself; PINGS_MAX times,
  * since who is stopped in a debugger reads none of them. */
-static void check_heartbeat(struct broker *b, struct session *s, int64_t now_ns)
+static void check_heartbeat(
+	struct broker *b, struct session *s, int64_t now_ns, struct connection **chain)
 {
 	int64_t heartbeat_ns = broker_heartbeat_ns(b);
 
@@ -116,25 +125,27 @@ static void check_heartbeat(struct broker *b, struct session *s, int64_t now_ns)
 		return;
 	s->pings++;
 	s->pinged_ns = now_ns;
-	ping(s);
+	ping(s, chain);
 }
 
 /* ---- the tick ------------------------------------------------------------------------------- */
 
 static void look(struct broker *b, int64_t now_ns)
 {
+	struct connection *chain = NULL;
 	struct session *s, *next;
 
 	LIST_FOREACH (s, &b->sessions, link) {
 		if (!s->party)
 			continue;
-		check_silence(b, s, now_ns);
+		check_silence(b, s, now_ns); /* first: a PING under way is not a client that does
+						not read */
 		if (s->half)
-			watch_half(s);
-		else /* behind it: a PING that is on its way is no sign that the client does not
-			read */
-			check_heartbeat(b, s, now_ns);
+			probe(s, &chain);
+		else
+			check_heartbeat(b, s, now_ns, &chain);
 	}
+	connection_start_writers(chain);
 	LIST_FOREACH_SAFE (s, next, &b->detached, link)
 		check_silence(b, s, now_ns);
 	resume_expire(b, now_ns, false);

@@ -110,7 +110,7 @@ size_t connection_queue(struct connection *c, struct outbox *answers, struct con
 	return bytes;
 }
 
-int connection_say(struct connection *c, const struct message *m)
+int connection_say_later(struct connection *c, const struct message *m, struct connection **chain)
 {
 	bool start = false;
 	size_t before;
@@ -124,8 +124,19 @@ int connection_say(struct connection *c, const struct message *m)
 		start = rc == 0 && connection_claim_writer(c);
 	}
 	lock_release(&c->lock);
-	if (start)
-		start_writer(c);
+	if (start) {
+		c->next_writing = *chain;
+		*chain = c;
+	}
+	return rc;
+}
+
+int connection_say(struct connection *c, const struct message *m)
+{
+	struct connection *chain = NULL;
+	int rc = connection_say_later(c, m, &chain);
+
+	connection_start_writers(chain);
 	return rc;
 }
 
