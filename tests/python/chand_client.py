@@ -364,13 +364,48 @@ def nanoseconds(seconds):
     return 0 if seconds is None else max(1, int(seconds * 1e9))
 
 
+UNCOUNTED = {HELLO, WELCOME, PING, PONG, SEEN, GOAWAY}  # frames without a number
+
+
+def parse_frames(data):
+    """The whole frames at the head of data, and what is left behind them."""
+    frames = []
+    while (parsed := parse_frame(data)):
+        frames.append(parsed[:4])
+        data = parsed[4]
+    return frames, data
+
+
+class Kept:
+    """Frames that were said, until the broker says that it has them."""
+
+    def __init__(self):
+        self.frames = collections.deque()
+        self.seen = 0  # so many came before the first of them
+
+    def add(self, data):
+        if data[4] not in UNCOUNTED:
+            self.frames.append(data)
+
+    def drop(self, seen):
+        while self.seen < seen:
+            self.frames.popleft()
+            self.seen += 1
+
+
 SILENCE = 1.6  # heartbeats; after so long without an answer to a PING nothing is handed to the program
 
 
 class Client:
-    def __init__(self, url=None, program=None):
-        self.stream = connect(url or default_url())
-        self.write_lock = threading.Lock()
+    """With linger (seconds) a connection that is lost is made again, and the session resumed."""
+
+    def __init__(self, url=None, program=None, linger=0):
+        self.url = url or default_url()
+        self.stream = connect(self.url)
+        self.linger = linger
+        self.kept = Kept()
+        self.received = self.told = self.epoch = 0  # frames from the broker; of those by our last SEEN
+        self.write_lock = threading.Lock()  # guards stream and kept
         self.lock = threading.Lock()  # guards what follows
         self.seq = 0
         self.answers = {}  # seq: queue of what came for it
@@ -380,7 +415,7 @@ class Client:
         self.lost = None  # the ChandError that ended the connection
         self.welcomed = threading.Event()
         self.write(frame(HELLO, dict(
-            version_min=1, version_max=1,
+            version_min=1, version_max=1, linger_ms=int(linger * 1000),
             speaker=dict(host=socket.gethostname(), pid=os.getpid(), library='chand_client.py',
                          program=program or os.path.basename(sys.argv[0] or 'python')))))
         self.reader = threading.Thread(target=self.read, daemon=True)
@@ -398,6 +433,7 @@ class Client:
 
     def hang_up(self):
         """Ends the session in order."""
+        self.linger = 0
         try:
             self.write(frame(BYE, {}))
         except ChandError:
@@ -410,28 +446,87 @@ class Client:
     def write(self, data):
         try:
             with self.write_lock:
-                self.stream.sendall(data)
+                self.put(data)
         except OSError as error:
             raise self.lost or ChandError('EUNKNOWN', str(error)) from error
 
-    def read(self):
-        data, pieces = b'', {}
+    def put(self, data):
+        """Writes a frame, and keeps it if it may have to be said again: then a loss is not told."""
         try:
+            if self.linger:
+                self.kept.add(data)
+            self.stream.sendall(data)
+        except OSError:
+            if not self.linger:
+                raise
+
+    def read(self):
+        pieces = {}
+        try:
+            data = b''
             while True:
-                part = self.stream.recv(1 << 18)
+                try:
+                    part = self.stream.recv(1 << 18)
+                except OSError:
+                    part = b''
                 if not part:
-                    raise ChandError('EUNKNOWN', 'the connection was lost')
-                data += part
-                while True:
-                    parsed = parse_frame(data)
-                    if not parsed:
-                        break
-                    data = parsed[4]
-                    self.handle(pieces, *parsed[:4])
+                    data = self.resume()
+                frames, data = parse_frames(data + part)
+                for parsed in frames:
+                    self.handle(pieces, *parsed)
         except (ChandError, OSError, ValueError, struct.error) as error:
             self.lose(error if isinstance(error, ChandError) else ChandError('EUNKNOWN', str(error)))
 
+    def resume(self):
+        """Connects again and says what the broker has not; returns what came behind its WELCOME."""
+        end = time.monotonic() + self.linger
+        while self.linger and self.welcomed.is_set() and time.monotonic() < end:
+            try:
+                with self.write_lock:
+                    return self.resume_once()
+            except (OSError, ChandError) as error:
+                if getattr(error, 'status', 'EUNREACHABLE') != 'EUNREACHABLE':
+                    raise
+                time.sleep(0.05)
+        raise ChandError('EUNKNOWN', 'the connection was lost')
+
+    def resume_once(self):
+        self.stream.close()
+        self.stream = connect(self.url)
+        self.epoch += 1
+        self.stream.sendall(frame(HELLO, dict(
+            version_min=1, version_max=1, session_id=self.welcome['session_id'],
+            session_secret=self.welcome['session_secret'], incarnation=self.welcome['incarnation'],
+            connection_epoch=self.epoch, frames_received=self.received)))
+        data = b''
+        while not (parsed := parse_frame(data)):
+            part = self.stream.recv(1 << 16)
+            if not part:
+                raise ConnectionError('lost again')
+            data += part
+        kind, _, message, _, data = parsed
+        if kind != WELCOME:
+            raise ChandError(message['status'], message['message'])
+        self.kept.drop(message['frames_received'])
+        for old in self.kept.frames:
+            self.stream.sendall(old)
+        return data
+
+    def count(self, kind, message, payload):
+        """Numbers what came, and says SEEN when a quarter of unseen_bytes has."""
+        if self.linger and kind in (PING, PONG, SEEN):
+            with self.write_lock:
+                self.kept.drop(message['frames_received'])
+        if kind in UNCOUNTED or not self.linger:
+            return
+        self.received += 1
+        self.told += 64 + len(payload)  # a header has no more bytes on average
+        if self.told > self.welcome['limits']['unseen_bytes'] / 4:
+            self.told = 0
+            self.write(frame(SEEN, dict(frames_received=self.received)))
+
     def handle(self, pieces, kind, flags, message, payload):
+        self.count(kind, message, payload)
         if kind == PIECE:
             whole = pieces[message['id']]
             whole[1] += payload
@@ -444,11 +539,12 @@ class Client:
             return
         if kind == WELCOME:
             self.welcome = message
+            self.epoch = message['connection_epoch']
             self.welcomed.set()
         elif kind == GOAWAY:
             raise ChandError(message['status'], message['message'])
         elif kind == PING:
-            self.write(frame(PONG, dict(nonce=message['nonce'])))
+            self.write(frame(PONG, dict(nonce=message['nonce'], frames_received=self.received)))
         elif kind == PONG:
             with self.lock:
                 self.pinged_at = None
@@ -490,7 +586,7 @@ class Client:
                     self.answers[n] = queue.Queue()
             try:
                 for data in self.frames(kind, dict(message, seq=seq), payload):
-                    self.stream.sendall(data)
+                    self.put(data)
             except OSError as error:
                 raise ChandError('EUNKNOWN', str(error)) from error
         return seq
@@ -523,7 +619,7 @@ class Client:
         with self.lock:
             if self.pinged_at is None:
                 self.pinged_at = time.monotonic()
-        self.write(frame(PING, dict(nonce=0)))
+        self.write(frame(PING, dict(nonce=0, frames_received=self.received)))
 
     def await_heartbeat(self):
         """While the broker has been silent for too long, nothing goes to the program."""
@@ -635,7 +731,7 @@ class Client:
     def ping(self):
         """Seconds to the broker and back."""
         begin = time.monotonic()
-        self.write(frame(PING, dict(nonce=1)))
+        self.write(frame(PING, dict(nonce=1, frames_received=self.received)))
         if self.pongs.get() is None:
             raise self.lost
         return time.monotonic() - begin

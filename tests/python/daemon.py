@@ -34,8 +34,8 @@ class Daemon:
         with open(self.log_path, encoding='utf-8', errors='replace') as log:
             return log.read()
 
-    def client(self, program='lesson'):
-        return Client(self.url, program)
+    def client(self, program='lesson', linger=0):
+        return Client(self.url, program, linger)
 
     def end(self):
         """SIGTERM; the exit status, which is to be 0."""

@@ -458,6 +458,25 @@ def _(a, b, name):
         d.take()
 
 
+@lesson('a session that lingers goes through cuts: every value once, in order, large ones too')
+def _(a, b, name):
+    c = a.make(name, 'string', 3)
+    values = ['%d.' % n + 'x' * (n % 7 * 30000) for n in range(120)]
+    with daemon.client(linger=30) as sender, daemon.client(linger=30) as receiver:
+        to, of = sender.open(name), receiver.open(name)
+        sent = Go(lambda: [to.send(value) for value in values])
+        got = []
+        for n in range(len(values)):
+            if n % 10 == 3:
+                (sender if n % 20 == 3 else receiver).stream.shutdown(2)
+            got.append(of.receive().take())
+        sent.get()
+        assert got == values
+        assert sender.epoch > 3 and receiver.epoch > 3
+        sender.ping()
+        assert not sender.kept.frames
+
+
 @lesson('what was settled is gone: a second settlement is told so')
 def _(a, b, name):
     c = a.make(name, 'int', 5)
