@@ -320,6 +320,8 @@ static int run(struct ctl *ctl)
 	code = ctl_open(ctl, s.name, CHAN_SEND, NULL, &s.ch);
 	if (code != 0)
 		return code;
+	if (chan_cap(s.ch) == 0) /* or several could be with receivers, and a later one be taken first */
+		s.batches_max = s.batch_values_max = 1;
 	s.source.reader.value_bytes_max = chan_value_bytes_max(ctl->client);
 	if (!s.source.from_stdin && s.source.operand_count == 0) {
 		if (chan_type(s.ch) != CHAN_TYPE_SIGNAL)

@@ -51,6 +51,16 @@ head -1000 "$tap_dir/in" >"$tap_dir/in.less" && mv "$tap_dir/in.less" "$tap_dir/
 sort "$tap_dir/in" >"$tap_dir/in.sorted"
 through "unbuffered" files.unbuffered 0
 
+# Without a buffer no value is offered before the one ahead of it was taken: a stream has no holes.
+chanctl make meet --type string
+chanctl send meet one two three &
+sender=$!
+becomes "one of several values waits" 1 stat_of meet senders_waiting
+for value in one two three; do
+	same "they come in order" "$value" "$(chanctl recv meet)"
+done
+exits 0 "the sender ends" wait "$sender"
+
 # Large values among small ones, by length.
 awk 'BEGIN { for (i = 0; i < 20; i++) { s = sprintf("%d", i)
 	for (j = 0; j < i; j++) s = s s; print substr(s, 1, 300000) } }' >"$tap_dir/large"
