@@ -13,6 +13,7 @@ struct ctl {
 	struct options options;
 	struct chan_client *client; /* NULL until ctl_dial */
 	int64_t linger_ns;          /* how long the session shall outlive a connection; 0: not */
+	bool outlived;              /* by its session, to which nobody comes back */
 };
 
 /* A subcommand. To add one: a file that defines it, and a row in chanctl.c. */
@@ -42,6 +43,10 @@ struct chan_dial_options ctl_dial_options(const struct ctl *ctl);
  * connection can be lost without us. On a Unix socket it cannot, and what we held shall go back at
  * once when we die. To be called before ctl_dial. */
 void ctl_linger(struct ctl *ctl, int64_t linger_ns);
+
+/* The same for commands that run others under a lease. On a Unix socket too, should we die, what we
+ * held shall not be another's before the guard has ended what ran under it. */
+void ctl_linger_for_commands(struct ctl *ctl, int64_t lease_ns);
 
 /* Connects. 0, or the exit code after saying why. The connection ends with the program. */
 int ctl_dial(struct ctl *ctl);

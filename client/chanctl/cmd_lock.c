@@ -56,7 +56,7 @@ static int open_permits(struct holder *h)
 		.permits = (uint32_t)h->permits};
 	int rc;
 
-	ctl_linger(h->ctl, h->rules.lease_ns);
+	ctl_linger_for_commands(h->ctl, h->rules.lease_ns);
 	rc = ctl_dial(h->ctl);
 	if (rc != 0)
 		return rc;

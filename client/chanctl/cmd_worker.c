@@ -247,7 +247,7 @@ static int open_channels(struct worker *w)
 
 	/* It bounds the commands, not the wait for --wait-create. */
 	w->ctl->options.timeout_ns = -1;
-	ctl_linger(w->ctl, w->rules.lease_ns);
+	ctl_linger_for_commands(w->ctl, w->rules.lease_ns);
 	code = ctl_open(w->ctl, worker_name(w), CHAN_RECV, &end, &w->ch);
 	return code != 0 ? code : open_dead(w);
 }

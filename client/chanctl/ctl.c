@@ -1,5 +1,7 @@
 #include "client/chanctl/chanctl.h"
 
+#include "client/chanctl/guard.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,6 +32,7 @@ struct chan_dial_options ctl_dial_options(const struct ctl *ctl)
 	return (struct chan_dial_options){
 		.program = "chanctl",
 		.linger_ns = linger_ns > 0 ? linger_ns : -1,
+		.reconnect_ns = ctl->outlived && o->reconnect_ns < 0 ? 1 : 0, /* one attempt at most */
 		.no_keeper = true,
 		.tls_ca = o->tls_ca,
 		.tls_certificate = o->tls_certificate,
@@ -45,6 +48,18 @@ void ctl_linger(struct ctl *ctl, int64_t linger_ns)
 
 	if (url != NULL && (strstr(url, "tcp://") != NULL || strstr(url, "tls://") != NULL))
 		ctl->linger_ns = linger_ns;
+}
+
+/* For the guard to be told, and for processes to go. */
+#define GUARD_MARGIN_NS INT64_C(1000000000)
+
+void ctl_linger_for_commands(struct ctl *ctl, int64_t lease_ns)
+{
+	ctl_linger(ctl, lease_ns);
+	if (ctl->linger_ns > 0)
+		return;
+	ctl->linger_ns = GUARD_LAST_GRACE_NS + GUARD_MARGIN_NS;
+	ctl->outlived = true;
 }
 
 int ctl_dial(struct ctl *ctl)

@@ -18,9 +18,6 @@
  * the number of a group is used again. */
 #define LOOK_NS INT64_C(20000000)
 
-/* How long what runs may take to end in order when chanctl is gone and cannot say. */
-#define LAST_GRACE_NS INT64_C(5000000000)
-
 /* What comes through the pipe; small enough that writers do not mix. */
 struct order {
 	pid_t group;
@@ -121,7 +118,7 @@ static void end_all(struct watch *w)
 		struct guard_times *times = &w->wards[i].times;
 
 		times->term_ns = now_ns;
-		times->kill_ns = earlier(times->kill_ns, now_ns + LAST_GRACE_NS);
+		times->kill_ns = earlier(times->kill_ns, now_ns + GUARD_LAST_GRACE_NS);
 	}
 }
 

@@ -22,6 +22,9 @@
 
 #define GUARD_NEVER INT64_MAX
 
+/* How long what runs may take to end in order when chanctl is gone and cannot say. */
+#define GUARD_LAST_GRACE_NS INT64_C(5000000000)
+
 struct guard {
 	pid_t pid;
 	int fd; /* orders go there; the guard sees by its end that we are gone. Close-on-exec. */

@@ -5,6 +5,7 @@
 #include "proto/limits.h"
 #include "server/broker/collect.h"
 #include "server/broker/permit.h"
+#include "server/broker/semaphore.h"
 #include <inttypes.h>
 
 static void refuse_unknown(const struct call *c, struct asked a, const char *verb, uint64_t channel)
@@ -93,6 +94,11 @@ int call_check_lease(struct asked a, const struct channel *ch, const char *verb,
 {
 	char label[CHANNEL_LABEL_MAX];
 
+	if (lease_ns == 0 && permits_of(ch) > 0)
+		return answer_fail(a, CHAN_EINVAL,
+			"%s %s: its values are permits, which are held by leases: without one, "
+			"nobody could have the permit again; use chanctl lock or sem",
+			verb, channel_label(ch, label));
 	if (lease_ns == 0)
 		return 0;
 	if (lease_ns > LEASE_NS_MAX)

@@ -48,6 +48,8 @@ exits 66 "a channel of that name with other attributes" chanctl lock other -- tr
 says "the difference is shown" permits
 exits 66 "a semaphore is no lock" sh -c 'chanctl sem three -n 3 -- true; chanctl lock three -- true'
 exits 77 "nobody can add a permit" chanctl send l
+exits 64 "nor take one for good" chanctl recv l
+says "the way is named" 'chanctl lock or sem'
 same "there is one" 1 "$(stat_of l len)"
 
 # ---- one at a time ----------------------------------------------------------------------------
@@ -79,12 +81,16 @@ exits 0 "the next gets it" wait $waiter
 same "then" next "$(cat next)"
 
 # ---- holders that die -------------------------------------------------------------------------
-hold killed
+chanctl lock killed -- sh -c 'trap "" TERM; echo $$ >killed.pid; while :; do sleep 0.05; done' &
+holder=$!
+becomes "a command that does not heed SIGTERM runs" yes sh -c '[ -s killed.pid ] && echo yes'
 command=$(cat killed.pid)
 kill -s KILL $holder
 wait $holder 2>/dev/null
-check "kill -9 of the holder: the permit comes back" chanctl lock killed --timeout 20s -- echo mine
-becomes "and its command is ended" gone gone "$command"
+check "kill -9 of the holder: the permit comes back" \
+	chanctl lock killed --timeout 20s -- \
+	sh -c 'grep "^State:[[:space:]]*[RSDTt]" "/proc/$1/status" 2>/dev/null || echo mine' - "$command"
+same "when its command has ended" mine "$(cat "$out")"
 
 hold stopped --lease 1s
 command=$(cat stopped.pid)

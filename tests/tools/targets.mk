@@ -69,7 +69,7 @@ demo: all
 
 # ---- Care of the sources ----
 
-our_sources = cd $(top_srcdir) && find include proto server client tests -name '*.[ch]'
+our_sources = cd $(top_srcdir) && find include proto server client tests -name '*.[ch]' ! -name '*.pb-c.*'
 
 .PHONY: format format-check check-layers top
 format:

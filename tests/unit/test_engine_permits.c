@@ -45,10 +45,21 @@ static void they_are_there_from_the_making_on_and_only_once(void **state)
 	make_permits(b, "2");
 	expect("a opened 1 created; b opened 1");
 	assert_int_equal(stat_channel(a, stage.opened)->length, 2);
+	recv_how(a, stage.opened, leased);
+	recv_how(b, stage.opened, leased);
+	recv_how(b, stage.opened, leased);
+	expect("a got 2 #1  token 1001; b got 2 #1  token 1002; b fail 3 EWOULDBLOCK");
+}
+
+/* Who took one for good would leave the others without. */
+static void they_are_held_by_leases_only(void **state)
+{
+	(void)state;
+	make_permits(a, "1");
+	expect("a opened 1 created");
 	recv_how(a, stage.opened, try);
-	recv_how(b, stage.opened, try);
-	recv_how(b, stage.opened, try);
-	expect("a got 2 #1 ; b got 2 #1 ; b fail 3 EWOULDBLOCK");
+	expect("a fail 2 EINVAL");
+	assert_int_equal(stat_channel(a, stage.opened)->length, 1);
 }
 
 static void a_lease_that_is_given_back_is_a_permit_again(void **state)
@@ -157,6 +168,7 @@ int main(void)
 #define STAGED(test) cmocka_unit_test_setup_teardown(test, stage_setup, stage_teardown)
 	const struct CMUnitTest tests[] = {
 		STAGED(they_are_there_from_the_making_on_and_only_once),
+		STAGED(they_are_held_by_leases_only),
 		STAGED(a_lease_that_is_given_back_is_a_permit_again),
 		STAGED(nobody_can_add_any),
 		STAGED(others_are_refused),
