@@ -209,10 +209,12 @@ void session_cancel(struct session *s, struct chan_op *op)
 		op_fail(op, CHAN_ECANCELED, NULL);
 		return;
 	}
+	op_ref(op); /* one of our own that was not sent ends with this */
 	if (op->state != OP_FLYING)
 		session_withdraw(s, op, CHAN_ECANCELED);
 	if (op->state == OP_FLYING && op->transfers == 0)
 		session_cancel_sent(s, op);
+	op_unref(op);
 }
 
 void session_start_timer(struct session *s, struct chan_op *op)
