@@ -345,10 +345,13 @@ static int begin_handshake(
 	struct tls_stream *t, enum netpoll_mode *ret_wants, char *why, size_t why_bytes)
 {
 	unsigned char first;
-	ssize_t n = recv(t->stream.fd, &first, 1, MSG_PEEK);
+	ssize_t n;
 
+	do
+		n = recv(t->stream.fd, &first, 1, MSG_PEEK);
+	while (n < 0 && errno == EINTR); /* the poller tells of this byte only once */
 	*ret_wants = NETPOLL_READ;
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+	if (n < 0 && errno == EAGAIN)
 		return -EAGAIN;
 	if (n <= 0) {
 		snprintf(why, why_bytes, "the client said nothing and left");
