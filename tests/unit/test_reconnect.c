@@ -691,9 +691,11 @@ static void test_the_keeper_notices_silence(void **state)
 
 static void *receive(void *arg)
 {
-	struct chan_value v;
+	struct chan_value v = chan_value_signal();
+	int rc = chan_recv(arg, &v);
 
-	return chan_recv(arg, &v) == 1 ? arg : NULL;
+	chan_value_clear(&v);
+	return rc == 1 ? arg : NULL;
 }
 
 /* A blocking call comes through it; and so do several, of which one was reading for all. */
