@@ -26,7 +26,9 @@ static void must(int rc)
 
 static int work(void)
 {
-	struct chan_open_options careful = {.end = {.credit = 4, .manual = true}};
+	struct chan_open_options careful = {.wait_create = true,
+		.end = {.credit = 4, .manual = true}};
+	struct chan_open_options later = {.wait_create = true};
 	struct chan_client *client;
 	struct chan *jobs, *results;
 	struct chan_value job;
@@ -34,7 +36,7 @@ static int work(void)
 
 	must(chan_dial(NULL, NULL, &client));
 	must(chan_open(client, jobs_name, CHAN_RECV, &careful, &jobs));
-	must(chan_open(client, results_name, CHAN_SEND, NULL, &results));
+	must(chan_open(client, results_name, CHAN_SEND, &later, &results));
 	while ((rc = chan_recv(jobs, &job)) > 0) {
 		must(chan_send_int(results, job.i * job.i));
 		must(chan_confirm(jobs, &job, 1));
@@ -75,10 +77,10 @@ int main(void)
 
 	snprintf(jobs_name, sizeof(jobs_name), "example.jobs.%d", (int)getpid());
 	snprintf(results_name, sizeof(results_name), "example.results.%d", (int)getpid());
+	start_workers(); /* first: a client has a thread, and does not survive fork() */
 	must(chan_dial(NULL, NULL, &client));
 	must(chan_make(client, jobs_name, CHAN_TYPE_INT, 10, NULL, &jobs));
 	must(chan_make(client, results_name, CHAN_TYPE_INT, JOBS, NULL, &results));
-	start_workers();
 	for (i = 1; i <= JOBS; i++)
 		must(chan_send_int(jobs, i));
 	must(chan_close(jobs, NULL)); /* the workers end when the last job is taken */
