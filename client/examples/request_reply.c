@@ -36,12 +36,13 @@ static void answer(struct chan *call)
 
 static int serve(void)
 {
+	struct chan_open_options later = {.wait_create = true};
 	struct chan_client *client;
 	struct chan *requests, *call;
 	int rc;
 
 	must(chan_dial(NULL, NULL, &client));
-	must(chan_open(client, requests_name, CHAN_RECV, NULL, &requests));
+	must(chan_open(client, requests_name, CHAN_RECV, &later, &requests));
 	while ((rc = chan_recv_chan(requests, &call)) > 0) {
 		answer(call);
 		chan_release(call);
@@ -73,13 +74,13 @@ int main(void)
 	int status;
 
 	snprintf(requests_name, sizeof(requests_name), "example.requests.%d", (int)getpid());
-	must(chan_dial(NULL, NULL, &client));
-	must(chan_make(client, requests_name, CHAN_TYPE_CHAN, 0, NULL, &requests));
-	server = fork();
+	server = fork(); /* first: a client has a thread, and does not survive it */
 	if (server < 0)
 		err(1, "fork");
 	if (server == 0)
 		_exit(serve());
+	must(chan_dial(NULL, NULL, &client));
+	must(chan_make(client, requests_name, CHAN_TYPE_CHAN, 0, NULL, &requests));
 	ask(client, requests, "red");
 	ask(client, requests, "green");
 	ask(client, requests, "blue");
