@@ -649,27 +649,6 @@ static void test_the_keeper_gives_signs_of_life(void **state)
 	hang_up(c);
 }
 
-/* And it comes back, without anybody asking. */
-static void test_the_keeper_reconnects(void **state)
-{
-	struct chan_client *c = kept_client();
-	struct chan *ch = fake_open(&broker, c, 1, 5, CHAN_TYPE_INT, 9, NULL);
-	struct chan_completion done;
-	struct chan_op *op;
-
-	(void)state;
-	assert_int_equal(chan_start_recv(ch, CHAN_FOREVER, NULL, &op), 0);
-	fake_cut(&broker);
-	fake_resume_begin(&broker, resumes);
-	fake_resume_end(&broker);
-	assert_int_equal(fake_read(&broker, MESSAGE_RECV)->seq, 2);
-	deliver_int(2, 1);
-	await_ping();
-	assert_int_equal(chan_op_wait(op, &done), 0);
-	assert_int_equal(done.status, 1);
-	hang_up(c);
-}
-
 /* A broker that does not answer any more: the connection is dead, though nobody closed it. */
 static void test_the_keeper_notices_silence(void **state)
 {
@@ -1033,7 +1012,6 @@ int main(void)
 		TEST(test_a_ping_without_a_connection),
 		TEST(test_hanging_up_while_the_connection_is_lost),
 		TEST(test_the_keeper_gives_signs_of_life),
-		TEST(test_the_keeper_reconnects),
 		TEST(test_the_keeper_notices_silence),
 		TEST(test_threads_wait_for_the_keeper),
 		TEST(test_the_keeper_follows_who_waits_to_write),
