@@ -29,6 +29,7 @@ static bool nobody_reads(struct chan_client *c, int64_t now_ns)
 	return !c->reading && now_ns - k->turns_ns >= c->session.heartbeat_ns;
 }
 
+/* Returns when to look again. */
 static int64_t look_after(struct chan_client *c)
 {
 	struct session *s = &c->session;
@@ -42,6 +43,8 @@ static int64_t look_after(struct chan_client *c)
 	if (session_waits(s))
 		session_ping(s, s->heartbeat_ns);
 	client_flush(c);
+	if (c->link != LINK_UP) /* lost just now: who does not sleep yet is not woken */
+		return 0;
 	return now_ns + s->heartbeat_ns / LOOKS;
 }
 
@@ -95,6 +98,8 @@ void keeper_start(struct chan_client *c)
 	sigfillset(&all); /* the program's handlers run in its own threads */
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	client_lock(c);
+	c->keeper.turns = c->turns;
+	c->keeper.turns_ns = clock_now_ns();
 	c->keeper.running = pthread_create(&c->keeper.thread, &attributes, keep, c) == 0;
 	client_unlock(c);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);

@@ -111,6 +111,20 @@ static void await_ping(void)
 	fake_pong(&broker);
 }
 
+/* Waits for both, in whichever order they come: a PING goes ahead of a frame that was not taken over
+ * before the loss, and follows one that was. */
+static void await_ping_and(enum message_kind kind, uint64_t seq)
+{
+	bool pinged = false, came = false;
+
+	while (!pinged || !came) {
+		assert_true(fake_wait_any(&broker));
+		pinged |= broker.m.kind == MESSAGE_PING;
+		came |= broker.m.kind == kind && broker.m.seq == seq;
+	}
+	fake_pong(&broker);
+}
+
 static void *hang_up_later(void *client)
 {
 	chan_hangup(client);
@@ -649,6 +663,73 @@ static void test_the_keeper_gives_signs_of_life(void **state)
 	hang_up(c);
 }
 
+/* And it comes back, without anybody asking. */
+static void test_the_keeper_reconnects(void **state)
+{
+	struct chan_client *c = kept_client();
+	struct chan *ch = fake_open(&broker, c, 1, 5, CHAN_TYPE_INT, 9, NULL);
+	struct chan_completion done;
+	struct chan_op *op;
+
+	(void)state;
+	assert_int_equal(chan_start_recv(ch, CHAN_FOREVER, NULL, &op), 0);
+	fake_cut(&broker);
+	fake_resume_begin(&broker, resumes);
+	fake_resume_end(&broker);
+	await_ping_and(MESSAGE_RECV, 2);
+	deliver_int(2, 1);
+	assert_int_equal(chan_op_wait(op, &done), 0);
+	assert_int_equal(done.status, 1);
+	hang_up(c);
+}
+
+/* At once, also when it is the keeper who notices the loss, between two of its looks. */
+static void test_the_keeper_does_not_sleep_on_a_loss(void **state)
+{
+	struct chan_client *c;
+	struct chan *ch;
+	struct pollfd p;
+
+	(void)state;
+	broker.heartbeat_ms = 8000; /* looks every 2 s */
+	c = dial(NULL);
+	ch = fake_open(&broker, c, 1, 5, CHAN_TYPE_INT, 9, NULL);
+	assert_int_equal(chan_start_recv(ch, CHAN_FOREVER, NULL, NULL), 0);
+	fake_cut(&broker);
+	while (chan_connected(c))
+		poll(NULL, 0, 1);
+	p = (struct pollfd){.fd = broker.listener, .events = POLLIN};
+	assert_int_equal(poll(&p, 1, 1500), 1);
+	fake_resume_begin(&broker, resumes);
+	fake_resume_end(&broker);
+	hang_up(c);
+}
+
+static int64_t real_ms(void)
+{
+	struct timespec now;
+
+	__real_clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* What comes is for the program's event loop, which sees that by the socket; the keeper reads it
+ * only where nobody does. */
+static void test_the_keeper_leaves_the_socket_to_event_loops(void **state)
+{
+	struct message ping = {.kind = MESSAGE_PING};
+	int64_t began_ms = real_ms();
+	struct chan_client *c = kept_client();
+
+	(void)state;
+	fake_write(&broker, &ping, 0);
+	do {
+		assert_true(fake_wait_any(&broker));
+	} while (broker.m.kind != MESSAGE_PONG);
+	assert_true(real_ms() - began_ms >= (int64_t)broker.heartbeat_ms);
+	hang_up(c);
+}
+
 /* A broker that does not answer any more: the connection is dead, though nobody closed it. */
 static void test_the_keeper_notices_silence(void **state)
 {
@@ -1012,6 +1093,9 @@ int main(void)
 		TEST(test_a_ping_without_a_connection),
 		TEST(test_hanging_up_while_the_connection_is_lost),
 		TEST(test_the_keeper_gives_signs_of_life),
+		TEST(test_the_keeper_reconnects),
+		TEST(test_the_keeper_does_not_sleep_on_a_loss),
+		TEST(test_the_keeper_leaves_the_socket_to_event_loops),
 		TEST(test_the_keeper_notices_silence),
 		TEST(test_threads_wait_for_the_keeper),
 		TEST(test_the_keeper_follows_who_waits_to_write),
