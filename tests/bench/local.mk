@@ -10,6 +10,7 @@ tests_bench_peer_LDADD = client/libchan.la
 
 EXTRA_PROGRAMS += $(bench_programs)
 .PHONY: bench bench-programs
-bench-programs: $(bench_programs)
-bench: all bench-programs
+bench-programs: all # not beside it: with -j both would build the same libraries
+	@$(MAKE) $(AM_MAKEFLAGS) $(bench_programs)
+bench: bench-programs
 	@$(AM_TESTS_ENVIRONMENT) $(SHELL) $(top_srcdir)/tests/bench/run.sh

@@ -275,7 +275,7 @@ static struct chan_completion next_completion(int epoll)
 }
 
 /* Nobody receives what is sent in this role, so it goes to as many channels as hold it, made before
- * the clock starts. They are temporary: the daemon is as before when the role ends. */
+ * the clock starts. They are temporary: the daemon is as before when all that use them hung up. */
 static void make_sync_channels(struct chan_client *client, long n)
 {
 	struct chan_make_options options = {.temporary = true};
@@ -373,6 +373,8 @@ static void sync_sends(long conns, long n, long bytes)
 	else
 		sync_apart(ends, conns, n, &v);
 	say("rate", n * INT64_C(1000000000) / (now_ns() - began_ns));
+	for (long i = 0; i < apart; i++)
+		chan_hangup(chan_client_of(ends[i][0]));
 	chan_hangup(maker);
 }
 
