@@ -341,6 +341,14 @@ struct wire_value {
  */
 int wire_value_next(const uint8_t **at, size_t *left, struct wire_value *ret_value);
 
+/*
+ * Takes the next values off a payload that have no envelope: count_max of them at most and, together
+ * with their prefixes, bytes_max, but the first in any case. Their lengths go to lens. Returns how
+ * many; 0 at the end, or when the next has an envelope; CHAN_EPROTOCOL.
+ */
+int wire_values_next(const uint8_t **at, size_t *left, uint32_t *lens, uint32_t count_max,
+	size_t bytes_max);
+
 /* Bytes that a value takes in a payload. */
 size_t wire_value_bytes(size_t len, uint32_t attempt, uint64_t token);
 

@@ -64,6 +64,30 @@ int wire_value_next(const uint8_t **at, size_t *left, struct wire_value *ret_val
 	return 1;
 }
 
+int wire_values_next(
+	const uint8_t **at, size_t *left, uint32_t *lens, uint32_t count_max, size_t bytes_max)
+{
+	const uint8_t *bytes = *at, *end = bytes + *left;
+	uint32_t n = 0;
+
+	while (n < count_max && bytes < end && bytes[0] == 0) {
+		uint32_t len;
+
+		if (end - bytes < (ptrdiff_t)VALUE_PREFIX_BYTES)
+			return CHAN_EPROTOCOL;
+		len = get_be32(bytes + 1);
+		if (len > (size_t)(end - bytes) - VALUE_PREFIX_BYTES)
+			return CHAN_EPROTOCOL;
+		if (n > 0 && (size_t)(bytes - *at) + VALUE_PREFIX_BYTES + len > bytes_max)
+			break;
+		lens[n++] = len;
+		bytes += VALUE_PREFIX_BYTES + len;
+	}
+	*at = bytes;
+	*left = (size_t)(end - bytes);
+	return (int)n;
+}
+
 static Chand__Envelope envelope_of(uint32_t attempt, uint64_t token)
 {
 	Chand__Envelope envelope = CHAND__ENVELOPE__INIT;

@@ -77,12 +77,19 @@ struct batch *batch_new(struct session *s)
 	return b;
 }
 
+/* Those that were applied are the engine's: operate() in broker.c has said so. */
+static void unref_values(struct batch *b, const struct batch_op *op)
+{
+	for (size_t i = 0; i < op->value_count; i++)
+		value_unref(b->values[op->value_first + i]);
+}
+
 void batch_free(struct batch *b)
 {
 	if (!b)
 		return;
-	for (size_t i = 0; i < b->value_count; i++)
-		value_unref(b->values[i]);
+	for (size_t i = 0; i < b->count; i++)
+		unref_values(b, &b->ops[i]);
 	arena_reset(&b->arena);
 	b->count = b->pages = b->value_count = 0;
 	wire_scratch_reset(b->scratch);
@@ -98,6 +105,8 @@ static void *grown(void *array, size_t *size, size_t count, size_t elem_bytes)
 
 	if (count < *size)
 		return array;
+	while (n <= count)
+		n *= 2;
 	p = realloc(array, n * elem_bytes);
 	if (p)
 		*size = n;
@@ -132,21 +141,21 @@ void batch_drop_last(struct batch *b)
 		value_unref(b->values[--b->value_count]);
 }
 
-int batch_add_value(struct batch *b, const void *bytes, size_t len)
+int batch_add_values(
+	struct batch *b, const uint8_t *payload, const uint32_t *lens, uint32_t count)
 {
 	struct value *v, **values;
 
-	values = grown(b->values, &b->value_size, b->value_count, sizeof(*values));
+	values = grown(b->values, &b->value_size, b->value_count + count - 1, sizeof(*values));
 	if (!values)
 		return CHAN_ENOMEM;
 	b->values = values;
-	v = value_new(len);
+	v = value_pack_new(payload, lens, count);
 	if (!v)
 		return CHAN_ENOMEM;
-	if (len)
-		memcpy(v->bytes, bytes, len);
-	b->values[b->value_count++] = v;
-	b->ops[b->count - 1].value_count++;
+	for (uint32_t i = 0; i < count; i++)
+		b->values[b->value_count++] = v++;
+	b->ops[b->count - 1].value_count += count;
 	return 0;
 }
 

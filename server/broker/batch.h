@@ -63,7 +63,7 @@ struct batch {
 	struct batch_op *ops;
 	size_t count, size;
 	size_t pages;          /* operations among them that answer with one */
-	struct value **values; /* a reference each, until the broker has applied their operation */
+	struct value **values; /* a reference each, for as long as their operation counts them */
 	size_t value_count, value_size;
 	struct arena arena; /* what batch_printf and batch_keep hand out */
 	_Alignas(max_align_t) uint8_t arena_first[BATCH_ARENA_BYTES];
@@ -84,8 +84,10 @@ bool batch_is_full(const struct batch *b);
 /* Takes back the last operation and the values that were added since. */
 void batch_drop_last(struct batch *b);
 
-/* Copies len bytes into a value of the last operation. 0 or CHAN_ENOMEM. */
-int batch_add_value(struct batch *b, const void *bytes, size_t len);
+/* Copies values without envelope, as they stand in a payload, to the last operation, as one pack:
+ * count of them with lengths lens. 0 or CHAN_ENOMEM. */
+int batch_add_values(
+	struct batch *b, const uint8_t *payload, const uint32_t *lens, uint32_t count);
 
 /* A sentence that lives as long as the batch holds its operations. Never NULL: out of memory gives
  * a constant that says so. */

@@ -416,8 +416,7 @@ static void operate(struct broker *b, struct session *s, struct batch *batch, st
 	if (!s->party)
 		return;
 	rc = engine_apply(b->engine, s->party, &op->m, values, op->value_count, now_ns);
-	for (size_t i = 0; i < op->value_count; i++)
-		values[i] = NULL; /* their references were the engine's to take */
+	op->value_count = 0; /* their references were the engine's to take */
 	if (rc < 0)
 		broker_end_party(b, s, rc,
 			"the operation cannot come from a client that follows the protocol");

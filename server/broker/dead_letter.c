@@ -77,7 +77,7 @@ bool dead_letter_send(struct engine *e, struct delivery *d)
 		return false;
 	}
 	from->dead_lettered++;
-	engine_hold_value(e, d->value->account, to->type, v);
+	engine_hold_value(e, value_pack(d->value)->account, to->type, v);
 	buffer_forget(e, from, d->value);
 	d->value = v;
 	enter(e, to, d);

@@ -118,8 +118,8 @@ static int apply(struct call *c)
 	return row->apply(c);
 }
 
-int engine_apply(struct engine *e, struct party *p, const struct message *m,
-	struct value *const *values, size_t value_count, int64_t now_ns)
+int engine_apply(struct engine *e, struct party *p, const struct message *m, struct value **values,
+	size_t value_count, int64_t now_ns)
 {
 	struct call c = {.engine = e,
 		.party = p,
@@ -296,17 +296,25 @@ uint64_t engine_values_buffered(const struct engine *e)
 void engine_hold_value(
 	struct engine *e, struct quota_account *account, uint32_t type, struct value *v)
 {
-	e->bytes += value_cost(v);
-	v->account = account;
-	quota_add_bytes(account, value_cost(v));
+	struct value_pack *pack = value_pack(v);
+
+	if (pack->held++ == 0) {
+		e->bytes += pack_cost(pack);
+		pack->account = account;
+		quota_add_bytes(account, pack_cost(pack));
+	}
 	if (type_may_refer(type))
 		reference_carry(e, type, v, +1);
 }
 
 void engine_drop_value(struct engine *e, uint32_t type, struct value *v)
 {
-	e->bytes -= value_cost(v);
-	quota_drop_bytes(&e->accounts, v->account, value_cost(v));
+	struct value_pack *pack = value_pack(v);
+
+	if (--pack->held == 0) {
+		e->bytes -= pack_cost(pack);
+		quota_drop_bytes(&e->accounts, pack->account, pack_cost(pack));
+	}
 	if (type_may_refer(type))
 		reference_carry(e, type, v, -1);
 	value_unref(v);

@@ -104,7 +104,7 @@ void engine_party_end(struct engine *e, struct party *p, int64_t now_ns);
 
 /*
  * Applies one operation (MAKE ... PS) of a party. values are those of its payload (SEND, SELECT),
- * in order; their references pass to the engine in every case. Whatever is wrong with the message
+ * in order; their references pass to the engine in every case, and the array is its own to change. Whatever is wrong with the message
  * is answered by FAIL and changes nothing. Returns 0, or CHAN_EPROTOCOL when the message could
  * not come from a client that follows the protocol at all (a kind that is not an operation, a
  * count that is not the payload's): the connection must end.
@@ -113,8 +113,8 @@ void engine_party_end(struct engine *e, struct party *p, int64_t now_ns);
  * begin to arrive. One whose payload came in pieces is applied when it is whole, so here its
  * number may be below others that were applied meanwhile; it is never used twice.
  */
-int engine_apply(struct engine *e, struct party *p, const struct message *m,
-	struct value *const *values, size_t value_count, int64_t now_ns);
+int engine_apply(struct engine *e, struct party *p, const struct message *m, struct value **values,
+	size_t value_count, int64_t now_ns);
 
 /*
  * Nobody is there to receive for the party (its connection is lost, or silent): its

@@ -420,7 +420,7 @@ void handoff_returned(struct engine *e, struct delivery *d, uint64_t delay_ns)
 /* The send has ended, and its value is the channel's. */
 static void adopt(struct engine *e, struct channel *ch, struct delivery *d)
 {
-	engine_hold_value(e, d->value->account, ch->type, d->value);
+	engine_hold_value(e, value_pack(d->value)->account, ch->type, d->value);
 	ch->bytes_buffered += d->value->len;
 	e->values_buffered++;
 	send_taken(e, part_from_sender(d));

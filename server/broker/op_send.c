@@ -23,8 +23,12 @@ static uint32_t hold_values(struct call *c, struct channel *ch)
 	struct asked nobody = {0};
 	uint32_t n = 0;
 
-	while (n < c->value_count && call_check_value(c, nobody, ch, c->values[n]) == 0)
-		engine_hold_value(c->engine, c->party->account, ch->type, c->values[n++]);
+	while (n < c->value_count) {
+		if (call_check_value(c, nobody, ch, c->values[n]) == 0)
+			engine_hold_value(c->engine, c->party->account, ch->type, c->values[n++]);
+		else if (!call_unpack(c, n))
+			break;
+	}
 	return n;
 }
 

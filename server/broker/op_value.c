@@ -7,6 +7,7 @@
 #include "server/broker/permit.h"
 #include "server/broker/semaphore.h"
 #include <inttypes.h>
+#include <string.h>
 
 static void refuse_unknown(const struct call *c, struct asked a, const char *verb, uint64_t channel)
 {
@@ -112,13 +113,31 @@ int call_check_lease(struct asked a, const struct channel *ch, const char *verb,
 	return 0;
 }
 
+/* What it takes to hold one more value: its pack, unless that is held already. */
+static uint64_t cost_of(const struct value *v)
+{
+	const struct value_pack *pack = value_pack(v);
+
+	return pack->held ? 0 : pack_cost(pack);
+}
+
 /* Whether one more value may be held, of all and of those of its sender. */
 static bool has_room(const struct call *c, const struct value *v)
 {
 	const struct quota_account *account = c->party->account;
+	uint64_t cost = cost_of(v);
 
-	return c->engine->bytes + value_cost(v) <= c->engine->options.limits.buffered_bytes_max &&
-	       account->buffered_bytes + value_cost(v) <= account->limits.buffered_bytes;
+	return cost == 0 ||
+	       (c->engine->bytes + cost <= c->engine->options.limits.buffered_bytes_max &&
+		       account->buffered_bytes + cost <= account->limits.buffered_bytes);
+}
+
+static int check_reference_of(
+	struct call *c, struct asked a, struct channel *ch, const struct value *v)
+{
+	struct type_chan_ref ref;
+
+	return reference_get(ch->type, v, &ref) ? check_reference(c, a, ch, &ref) : 0;
 }
 
 /* What may be wrong with a value, one after another; where nothing is, 0. */
@@ -127,7 +146,6 @@ static int refuse_value(struct call *c, struct asked a, struct channel *ch, cons
 	const struct engine_limits *l = &c->engine->options.limits;
 	const struct quota_account *account = c->party->account;
 	char label[CHANNEL_LABEL_MAX];
-	struct type_chan_ref ref;
 
 	channel_label(ch, label);
 	if (v->len > l->value_bytes_max)
@@ -141,20 +159,18 @@ static int refuse_value(struct call *c, struct asked a, struct channel *ch, cons
 			label, type_name(ch->type), type_rule(ch->type), v->len);
 	if (!has_room(c, v) && c->engine->suspects > 0)
 		engine_collect(c->engine);
-	if (c->engine->bytes + value_cost(v) > l->buffered_bytes_max)
+	if (has_room(c, v))
+		return check_reference_of(c, a, ch, v);
+	if (c->engine->bytes + cost_of(v) > l->buffered_bytes_max)
 		return answer_fail(a, CHAN_ELIMIT,
 			"send to %s: the broker holds all the values it may, %" PRIu64
 			" bytes; try again when some were received",
 			label, l->buffered_bytes_max);
-	if (account->buffered_bytes + value_cost(v) > account->limits.buffered_bytes)
-		return answer_fail(a, CHAN_ELIMIT,
-			"send to %s: the broker holds all the values of %.200s that it may, "
-			"%" PRIu64 " bytes (buffered_bytes of its quota); try again when some were "
-			"received",
-			label, identity_label(c->party->identity), account->limits.buffered_bytes);
-	if (reference_get(ch->type, v, &ref))
-		return check_reference(c, a, ch, &ref);
-	return 0;
+	return answer_fail(a, CHAN_ELIMIT,
+		"send to %s: the broker holds all the values of %.200s that it may, "
+		"%" PRIu64 " bytes (buffered_bytes of its quota); try again when some were "
+		"received",
+		label, identity_label(c->party->identity), account->limits.buffered_bytes);
 }
 
 int call_check_value(struct call *c, struct asked a, struct channel *ch, const struct value *v)
@@ -165,6 +181,24 @@ int call_check_value(struct call *c, struct asked a, struct channel *ch, const s
 		type_check(ch->type, v->bytes, v->len) == 0)
 		return 0;
 	return refuse_value(c, a, ch, v);
+}
+
+bool call_unpack(struct call *c, uint32_t index)
+{
+	const struct value_pack *pack = value_pack(c->values[index]);
+	struct value *lone;
+
+	if (pack->count == 1 || has_room(c, c->values[index]))
+		return false;
+	for (uint32_t i = index; i < c->value_count && value_pack(c->values[i]) == pack; i++) {
+		lone = value_new(c->values[i]->len);
+		if (!lone)
+			return i > index;
+		memcpy(lone->bytes, c->values[i]->bytes, lone->len);
+		value_unref(c->values[i]);
+		c->values[i] = lone;
+	}
+	return true;
 }
 
 int call_operation(struct call *c, struct asked a, const char *verb, const char *label,

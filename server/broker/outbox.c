@@ -16,9 +16,9 @@ void outbox_free(struct outbox *o)
 {
 	if (!o)
 		return;
-	for (size_t i = 0; i < o->value_count; i++)
-		value_unref(o->values[i].value);
-	free(o->values);
+	for (size_t i = 0; i < o->run_count; i++)
+		value_unref(o->runs[i].first);
+	free(o->runs);
 	free(o->entries);
 	buf_fini(&o->encoded);
 	free(o);
@@ -74,20 +74,32 @@ static int add_done(struct outbox *o, const struct message *m)
 	return 0;
 }
 
-static int add_value(struct outbox *o, struct value *v, uint32_t attempt)
+static int add_run(struct outbox *o, struct value *first, uint32_t count, uint32_t attempt)
 {
-	if (o->value_count == o->value_size) {
-		size_t n = o->value_size ? 2 * o->value_size : 4;
-		struct outbox_value *p = realloc(o->values, n * sizeof(*p));
+	if (o->run_count == o->run_size) {
+		size_t n = o->run_size ? 2 * o->run_size : 4;
+		struct outbox_run *p = realloc(o->runs, n * sizeof(*p));
 
 		if (!p)
 			return CHAN_ENOMEM;
-		o->values = p;
-		o->value_size = n;
+		o->runs = p;
+		o->run_size = n;
 	}
-	o->values[o->value_count++] = (struct outbox_value){value_ref(v), attempt};
-	o->bytes += sizeof(*o->values) + v->len;
+	o->runs[o->run_count++] = (struct outbox_run){value_ref(first), count, attempt};
+	o->bytes += sizeof(*o->runs) + value_run_bytes(first, count);
 	return 0;
+}
+
+/* How many of the values, from the first on, are one run. */
+static uint32_t run_of(struct value *const *values, const uint32_t *attempts, size_t count)
+{
+	uint32_t n = 1;
+
+	if (attempts[0] > 1)
+		return 1;
+	while (n < count && value_follows(values[n - 1], values[n]) && attempts[n] <= 1)
+		n++;
+	return n;
 }
 
 /* Whether the values of m are the next ones of the entry. */
@@ -114,10 +126,13 @@ static int add_deliver(struct outbox *o, const struct message *m, struct value *
 			.token = m->deliver.token,
 			.case_index = m->deliver.case_index};
 	}
-	for (size_t i = 0; i < value_count; i++) {
-		if (add_value(o, values[i], attempts[i]) < 0)
+	for (size_t i = 0; i < value_count;) {
+		uint32_t n = e->token ? 1 : run_of(values + i, attempts + i, value_count - i);
+
+		if (add_run(o, values[i], n, attempts[i]) < 0)
 			return CHAN_ENOMEM;
-		e->count++;
+		e->count += n;
+		i += n;
 	}
 	return 0;
 }

@@ -17,7 +17,7 @@
 
 enum outbox_kind {
 	OUTBOX_DONE,    /* operations seq .. seq+count-1 succeeded */
-	OUTBOX_DELIVER, /* count values, the next ones of outbox.values */
+	OUTBOX_DELIVER, /* count values, the next ones of outbox.runs */
 	OUTBOX_ENCODED, /* a frame of count bytes, the next ones of outbox.encoded */
 	OUTBOX_CONTROL, /* the same, one that has no number: a PONG */
 };
@@ -32,8 +32,11 @@ struct outbox_entry {
 	enum outbox_kind kind : 2;
 };
 
-struct outbox_value {
-	struct value *value; /* one reference */
+/* Neighbours of one pack that leave for the first time without leases, so that in a payload they are
+ * as they lie there; or one value. */
+struct outbox_run {
+	struct value *first; /* one reference for all of them */
+	uint32_t count;
 	uint32_t attempt;
 };
 
@@ -41,8 +44,8 @@ struct outbox {
 	struct outbox *next; /* in the connection's queue */
 	struct outbox_entry *entries;
 	size_t entry_count, entry_size;
-	struct outbox_value *values;
-	size_t value_count, value_size;
+	struct outbox_run *runs;
+	size_t run_count, run_size;
 	struct buf encoded;
 	size_t bytes; /* of frames and values, about: what backpressure counts */
 };

@@ -185,23 +185,36 @@ static void refuse(struct batch *b, uint64_t seq, uint32_t count, int status, co
 	op->m.fail.closed_by = op->m.fail.reason = op->m.fail.redirect_url = "";
 }
 
+/* Takes the next values of the payload, as a pack of the batch's last operation; or one with an
+ * envelope, which is not kept, since its operation will be refused. How many; 0 at the end. */
+static int add_pack(struct batch *b, const uint8_t **at, size_t *left, bool *enveloped)
+{
+	const uint8_t *payload = *at;
+	uint32_t lens[VALUE_PACK_COUNT];
+	struct wire_value v;
+	int rc, n = wire_values_next(at, left, lens, VALUE_PACK_COUNT, VALUE_PACK_BYTES);
+
+	if (n == 0) {
+		n = wire_value_next(at, left, &v);
+		*enveloped = *enveloped || n > 0;
+		return n;
+	}
+	rc = n < 0 ? n : batch_add_values(b, payload, lens, (uint32_t)n);
+	return rc < 0 ? rc : n;
+}
+
 /* Takes the values of the batch's last operation from its whole payload. */
 static int add_values(struct batch *b, const uint8_t *at, size_t left, char *why, size_t why_bytes)
 {
 	const struct message *m = &b->ops[b->count - 1].m;
 	uint32_t expected = values_expected(m), n = 0;
 	bool enveloped = false;
-	struct wire_value v;
 	int rc;
 
-	while ((rc = wire_value_next(&at, &left, &v)) > 0) {
-		if (++n > expected)
-			break;
-		enveloped = enveloped || v.enveloped;
-		rc = batch_add_value(b, v.bytes, v.len);
-		if (rc < 0)
-			return rc;
-	}
+	while ((rc = add_pack(b, &at, &left, &enveloped)) > 0 && n <= expected)
+		n += (uint32_t)rc;
+	if (rc == CHAN_ENOMEM)
+		return rc;
 	if (rc < 0 || n != expected) {
 		snprintf(why, why_bytes,
 			"the payload of %s %" PRIu64 " is not the %" PRIu32

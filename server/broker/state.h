@@ -48,9 +48,11 @@ struct engine {
  * its record while it is out. So that values of no bytes are bounded too. */
 #define VALUE_OVERHEAD_BYTES 64u
 
-static inline uint64_t value_cost(const struct value *v)
+/* What all values of a pack cost, which is what stays in memory while one of them does. */
+static inline uint64_t pack_cost(const struct value_pack *p)
 {
-	return v->len + VALUE_OVERHEAD_BYTES;
+	return value_run_bytes(p->values, p->count) +
+	       (uint64_t)p->count * (VALUE_OVERHEAD_BYTES - VALUE_PREFIX_BYTES);
 }
 
 /* Of every channel, so far: one that fails over to another broker will count its epochs. */
@@ -59,8 +61,11 @@ static inline uint64_t value_cost(const struct value *v)
 /* Ranges of one GONE: 22 bytes each at most, well below FRAME_HEADER_BYTES_MAX. */
 #define GONE_RANGES_MAX 256u
 
-/* Counts a value in, on the sender's account, with what it refers to; drops one that was counted
- * in. */
+/*
+ * Counts a value in, on the sender's account, with what it refers to; drops one that was counted
+ * in. A pack is counted whole from the first of its values that comes in to the last that goes: so
+ * the bounds hold for the memory that is taken, whichever of its values are left.
+ */
 void engine_hold_value(
 	struct engine *e, struct quota_account *account, uint32_t type, struct value *v);
 void engine_drop_value(struct engine *e, uint32_t type, struct value *v);
@@ -83,7 +88,7 @@ struct call {
 	struct engine *engine;
 	struct party *party;
 	const struct message *message;
-	struct value *const *values;
+	struct value **values;
 	uint32_t value_count;
 	uint32_t
 		consumed; /* the first of the values are taken over; the rest is dropped after it */
@@ -135,6 +140,10 @@ int call_check_type(struct asked a, const struct channel *ch, uint32_t type);
 /* Whether a value may enter the channel: 0, or it was answered by FAIL; where a.party is NULL
  * nobody is told. */
 int call_check_value(struct call *c, struct asked a, struct channel *ch, const struct value *v);
+
+/* Where a pack has no room its values may have: makes the one at that index, and those behind it in
+ * its pack, lone ones. False: it is one, or has room, or there is no memory. */
+bool call_unpack(struct call *c, uint32_t index);
 
 /* Whether the party may receive from the channel with that lease (0: without one): 0, or it was
  * answered by FAIL. */

@@ -1,30 +1,75 @@
 #include "server/broker/value.h"
+#include "proto/endian.h"
 #include <stdlib.h>
+#include <string.h>
+
+/* Room for so many values and so many bytes, prefixes among them. */
+static struct value_pack *pack_new(uint32_t count, size_t bytes)
+{
+	struct value_pack *p = malloc(sizeof(*p) + count * sizeof(struct value) + bytes);
+
+	if (!p)
+		return NULL;
+	p->refs = p->count = count;
+	p->held = 0;
+	return p;
+}
 
 struct value *value_new(size_t len)
 {
-	struct value *v;
+	struct value_pack *p;
+	uint8_t *prefix;
 
 	if (len > UINT32_MAX)
 		return NULL;
-	v = malloc(sizeof(*v) + len);
-	if (!v)
+	p = pack_new(1, VALUE_PREFIX_BYTES + len);
+	if (!p)
 		return NULL;
-	v->refs = 1;
-	v->len = (uint32_t)len;
-	return v;
+	prefix = (uint8_t *)(p->values + 1);
+	prefix[0] = 0;
+	put_be32(prefix + 1, (uint32_t)len);
+	p->values[0] = (struct value){prefix + VALUE_PREFIX_BYTES, (uint32_t)len, 0};
+	return p->values;
+}
+
+struct value *value_pack_new(const uint8_t *payload, const uint32_t *lens, uint32_t count)
+{
+	size_t bytes = (size_t)count * VALUE_PREFIX_BYTES;
+	struct value_pack *p;
+	uint8_t *at;
+
+	for (uint32_t i = 0; i < count; i++)
+		bytes += lens[i];
+	p = pack_new(count, bytes);
+	if (!p)
+		return NULL;
+	at = memcpy(p->values + count, payload, bytes);
+	for (uint32_t i = 0; i < count; i++) {
+		at += VALUE_PREFIX_BYTES;
+		p->values[i] = (struct value){at, lens[i], i};
+		at += lens[i];
+	}
+	return p->values;
 }
 
 struct value *value_ref(struct value *v)
 {
-	__atomic_add_fetch(&v->refs, 1, __ATOMIC_RELAXED);
+	__atomic_add_fetch(&value_pack(v)->refs, 1, __ATOMIC_RELAXED);
 	return v;
+}
+
+void value_unref_run(struct value *v, uint32_t n)
+{
+	struct value_pack *p = value_pack(v);
+
+	/* Release, so that the last holder's free comes after everybody's reads; acquire, so that
+	 * the one who frees has seen them. */
+	if (__atomic_sub_fetch(&p->refs, n, __ATOMIC_ACQ_REL) == 0)
+		free(p);
 }
 
 void value_unref(struct value *v)
 {
-	/* Release, so that the last holder's free comes after everybody's reads; acquire, so that
-	 * the one who frees has seen them. */
-	if (v && __atomic_sub_fetch(&v->refs, 1, __ATOMIC_ACQ_REL) == 0)
-		free(v);
+	if (v)
+		value_unref_run(v, 1);
 }

@@ -129,37 +129,24 @@ static int put_head(struct writer *w, const struct message *m, uint8_t flags, si
 	return 0;
 }
 
-static int put_value_prefix(struct writer *w, const struct outbox_value *v, uint64_t token)
+static int put_value_prefix(
+	struct writer *w, const struct value *v, uint32_t attempt, uint64_t token)
 {
 	size_t before = buf_len(&w->round);
-	int rc = wire_value_put_prefix(&w->round, v->value->len, v->attempt, token);
+	int rc = wire_value_put_prefix(&w->round, v->len, attempt, token);
 
 	if (rc == 0)
 		note_own(w, before);
 	return rc;
 }
 
-static int put_value_copied(struct writer *w, const struct outbox_value *v, uint64_t token)
+static int put_copied(struct writer *w, const void *bytes, size_t len)
 {
 	size_t before = buf_len(&w->round);
-	int rc = wire_value_put_prefix(&w->round, v->value->len, v->attempt, token);
+	int rc = buf_append(&w->round, bytes, len);
 
-	if (rc == 0)
-		rc = buf_append(&w->round, v->value->bytes, v->value->len);
 	if (rc == 0)
 		note_own(w, before);
-	return rc;
-}
-
-static int put_value(struct writer *w, const struct outbox_value *v, uint64_t token)
-{
-	int rc;
-
-	if (v->value->len <= WRITER_COPY_BYTES_MAX)
-		return put_value_copied(w, v, token);
-	rc = put_value_prefix(w, v, token);
-	if (rc == 0)
-		put_foreign(w, v->value, 0, v->value->len);
 	return rc;
 }
 
@@ -190,11 +177,53 @@ static uint64_t token_of(const struct outbox_entry *e, uint32_t i)
 	return e->token ? e->token + i : 0;
 }
 
-/* What the entry's i-th value takes; v points to the entry's first. */
-static size_t payload_bytes_of(
-	const struct outbox_entry *e, const struct outbox_value *v, uint32_t i)
+/* The entry's next value, behind so many of a run. */
+struct place {
+	const struct outbox_run *run;
+	uint32_t in_run;
+};
+
+static struct place next_place(const struct writer_todo *t)
 {
-	return wire_value_bytes(v[i].value->len, v[i].attempt, token_of(e, i));
+	return (struct place){&t->head->runs[t->run], t->in_run};
+}
+
+static struct value *value_at(struct place p)
+{
+	return p.run->first + p.in_run;
+}
+
+static void go_on(struct place *p, uint32_t n)
+{
+	p->in_run += n;
+	if (p->in_run < p->run->count)
+		return;
+	p->run++;
+	p->in_run = 0;
+}
+
+/* Whether the value lies in its pack as it stands in a payload. */
+static bool is_plain(struct place p, uint64_t token)
+{
+	return p.run->attempt <= 1 && token == 0;
+}
+
+/* How many values of a run, count_max at most, fit in so many bytes, and what they take. */
+static uint32_t fit_run(
+	struct place p, uint64_t token, uint32_t count_max, size_t bytes_max, size_t *ret_bytes)
+{
+	const struct value *v = value_at(p);
+	uint32_t n = p.run->count - p.in_run;
+
+	if (!is_plain(p, token)) {
+		*ret_bytes = wire_value_bytes(v->len, p.run->attempt, token);
+		return *ret_bytes <= bytes_max;
+	}
+	if (n > count_max)
+		n = count_max;
+	while (n > 0 && (*ret_bytes = value_run_bytes(v, n)) > bytes_max)
+		n--;
+	return n;
 }
 
 static struct message deliver_message(const struct outbox_entry *e, uint32_t count, size_t bytes)
@@ -210,10 +239,10 @@ static struct message deliver_message(const struct outbox_entry *e, uint32_t cou
 }
 
 /* Writes the frame that announces a value, with the value's prefix; its bytes become bulk. */
-static int put_bulk_head(
-	struct writer *w, const struct outbox_entry *e, const struct outbox_value *v)
+static int put_bulk_head(struct writer *w, const struct outbox_entry *e, struct place p)
 {
-	size_t total = payload_bytes_of(e, v, 0);
+	struct value *v = value_at(p);
+	size_t total = wire_value_bytes(v->len, p.run->attempt, e->token);
 	struct message m = deliver_message(e, 1, total);
 	struct writer_bulk *b = malloc(sizeof(*b));
 	struct writer_todo *t = w->todo;
@@ -222,54 +251,104 @@ static int put_bulk_head(
 	if (!b)
 		return CHAN_ENOMEM;
 	*b = (struct writer_bulk){
-		.value = value_ref(v->value), .seq = e->seq, .delivery = e->delivery};
+		.value = value_ref(v), .seq = e->seq, .delivery = e->delivery};
 	if (t->bulk_tail)
 		t->bulk_tail->next = b;
 	else
 		t->bulk_head = b;
 	t->bulk_tail = b;
-	t->head->bytes -= v->value->len; /* it counts until its last piece is written */
-	rc = put_head(w, &m, FRAME_MORE, total - v->value->len);
-	return rc < 0 ? rc : put_value_prefix(w, v, e->token);
+	t->head->bytes -= v->len; /* it counts until its last piece is written */
+	rc = put_head(w, &m, FRAME_MORE, total - v->len);
+	return rc < 0 ? rc : put_value_prefix(w, v, p.run->attempt, e->token);
+}
+
+/* Writes n values of a run; more than one are plain and small. */
+static int put_run(struct writer *w, struct place p, uint64_t token, uint32_t n)
+{
+	struct value *v = value_at(p);
+	int rc;
+
+	if (is_plain(p, token) && v->len <= WRITER_COPY_BYTES_MAX)
+		return put_copied(w, value_run(v), value_run_bytes(v, n));
+	rc = put_value_prefix(w, v, p.run->attempt, token);
+	if (rc == 0 && v->len <= WRITER_COPY_BYTES_MAX)
+		return put_copied(w, v->bytes, v->len);
+	if (rc == 0)
+		put_foreign(w, v, 0, v->len);
+	return rc;
+}
+
+/* How many values of the entry go into one frame, one at least, and what they take. */
+static uint32_t fit_frame(const struct writer *w, const struct outbox_entry *e, size_t *ret_bytes)
+{
+	uint32_t room = (uint32_t)(WRITER_IOV_MAX - 2 - w->segment_count) / 2, foreign = 0;
+	uint32_t n = 0, count_max = e->count < BATCH_VALUES_MAX ? e->count : BATCH_VALUES_MAX;
+	struct place p = next_place(w->todo);
+	size_t bytes = 0;
+
+	while (n < count_max && (n == 0 || foreign < room)) {
+		size_t left = (n == 0 ? FRAME_PAYLOAD_BYTES_MAX : DATA_BYTES) - bytes, more;
+		uint32_t k = fit_run(p, token_of(e, n), count_max - n, left, &more);
+
+		if (k == 0)
+			break;
+		foreign += value_at(p)->len > WRITER_COPY_BYTES_MAX;
+		bytes += more;
+		n += k;
+		if (bytes >= DATA_BYTES)
+			break;
+		go_on(&p, k);
+	}
+	*ret_bytes = bytes;
+	return n;
 }
 
 /* Writes one frame with values of the entry, from the next one on: as many as fit. */
-static int put_small(struct writer *w, const struct outbox_entry *e, const struct outbox_value *v,
-	uint32_t *ret_count)
+static int put_small(struct writer *w, const struct outbox_entry *e, uint32_t *ret_count)
 {
-	size_t bytes = payload_bytes_of(e, v, 0);
-	uint32_t n = 1, foreign = v->value->len > WRITER_COPY_BYTES_MAX;
-	uint32_t room = (uint32_t)(WRITER_IOV_MAX - 2 - w->segment_count) / 2;
-	struct message m;
-	int rc;
+	size_t bytes, more;
+	uint32_t n = fit_frame(w, e, &bytes);
+	struct message m = deliver_message(e, n, bytes);
+	struct place p = next_place(w->todo);
+	int rc = put_head(w, &m, 0, bytes);
 
-	while (n < e->count && n < BATCH_VALUES_MAX && foreign < room &&
-		bytes + payload_bytes_of(e, v, n) <= DATA_BYTES) {
-		foreign += v[n].value->len > WRITER_COPY_BYTES_MAX;
-		bytes += payload_bytes_of(e, v, n++);
+	for (uint32_t i = 0, k; rc == 0 && i < n; i += k) {
+		k = fit_run(p, token_of(e, i), n - i, bytes, &more);
+		rc = put_run(w, p, token_of(e, i), k);
+		go_on(&p, k);
 	}
-	m = deliver_message(e, n, bytes);
-	rc = put_head(w, &m, 0, bytes);
-	for (uint32_t i = 0; rc == 0 && i < n; i++)
-		rc = put_value(w, &v[i], token_of(e, i));
 	*ret_count = n;
 	return rc;
 }
 
-/* Writes a frame of a DELIVER entry, and shortens the entry by what is in it. */
-static int put_deliver(struct writer *w, struct outbox_entry *e, const struct outbox_value *v)
+/* So many values of the head are in rounds. */
+static void move_on(struct writer_todo *t, uint32_t n)
 {
+	while (n > 0) {
+		uint32_t left = t->head->runs[t->run].count - t->in_run, k = n < left ? n : left;
+
+		n -= k;
+		t->in_run = k < left ? t->in_run + k : 0;
+		t->run += k == left;
+	}
+}
+
+/* Writes a frame of a DELIVER entry, and shortens the entry by what is in it. */
+static int put_deliver(struct writer *w, struct outbox_entry *e)
+{
+	struct place p = next_place(w->todo);
+	size_t bytes = wire_value_bytes(value_at(p)->len, p.run->attempt, e->token);
 	uint32_t n = 1;
 	int rc;
 
-	if (payload_bytes_of(e, v, 0) > FRAME_PAYLOAD_BYTES_MAX || in_bulk(w, e->seq))
-		rc = put_bulk_head(w, e, v);
+	if (bytes > FRAME_PAYLOAD_BYTES_MAX || in_bulk(w, e->seq))
+		rc = put_bulk_head(w, e, p);
 	else
-		rc = put_small(w, e, v, &n);
+		rc = put_small(w, e, &n);
 	e->count -= n;
 	e->delivery += n;
 	e->token = token_of(e, n);
-	w->todo->value += n;
+	move_on(w->todo, n);
 	return rc;
 }
 
@@ -301,7 +380,7 @@ static int put_entry(struct writer *w, struct outbox_entry *e)
 	case OUTBOX_DONE:
 		return put_done(w, e);
 	case OUTBOX_DELIVER:
-		return put_deliver(w, e, &w->todo->head->values[w->todo->value]);
+		return put_deliver(w, e);
 	case OUTBOX_ENCODED:
 	case OUTBOX_CONTROL:
 		break;
@@ -320,7 +399,8 @@ static void retire_head(struct writer *w)
 		t->tail = NULL;
 	o->next = w->spent;
 	w->spent = o;
-	t->entry = t->value = t->encoded = 0;
+	t->entry = t->run = t->encoded = 0;
+	t->in_run = 0;
 }
 
 static int fill_entries(struct writer *w)

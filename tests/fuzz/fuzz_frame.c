@@ -91,6 +91,30 @@ static void check_payload(const struct frame *f)
 	fuzz_require(rc == CHAN_EPROTOCOL || left == 0);
 }
 
+/* Runs of values without envelope are what those values are one after another. */
+static void check_runs(const struct frame *f)
+{
+	const uint8_t *at = f->payload, *one = at;
+	size_t left = f->payload_bytes, left_of_one = left;
+	uint32_t lens[4];
+	struct wire_value v;
+	int n;
+
+	while ((n = wire_values_next(&at, &left, lens, 4, 64)) > 0) {
+		for (int i = 0; i < n; i++) {
+			fuzz_require(wire_value_next(&one, &left_of_one, &v) == 1);
+			fuzz_require(v.len == lens[i] && !v.enveloped);
+		}
+		fuzz_require(one == at && left_of_one == left);
+	}
+	if (n < 0)
+		while ((n = wire_value_next(&one, &left_of_one, &v)) > 0)
+			fuzz_require(!v.enveloped);
+	else if (left > 0)
+		fuzz_require(at[0] != 0);
+	fuzz_require(n == 0 || n == CHAN_EPROTOCOL);
+}
+
 /* What is refused is so from its first wrong byte on, and for a reason. */
 static void check_refused(const uint8_t *bytes, size_t n)
 {
@@ -117,6 +141,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 	while ((taken = frame_parse(bytes, n, &f)) > 0) {
 		check_header(&f);
 		check_payload(&f);
+		check_runs(&f);
 		bytes += taken;
 		n -= (size_t)taken;
 	}

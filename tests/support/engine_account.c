@@ -8,6 +8,7 @@
 #include "chan/value.h"
 #include "server/broker/engine.h"
 #include "tests/support/failing_malloc.h"
+#include "tests/support/packs.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -192,6 +193,8 @@ static void step_send(struct session *s)
 
 	for (uint32_t i = 0; i < n; i++)
 		values[i] = next_value(s, next_operation(s, SEND), ch, false);
+	if (s->seq % 2)
+		pack_values(values, n);
 	apply(s, &m, values, n);
 }
 

@@ -10,6 +10,7 @@
 #include "chan/value.h"
 #include "proto/status.h"
 #include "server/broker/engine.h"
+#include "tests/support/packs.h"
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -497,6 +498,8 @@ static void step_send(void)
 		values[i] = make_value(s, ++s->seq);
 		model_send(s, ch, s->seq, try, timeout_ns);
 	}
+	if (s->seq % 2)
+		pack_values(values, n);
 	apply(s, &m, values, n);
 }
 

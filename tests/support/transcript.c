@@ -1,6 +1,7 @@
 #include "tests/support/transcript.h"
 #include "proto/status.h"
 #include "proto/type.h"
+#include "tests/support/packs.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -434,6 +435,7 @@ uint64_t send_many(struct actor *p, uint64_t channel, const char *words, struct 
 		values[n++] = value_of(words, len);
 		words += len + strspn(words + len, " ");
 	}
+	pack_values(values, n);
 	return send_values(p, channel, values, n, how);
 }
 

@@ -1,5 +1,5 @@
 # Unit tests of the engine: see local.mk. Their common language is support/transcript.h.
-transcript = tests/support/transcript.c tests/support/transcript.h
+transcript = tests/support/transcript.c tests/support/transcript.h tests/support/packs.h
 
 unit_tests += tests/unit/test_engine
 tests_unit_test_engine_SOURCES = tests/unit/test_engine.c $(transcript)
@@ -30,9 +30,10 @@ tests_unit_test_engine_producers_SOURCES = tests/unit/test_engine_producers.c $(
 tests_unit_test_engine_producers_LDADD = $(engine_test_libs)
 
 # What random tests of the engine have in common with its fuzzers.
-engine_model = tests/support/engine_model.c tests/support/engine_model.h tests/support/choices.h
+engine_model = tests/support/engine_model.c tests/support/engine_model.h tests/support/choices.h \
+	tests/support/packs.h
 engine_account = tests/support/engine_account.c tests/support/engine_account.h \
-	tests/support/choices.h tests/support/failing_malloc.h
+	tests/support/choices.h tests/support/failing_malloc.h tests/support/packs.h
 
 unit_tests += tests/unit/test_engine_access
 tests_unit_test_engine_access_SOURCES = tests/unit/test_engine_access.c $(transcript)

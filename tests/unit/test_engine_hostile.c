@@ -247,7 +247,7 @@ static void answered(struct party *to, const struct message *m, struct value *co
 		assert_true(m->fail.status < 0 && m->fail.message[0] &&
 			    strlen(m->fail.message) < TEXT_BYTES_MAX);
 	for (size_t i = 0; i < n; i++)
-		assert_true(values[i]->refs > 0);
+		assert_true(value_pack(values[i])->refs > 0);
 }
 
 static void new_party(uint32_t p)

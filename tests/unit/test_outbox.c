@@ -79,8 +79,8 @@ static void test_deliveries_join(void **state)
 	done(3, 1, 0);
 	deliver(2, 16, 8);
 	assert_int_equal(o->entry_count, 6);
-	assert_int_equal(o->value_count, 6);
-	assert_int_equal(o->values[5].value->bytes[0], 16);
+	assert_int_equal(o->run_count, 6);
+	assert_int_equal(o->runs[5].first->bytes[0], 16);
 }
 
 /* Other answers are kept encoded, with what they say, though it lived for the call only. */

@@ -715,6 +715,41 @@ static void test_values_one_after_another(void **state)
 	assert_int_equal(wire_value_next(&at, &left, &v), 0);
 }
 
+/* Those without an envelope come many at once, up to a number and a size. */
+static void test_runs_of_values(void **state)
+{
+	struct fixture *x = *state;
+	static const struct {
+		size_t len;
+		uint32_t attempt;
+	} in[] = {{100, 1}, {1, 1}, {0, 1}, {3, 1}, {2, 1}, {5, 2}, {4, 1}};
+	static const int expected[] = {1, 3, 1, 0, 1, 0};
+	const uint8_t *at;
+	struct wire_value v;
+	uint32_t lens[3];
+	size_t left, next = 0;
+
+	for (size_t i = 0; i < sizeof(in) / sizeof(in[0]); i++) {
+		assert_int_equal(wire_value_put_prefix(&x->out, in[i].len, in[i].attempt, 0), 0);
+		for (size_t k = 0; k < in[i].len; k++)
+			assert_int_equal(buf_append(&x->out, "x", 1), 0);
+	}
+	left = buf_len(&x->out);
+	at = guarded_copy(&x->guarded, buf_data(&x->out), left);
+	for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++) {
+		int n = wire_values_next(&at, &left, lens, 3, 50);
+
+		assert_int_equal(n, expected[i]);
+		for (int k = 0; k < n; k++)
+			assert_int_equal(lens[k], in[next++].len);
+		if (n == 0 && left > 0) {
+			assert_int_equal(wire_value_next(&at, &left, &v), 1);
+			assert_int_equal(v.len, in[next++].len);
+		}
+	}
+	assert_int_equal(left, 0);
+}
+
 static void test_malformed_values(void **state)
 {
 	struct fixture *x = *state;
@@ -734,11 +769,15 @@ static void test_malformed_values(void **state)
 		const uint8_t *at = start;
 		size_t left = bad[i].len;
 		struct wire_value v;
+		uint32_t len;
 
 		if (wire_value_next(&at, &left, &v) != CHAN_EPROTOCOL)
 			fail_msg("case %zu passes", i);
 		assert_ptr_equal(at, start);
 		assert_int_equal(left, bad[i].len);
+		if (wire_values_next(&at, &left, &len, 1, bad[i].len) > 0)
+			fail_msg("case %zu passes as a run", i);
+		assert_ptr_equal(at, start);
 	}
 }
 
@@ -763,6 +802,7 @@ int main(void)
 		TEST(test_without_memory),
 		TEST(test_who_may_send_what),
 		TEST(test_values_one_after_another),
+		TEST(test_runs_of_values),
 		TEST(test_malformed_values),
 	};
 

@@ -225,6 +225,60 @@ static void test_values_arrive(void **state)
 	}
 }
 
+/* Values of packs, of which none ends where a frame does, leave in order in full frames; one that
+ * is delivered again has an envelope, its neighbours have none. */
+static void test_packs(void **state)
+{
+	enum { COUNT = 20000, AGAIN = 777, LEN = 20, PER_PACK = 8 };
+	uint8_t payload[PER_PACK][VALUE_PREFIX_BYTES + LEN] = {0};
+	uint32_t lens[PER_PACK];
+	uint32_t came = 0, frames = 0;
+	struct message m = {.kind = MESSAGE_DELIVER, .seq = 1};
+	struct frame f;
+	long n;
+
+	(void)state;
+	m.deliver.channel = 1;
+	for (int k = 0; k < PER_PACK; k++)
+		payload[k][4] = lens[k] = LEN;
+	for (uint32_t i = 0; i < COUNT; i += PER_PACK) {
+		struct value *pack = value_pack_new(payload[0], lens, PER_PACK), *values[PER_PACK];
+		uint32_t attempts[PER_PACK];
+
+		assert_non_null(pack);
+		for (uint32_t k = 0; k < PER_PACK; k++) {
+			values[k] = pack + k;
+			attempts[k] = i + k == AGAIN ? 2 : 1;
+			memcpy(values[k]->bytes, &(uint32_t){i + k}, sizeof(i));
+		}
+		m.deliver.delivery = i + 1;
+		assert_int_equal(outbox_add(o, &m, values, attempts, 3), 0);
+		m.deliver.delivery = i + 4;
+		assert_int_equal(outbox_add(o, &m, values + 3, attempts + 3, 5), 0);
+		value_unref_run(pack, PER_PACK);
+	}
+	hand_over();
+	write_all();
+	while (buf_len(&out) && (n = frame_parse(buf_data(&out), buf_len(&out), &f)) > 0) {
+		const uint8_t *at = f.payload;
+		size_t left = f.payload_bytes;
+		struct wire_value v;
+
+		assert_int_equal(wire_decode(&f, scratch, &m), 0);
+		assert_int_equal(m.deliver.delivery, came + 1);
+		for (uint32_t i = 0; i < m.deliver.count; i++, came++) {
+			assert_int_equal(wire_value_next(&at, &left, &v), 1);
+			assert_int_equal(v.attempt, came == AGAIN ? 2 : 1);
+			assert_memory_equal(v.bytes, &came, sizeof(came));
+		}
+		assert_int_equal(left, 0);
+		buf_consume(&out, (size_t)n);
+		frames++;
+	}
+	assert_int_equal(came, COUNT);
+	assert_int_equal(frames, COUNT / (WRITER_ROUND_BYTES / sizeof(payload[0])) + 1);
+}
+
 /* A small answer waits behind one piece of a large value, not behind all of it; also one that comes
  * when the pieces are under way. */
 static void test_small_passes_large(void **state)
@@ -323,6 +377,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_order, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_values_arrive, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_packs, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_small_passes_large, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_same_receive_keeps_order, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_control_goes_first, setup, teardown),
