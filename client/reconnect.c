@@ -153,11 +153,13 @@ void client_broke(struct chan_client *c, int error)
 /* ---- coming back -------------------------------------------------------------------------- */
 
 /* Whether what a broker said means that to ask again is of no use: the session is no more, or not
- * for us. */
-static bool is_final(int status)
+ * for us. By another URL we may be who began it. */
+static bool is_final(const struct chan_client *c, int status)
 {
-	return status == CHAN_EUNKNOWN || status == CHAN_ERESTARTED || status == CHAN_EAUTH ||
-	       status == CHAN_EPERM || status == CHAN_ENOTSUP;
+	if (status == CHAN_EAUTH)
+		return c->urls.count == 1;
+	return status == CHAN_EUNKNOWN || status == CHAN_ERESTARTED || status == CHAN_EPERM ||
+	       status == CHAN_ENOTSUP;
 }
 
 static void give_up(struct chan_client *c, int status, const char *last)
@@ -181,7 +183,7 @@ static void attempt_failed(struct chan_client *c, int status)
 		ring(c, NOW);
 		return;
 	}
-	if (is_final(c->refusal.status)) {
+	if (is_final(c, c->refusal.status)) {
 		give_up(c, status, chan_error_text());
 		return;
 	}

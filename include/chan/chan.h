@@ -143,7 +143,8 @@ struct chan_dial_options {
  * same with tls://, where the broker's certificate is checked. NULL: $CHAN_URL; where that is not
  * set, $XDG_RUNTIME_DIR/chand.sock if it exists, else /run/chand/chand.sock. Several URLs, separated
  * by commas, are ways to one broker: they are tried in this order now, and in turn when the
- * connection is lost.
+ * connection is lost. A session goes on only by one that shows the same identity: with a token any
+ * does; without, what began by unix: goes on by unix:, and what began otherwise does not.
  *
  * options may be NULL. *ret_client is the caller's, who ends it with chan_hangup.
  * CHAN_EUNREACHABLE: nobody listens, or the host is unknown; CHAN_ETIMEDOUT; CHAN_EINVAL: the URL;

@@ -77,10 +77,6 @@ int engine_party_identify(struct engine *e, struct party *p, struct identity *id
 /* As it was identified; NULL: it was not. */
 const struct identity *engine_party_identity(const struct party *p);
 
-/* Whether who comes as that identity may go on with what the party has begun: an equal one; and
- * anybody where there are no rules, since nobody was asked who he is then. */
-bool engine_party_belongs_to(const struct party *p, const struct identity *identity);
-
 /* Whether any rule is about the party, or there are none. */
 bool engine_party_welcome(const struct party *p);
 

@@ -49,11 +49,6 @@ const struct identity *engine_party_identity(const struct party *p)
 	return p->identity;
 }
 
-bool engine_party_belongs_to(const struct party *p, const struct identity *identity)
-{
-	return access_rule_count(p->engine->access) == 0 || identity_equal(p->identity, identity);
-}
-
 bool engine_party_welcome(const struct party *p)
 {
 	return !p->grants || access_grants_any(p->grants);

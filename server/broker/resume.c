@@ -12,10 +12,12 @@
 
 #include "chan/status.h"
 #include "proto/endian.h"
+#include "proto/limits.h"
 #include "server/base/clock.h"
 #include "server/base/log_limit.h"
 #include "server/broker/connection.h"
 #include "server/broker/session.h"
+#include <stdio.h>
 #include <string.h>
 
 /* ---- the table ------------------------------------------------------------------------------ */
@@ -142,6 +144,18 @@ void resume_refuse_next(struct session *s, int status, const char *text)
 	s->next = NULL;
 }
 
+/* Also where there are no rules: who may do everything may still not take over what is another's. */
+static void turn_stranger_away(struct connection *c)
+{
+	char why[TEXT_BYTES_MAX];
+
+	snprintf(why, sizeof(why),
+		"the session was begun by somebody else than %.200s; come as who began it (by the same "
+		"token, certificate or user), or begin a new session",
+		identity_label(c->admitted.identity));
+	connection_turn_away(c, CHAN_EAUTH, why);
+}
+
 void resume_ask(struct broker *b, struct connection *c, const struct message *hello)
 {
 	struct session *s = find(b, hello);
@@ -153,8 +167,8 @@ void resume_ask(struct broker *b, struct connection *c, const struct message *he
 			"no such session: its time without a connection is up, it has ended, or "
 			"its secret is another; what had no answer may have happened or not; begin "
 			"a new one");
-	} else if (!engine_party_belongs_to(s->party, c->admitted.identity)) {
-		connection_turn_away(c, CHAN_EAUTH, "the session is another's; begin a new one");
+	} else if (!identity_equal(engine_party_identity(s->party), c->admitted.identity)) {
+		turn_stranger_away(c);
 	} else if (hello->hello.connection_epoch <= s->epoch) {
 		connection_turn_away(c, CHAN_EPROTOCOL,
 			"connection_epoch is not higher than that of an earlier HELLO");

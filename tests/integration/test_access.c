@@ -198,6 +198,52 @@ static void test_tokens(void **state)
 	stop(&d);
 }
 
+static void ask_resume_as(struct peer *p, const char *url, const char *token, int status)
+{
+	p->token = token;
+	peer_ask_resume(p, url);
+	if (status == 0) {
+		peer_expect(p, MESSAGE_WELCOME);
+		assert_true(p->m.welcome.resumed);
+	} else {
+		expect_goaway(p, status);
+		peer_expect_end(p);
+	}
+	peer_lose(p);
+}
+
+/* A session goes on wherever its owner comes from, and for nobody else, though there are no rules. */
+static void test_a_session_is_its_owners(void **state)
+{
+	struct passwd *nobody = getpwnam("nobody");
+	struct test_daemon d;
+	struct peer p;
+
+	(void)state;
+	start(&d, "token \"ci\" { digest = \"sha256:" TOKEN_SHA256 "\" }\n"
+		  "token \"cd\" { digest = \"sha256:" OTHER_SHA256 "\" }\n");
+	peer_dial_lingering_as(&p, d.tcp_url, 60000, TOKEN);
+	peer_lose(&p);
+	ask_resume_as(&p, d.tcp_url, NULL, CHAN_EAUTH);
+	ask_resume_as(&p, d.tcp_url, OTHER_TOKEN, CHAN_EAUTH);
+	ask_resume_as(&p, d.url, NULL, CHAN_EAUTH);
+	ask_resume_as(&p, d.tcp_url, TOKEN, 0);
+	ask_resume_as(&p, d.url, TOKEN, 0);
+	peer_drop(&p);
+
+	peer_dial_lingering(&p, d.url, 60000);
+	peer_lose(&p);
+	ask_resume_as(&p, d.url, TOKEN, CHAN_EAUTH);
+	if (geteuid() == 0 && nobody) {
+		assert_int_equal(seteuid(nobody->pw_uid), 0);
+		ask_resume_as(&p, d.url, NULL, CHAN_EAUTH);
+		assert_int_equal(seteuid(0), 0);
+	}
+	ask_resume_as(&p, d.url, NULL, 0);
+	peer_drop(&p);
+	stop(&d);
+}
+
 static void test_wrong_credentials(void **state)
 {
 	static const struct {
@@ -444,6 +490,7 @@ int main(void)
 		cmocka_unit_test(test_users),
 		cmocka_unit_test(test_strangers),
 		cmocka_unit_test(test_tokens),
+		cmocka_unit_test(test_a_session_is_its_owners),
 		cmocka_unit_test(test_wrong_credentials),
 		cmocka_unit_test(test_a_token_where_there_are_none),
 		cmocka_unit_test(test_reload),

@@ -136,13 +136,13 @@ static void say_all(struct peer *p, uint64_t channel)
 }
 
 /* A session with a channel; what it says from here on is only kept, and lies in p->said. */
-static size_t prepare(struct peer *p, const char *name)
+static size_t prepare(struct peer *p, const char *url, const char *name)
 {
 	uint64_t channel;
 	size_t before;
 	int pair[2], fd;
 
-	peer_dial_lingering(p, d.url, LINGER_MS);
+	peer_dial_lingering(p, url, LINGER_MS);
 	channel = peer_channel(p, name, CHAN_TYPE_STRING, 2);
 	before = buf_len(&p->said);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
@@ -164,7 +164,7 @@ static void test_cut_while_saying(void **state)
 
 	(void)state;
 	for (size_t k = 0; k < total; k++) {
-		size_t before = prepare(&p, "saying");
+		size_t before = prepare(&p, d.url, "saying");
 
 		total = buf_len(&p.said) - before + 1;
 		if (k)
@@ -210,7 +210,7 @@ static void test_cut_while_hearing(void **state)
 
 	(void)state;
 	for (size_t k = 0; more; k++) {
-		size_t before = prepare(&p, "hearing");
+		size_t before = prepare(&p, d.tcp_url, "hearing");
 
 		peer_say_bytes(&p, buf_data(&p.said) + before, buf_len(&p.said) - before);
 		more = hear_bytes(&p, k);
@@ -273,13 +273,32 @@ static void test_who_may_resume(void **state)
 	expect_turned_away(&p, CHAN_ERESTARTED);
 	p.incarnation--;
 
-	peer_resume(&p, d.tcp_url);
+	peer_resume(&p, d.url);
 	peer_dial(&other, d.url);
 	assert_int_equal(peer_opened(&other, "who", CHAN_RECV), channel);
 	peer_taken(&other, peer_expect_deliver(&other, peer_recv(&other, channel), "v"));
 	peer_expect_done(&p, send);
 	peer_drop(&other);
 	peer_drop(&p);
+}
+
+/* Whom nobody knows is not the user of a process, though no rule asks who anybody is; the session
+ * waits for who began it. */
+static void test_only_who_began_may_resume(void **state)
+{
+	const char *const urls[] = {d.url, d.tcp_url};
+	struct peer p;
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		peer_dial_lingering(&p, urls[i], LINGER_MS);
+		peer_lose(&p);
+		peer_ask_resume(&p, urls[1 - i]);
+		expect_turned_away(&p, CHAN_EAUTH);
+		peer_resume(&p, urls[i]);
+		peer_expect_quiet(&p);
+		peer_drop(&p);
+	}
 }
 
 /* A resume fences the connection that still stands; of two the higher epoch wins. */
@@ -293,7 +312,7 @@ static void test_fence(void **state)
 	old = p;
 	p.in = (struct buf){0};
 	p.parsed = 0;
-	peer_resume(&p, d.url);
+	peer_resume(&p, d.tcp_url);
 	peer_expect_end(&old);
 	peer_expect_quiet(&p);
 	close(old.fd);
@@ -303,7 +322,7 @@ static void test_fence(void **state)
 	old = p;
 	p.in = (struct buf){0};
 	p.parsed = 0;
-	peer_resume(&p, d.url);
+	peer_resume(&p, d.tcp_url);
 	peer_expect_end(&old);
 	close(old.fd);
 	buf_fini(&old.in);
@@ -447,7 +466,7 @@ static void test_revoked_meanwhile(void **state)
 	peer_taken(&other, peer_expect_redeliver(&other, theirs, "one", 2));
 	peer_expect_done(&other, peer_send(&other, channel, values[1]));
 
-	peer_resume(&p, d.tcp_url);
+	peer_resume(&p, d.url);
 	peer_say(&p, &(struct message){.kind = MESSAGE_PING, .ping = {.nonce = 5}});
 	peer_taken(&p, 1);
 	peer_expect(&p, MESSAGE_GONE);
@@ -570,7 +589,7 @@ static void test_large_values(void **state)
 	p.fd = fd;
 	for (int i = 0; i < 3; i++) {
 		peer_lose(&p);
-		peer_ask_resume(&p, d.tcp_url);
+		peer_ask_resume(&p, d.url);
 		peer_expect(&p, MESSAGE_WELCOME);
 		/* What was under way when the connection was cut may have come or not. */
 		assert_in_range(p.m.welcome.frames_received, 1, 1 + 2 * i);
@@ -592,7 +611,7 @@ static void test_large_values(void **state)
 	hear_piece(&p, &have);
 	while (buf_len(&have) < buf_len(&want)) {
 		peer_lose(&p);
-		peer_resume(&p, d.tcp_url);
+		peer_resume(&p, d.url);
 		hear_piece(&p, &have);
 	}
 	assert_memory_equal(buf_data(&have), buf_data(&want), buf_len(&want));
@@ -746,6 +765,7 @@ int main(void)
 		cmocka_unit_test(test_cut_while_saying),
 		cmocka_unit_test(test_cut_while_hearing),
 		cmocka_unit_test(test_who_may_resume),
+		cmocka_unit_test(test_only_who_began_may_resume),
 		cmocka_unit_test(test_fence),
 		cmocka_unit_test(test_end_of_a_session),
 		cmocka_unit_test(test_place_in_line),

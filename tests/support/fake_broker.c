@@ -315,6 +315,12 @@ static void write_goaway(struct fake_broker *b, int status)
 	fake_write(b, &m, 0);
 }
 
+/* Refusals behind which a client may come once more. */
+static bool is_asked_again(int status)
+{
+	return status == CHAN_ELIMIT || status == CHAN_EAUTH;
+}
+
 static void *play_resume(void *arg)
 {
 	struct fake_broker *b = arg;
@@ -328,7 +334,7 @@ static void *play_resume(void *arg)
 		if (g->answer == FAKE_RESUMES)
 			break;
 		fake_cut(b);
-		if (g->answer == FAKE_REFUSES && g->status != CHAN_ELIMIT)
+		if (g->answer == FAKE_REFUSES && !is_asked_again(g->status))
 			break;
 	}
 	return NULL;

@@ -79,11 +79,26 @@ void peer_hello(struct peer *p)
 	peer_expect(p, MESSAGE_WELCOME);
 }
 
+static void show_token(const struct peer *p, struct message *m)
+{
+	if (!p->token)
+		return;
+	m->hello.mechanism = "token";
+	m->hello.token = (struct wire_bytes){(const uint8_t *)p->token, strlen(p->token)};
+}
+
 void peer_dial_lingering(struct peer *p, const char *url, uint64_t linger_ms)
+{
+	peer_dial_lingering_as(p, url, linger_ms, NULL);
+}
+
+void peer_dial_lingering_as(struct peer *p, const char *url, uint64_t linger_ms, const char *token)
 {
 	struct message m = hello();
 
 	peer_connect(p, url);
+	p->token = token;
+	show_token(p, &m);
 	m.hello.linger_ms = linger_ms;
 	peer_say(p, &m);
 	peer_expect(p, MESSAGE_WELCOME);
@@ -114,6 +129,7 @@ void peer_ask_resume(struct peer *p, const char *url)
 	m.hello.incarnation = p->incarnation;
 	m.hello.connection_epoch = ++p->epoch;
 	m.hello.frames_received = p->heard_count;
+	show_token(p, &m);
 	peer_say(p, &m);
 }
 

@@ -28,6 +28,7 @@ struct peer {
 
 	/* Of one that lingers: what a resume needs. */
 	bool lingers;
+	const char *token; /* NULL: it shows none */
 	uint8_t session_id[16], session_secret[16];
 	uint64_t incarnation, epoch;
 	uint64_t heard_count; /* frames that have a number */
@@ -42,6 +43,10 @@ void peer_hello(struct peer *p);
 
 /* Connects and greets, and asks to be kept for so long without a connection. */
 void peer_dial_lingering(struct peer *p, const char *url, uint64_t linger_ms);
+
+/* The same by a token (NULL: none), which it shows at a resume, too. */
+void peer_dial_lingering_as(
+	struct peer *p, const char *url, uint64_t linger_ms, const char *token);
 
 /* Loses the connection; what came and was not heard is lost, too. */
 void peer_lose(struct peer *p);

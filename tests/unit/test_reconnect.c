@@ -377,6 +377,24 @@ static void test_a_broker_that_restarted(void **state)
 	session_is_refused(CHAN_ERESTARTED);
 }
 
+/* By one of several ways the broker may know us as who began the session. */
+static void test_a_stranger_by_one_way_of_two(void **state)
+{
+	static const struct fake_greeting once[] = {
+		{.answer = FAKE_REFUSES, .status = CHAN_EAUTH}, {.answer = FAKE_RESUMES}};
+	char url[sizeof(broker.url)];
+	struct chan_client *c;
+
+	(void)state;
+	strcpy(url, broker.url);
+	snprintf(broker.url, sizeof(broker.url), "%.60s,%.60s", url, url);
+	c = client();
+	strcpy(broker.url, url);
+	fake_cut(&broker);
+	assert_int_equal(fake_resume(&broker, c, once), 0);
+	hang_up(c);
+}
+
 static void test_without_linger_a_loss_is_the_end(void **state)
 {
 	struct chan_client *c;
@@ -1083,6 +1101,7 @@ int main(void)
 		TEST(test_greetings_that_are_lost),
 		TEST(test_a_session_that_is_no_more),
 		TEST(test_a_broker_that_restarted),
+		TEST(test_a_stranger_by_one_way_of_two),
 		TEST(test_without_linger_a_loss_is_the_end),
 		TEST(test_who_does_not_want_to_reconnect_does_not_linger),
 		TEST(test_nothing_is_handed_over_before_the_broker_has_answered),
