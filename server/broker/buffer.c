@@ -34,14 +34,16 @@ static uint32_t ring_at(const struct channel *ch, uint32_t i)
 	return (ch->ring_first + i) & (ch->ring_size - 1);
 }
 
-/* Room for one more value in the ring's memory. */
-static bool ring_grow(struct channel *ch)
+/* Room for n more values in the ring's memory. */
+static bool ring_grow(struct channel *ch, uint32_t n)
 {
-	uint32_t size = ch->ring_size ? ch->ring_size * 2 : RING_MIN;
+	uint32_t size = ch->ring_size ? ch->ring_size : RING_MIN;
 	struct value **ring;
 
-	if (ch->ring_count < ch->ring_size)
+	if (n <= ch->ring_size - ch->ring_count)
 		return true;
+	while (size - ch->ring_count < n)
+		size *= 2;
 	ring = malloc(size * sizeof(*ring));
 	if (!ring)
 		return false;
@@ -66,11 +68,25 @@ struct value *buffer_peek(const struct channel *ch)
 	return ch->ring[ring_at(ch, BROKEN(lifo) ? ch->ring_count - 1 : 0)];
 }
 
-void buffer_pop(struct channel *ch)
+uint32_t buffer_run(const struct channel *ch, uint32_t max)
 {
-	ch->ring_count--;
+	const struct value *v = buffer_peek(ch);
+	uint32_t n = 1;
+
+	if (BROKEN(lifo))
+		return 1;
+	if (max > ch->ring_count)
+		max = ch->ring_count;
+	while (n < max && ch->ring[ring_at(ch, n)] == v + n)
+		n++;
+	return n;
+}
+
+void buffer_pop(struct channel *ch, uint32_t n)
+{
+	ch->ring_count -= n;
 	if (!BROKEN(lifo))
-		ch->ring_first = ring_at(ch, 1);
+		ch->ring_first = ring_at(ch, n);
 	if (ch->ring_count == 0 && ch->ring_size > RING_KEEP)
 		ring_free(ch);
 }
@@ -78,24 +94,27 @@ void buffer_pop(struct channel *ch)
 uint32_t buffer_accept(
 	struct engine *e, struct channel *ch, struct value *const *values, uint32_t count)
 {
-	uint64_t room = channel_room(ch);
-	uint32_t n = 0;
+	uint64_t room = channel_room(ch), bytes = 0;
+	uint32_t n = count < room ? count : (uint32_t)room;
 
-	while (n < count && n < room && ring_grow(ch)) {
-		ch->ring[ring_at(ch, ch->ring_count++)] = values[n];
-		ch->bytes_buffered += values[n]->len;
-		n++;
+	if (!ring_grow(ch, n))
+		n = ch->ring_size - ch->ring_count;
+	for (uint32_t i = 0; i < n; i++) {
+		ch->ring[ring_at(ch, ch->ring_count + i)] = values[i];
+		bytes += values[i]->len;
 	}
+	ch->ring_count += n;
+	ch->bytes_buffered += bytes;
 	ch->accepted += n;
 	e->values_buffered += n;
 	return n;
 }
 
-void buffer_forget(struct engine *e, struct channel *ch, struct value *v)
+void buffer_forget(struct engine *e, struct channel *ch, struct value *v, uint32_t n)
 {
-	ch->bytes_buffered -= v->len;
-	e->values_buffered--;
-	engine_drop_value(e, ch->type, v);
+	ch->bytes_buffered -= value_run_len(v, n);
+	e->values_buffered -= n;
+	engine_drop_run(e, ch->type, v, n);
 }
 
 void buffer_return(struct channel *ch, struct delivery *d)
@@ -151,10 +170,10 @@ void buffer_drop(struct engine *e, struct channel *ch)
 
 	while ((d = buffer_returned(ch))) {
 		buffer_pop_returned(ch);
-		buffer_forget(e, ch, d->value);
+		buffer_forget(e, ch, d->value, 1);
 		delivery_free(&e->deliveries, d);
 	}
 	for (uint32_t i = 0; i < ch->ring_count; i++)
-		buffer_forget(e, ch, ch->ring[ring_at(ch, i)]);
+		buffer_forget(e, ch, ch->ring[ring_at(ch, i)], 1);
 	ring_free(ch);
 }

@@ -15,9 +15,14 @@ struct delivery;
 uint32_t buffer_accept(
 	struct engine *e, struct channel *ch, struct value *const *values, uint32_t count);
 
-/* The oldest value that was never out; there is one. pop: it is out now. */
+/* The oldest value that was never out; there is one. */
 struct value *buffer_peek(const struct channel *ch);
-void buffer_pop(struct channel *ch);
+
+/* How many of the oldest, that one and at most max, are neighbours of one pack. */
+uint32_t buffer_run(const struct channel *ch, uint32_t max);
+
+/* So many are out now. */
+void buffer_pop(struct channel *ch, uint32_t n);
 
 /* Its order of acceptance. */
 static inline uint64_t buffer_order(const struct channel *ch)
@@ -33,8 +38,9 @@ void buffer_pop_returned(struct channel *ch);
 /* A delivery comes back, to its place by order of acceptance. */
 void buffer_return(struct channel *ch, struct delivery *d);
 
-/* A value that was counted as buffered (in the buffer or out) is taken or dropped. */
-void buffer_forget(struct engine *e, struct channel *ch, struct value *v);
+/* A value, or the first of n neighbours, that was counted as buffered (in the buffer or out) is taken
+ * or dropped. */
+void buffer_forget(struct engine *e, struct channel *ch, struct value *v, uint32_t n);
 
 /* Drops what is left. What is out, leased or delayed is not touched. */
 void buffer_drop(struct engine *e, struct channel *ch);

@@ -78,7 +78,7 @@ bool dead_letter_send(struct engine *e, struct delivery *d)
 	}
 	from->dead_lettered++;
 	engine_hold_value(e, value_pack(d->value)->account, to->type, v);
-	buffer_forget(e, from, d->value);
+	buffer_forget(e, from, d->value, 1);
 	d->value = v;
 	enter(e, to, d);
 	return true;

@@ -1,7 +1,13 @@
 /*
- * delivery.h - a value on its way: out to a party, lent to it, or come back.
+ * delivery.h - a value on its way: out to a party, lent to it, or come back; or a run of them.
  *
  * Records are recycled: a stream of values costs no allocation of its own.
+ *
+ * Values of one pack that go out for the first time, one behind the other to one receive without
+ * leases, share a record for as long as nothing but TAKEN happens to them, from the first on: for a
+ * stream of small values that is a step for a run where it was one for each. Under each of its ids
+ * the party's map leads to it. Whatever else happens to one of them is preceded by delivery_part,
+ * which cannot fail: the records that it takes were set aside when the run went out.
  */
 #ifndef BROKER_DELIVERY_H
 #define BROKER_DELIVERY_H
@@ -12,6 +18,7 @@
 #include <stdint.h>
 
 struct engine;
+struct seqmap;
 struct value;
 
 enum delivery_state {
@@ -27,10 +34,11 @@ struct delivery {
 		struct heap_node node;
 		struct delivery *next_free;
 	};
-	uint64_t id;             /* of its party; rising by 1 */
-	uint64_t order;          /* of acceptance in its channel, from 1 */
+	uint64_t id;             /* of its party; rising by 1; of a run the first */
+	uint64_t order;          /* of acceptance in its channel, from 1; likewise */
 	struct channel *channel; /* a counted reference while it is out or leased */
-	struct value *value;     /* owned */
+	struct value *value;     /* owned; of a run the first, the others are its neighbours */
+	uint32_t count;          /* values; more than one: a run, which is DELIVERY_OUT */
 	union {
 		struct {                          /* while it is out */
 			struct operation *stream; /* that it was handed to, or NULL */
@@ -54,11 +62,22 @@ struct delivery {
 struct delivery_pool {
 	struct delivery *free;
 	uint32_t free_count;
+	uint32_t set_aside; /* of the free ones: for runs that may be parted */
 };
 
-/* NULL: out of memory. */
-struct delivery *delivery_new(struct delivery_pool *pool);
+/* A record for one value, or for a run of count with what parting it will take. NULL: out of memory.
+ */
+struct delivery *delivery_new(struct delivery_pool *pool, uint32_t count);
+
+/* Its values are settled. */
 void delivery_free(struct delivery_pool *pool, struct delivery *d);
+
+/* The first n values of a run, not all, are settled. */
+void delivery_shorten(struct delivery_pool *pool, struct delivery *d, uint32_t n);
+
+/* Gives each value of a run, or the only one, a record of its own, in the map too. */
+void delivery_part(struct delivery_pool *pool, struct delivery *d, struct seqmap *deliveries);
+
 void delivery_pool_fini(struct delivery_pool *pool);
 
 bool delivery_older(const struct heap_node *a, const struct heap_node *b); /* by order, rank */

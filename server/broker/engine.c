@@ -307,15 +307,21 @@ void engine_hold_value(
 		reference_carry(e, type, v, +1);
 }
 
-void engine_drop_value(struct engine *e, uint32_t type, struct value *v)
+void engine_drop_run(struct engine *e, uint32_t type, struct value *v, uint32_t n)
 {
 	struct value_pack *pack = value_pack(v);
 
-	if (--pack->held == 0) {
+	pack->held -= n;
+	if (pack->held == 0) {
 		e->bytes -= pack_cost(pack);
 		quota_drop_bytes(&e->accounts, pack->account, pack_cost(pack));
 	}
-	if (type_may_refer(type))
-		reference_carry(e, type, v, -1);
-	value_unref(v);
+	for (uint32_t i = 0; type_may_refer(type) && i < n; i++)
+		reference_carry(e, type, v + i, -1);
+	value_unref_run(v, n);
+}
+
+void engine_drop_value(struct engine *e, uint32_t type, struct value *v)
+{
+	engine_drop_run(e, type, v, 1);
 }

@@ -90,22 +90,24 @@ static void receiver_served(struct engine *e, struct waiter *w)
 /* Values that go to one receiver in one answer, at most. */
 #define RUN_MAX 64u
 
-/* The first n values of a receive's DELIVER are told; their deliveries have rising ids. */
-static void tell_deliveries(const struct waiter *w, struct delivery *const *run, uint32_t n)
+/* A receive's DELIVER of all values of these deliveries, whose ids rise by 1. */
+static void tell_deliveries(const struct waiter *w, struct delivery *const *list, uint32_t count)
 {
 	struct operation *op = waiter_operation(w);
 	struct value *values[RUN_MAX];
-	uint32_t attempts[RUN_MAX];
+	uint32_t attempts[RUN_MAX], n = 0;
 	struct message m;
 
-	for (uint32_t i = 0; i < n; i++) {
-		values[i] = run[i]->value;
-		attempts[i] = run[i]->attempt;
+	for (uint32_t i = 0; i < count; i++) {
+		for (uint32_t k = 0; k < list[i]->count; k++) {
+			attempts[n] = list[i]->attempt;
+			values[n++] = list[i]->value + k;
+		}
 	}
 	m.kind = MESSAGE_DELIVER;
 	m.seq = op->seq;
-	m.deliver.delivery = run[0]->id;
-	m.deliver.token = run[0]->token;
+	m.deliver.delivery = list[0]->id;
+	m.deliver.token = list[0]->token;
 	m.deliver.channel = w->channel->id;
 	m.deliver.count = n;
 	m.deliver.payload_bytes = 0; /* whoever writes the frame knows */
@@ -114,30 +116,31 @@ static void tell_deliveries(const struct waiter *w, struct delivery *const *run,
 }
 
 /*
- * The value in d is out to a receiver, who is to be told. 0, or the receiver cannot hold it and
+ * What is in d is out to a receiver, who is to be told. 0, or the receiver cannot hold it and
  * nothing has changed: CHAN_ENOMEM, or CHAN_ELIMIT for a chan value that would open another end.
  */
 static int put_out(struct engine *e, struct channel *ch, struct waiter *w, struct delivery *d)
 {
 	struct operation *op = waiter_operation(w);
 	struct party *p = op->party;
-	int rc = seqmap_reserve(&p->deliveries);
+	int rc = seqmap_reserve(&p->deliveries, d->count);
 
 	if (rc == 0 && type_may_refer(ch->type))
 		rc = reference_open(e, p, ch->type, d->value);
 	if (rc < 0)
 		return rc;
-	d->id = p->next_delivery++;
+	d->id = p->next_delivery;
+	p->next_delivery += d->count;
 	d->state = DELIVERY_OUT;
 	d->lease_ns = (int64_t)w->lease_ns;
 	d->token = w->lease_ns ? ++ch->token : 0;
 	d->channel = channel_ref(ch);
 	d->stream = op->stream ? op : NULL;
 	if (op->stream)
-		op->recv.out++;
-	seqmap_put(&p->deliveries, d->id, d);
-	ch->in_flight++;
-	e->deliveries_out++;
+		op->recv.out += d->count;
+	seqmap_put_run(&p->deliveries, d->id, d->count, d);
+	ch->in_flight += d->count;
+	e->deliveries_out += d->count;
 	if (d->attempt > 1)
 		ch->redelivered++;
 	return 0;
@@ -163,11 +166,20 @@ static void hand_out_returned(struct engine *e, struct channel *ch, struct waite
 		buffer_pop_returned(ch);
 }
 
-/* Puts the oldest value of the ring out. As put_out. */
-static int put_out_fresh(
-	struct engine *e, struct channel *ch, struct waiter *w, struct delivery **ret_delivery)
+/* How many values, of max at most, can go out to the receiver as one delivery. */
+static uint32_t run_of(const struct channel *ch, const struct waiter *w, uint32_t max)
 {
-	struct delivery *d = delivery_new(&e->deliveries);
+	if (max == 1 || w->lease_ns || type_may_refer(ch->type) || BROKEN(deliver_twice))
+		return 1;
+	return buffer_run(ch, max);
+}
+
+/* Puts the oldest values of the ring out, max at most. As put_out. */
+static int put_out_fresh(struct engine *e, struct channel *ch, struct waiter *w, uint32_t max,
+	struct delivery **ret_delivery)
+{
+	uint32_t n = run_of(ch, w, max);
+	struct delivery *d = delivery_new(&e->deliveries, n);
 	int rc;
 
 	if (!d)
@@ -184,7 +196,7 @@ static int put_out_fresh(
 		delivery_free(&e->deliveries, d);
 		return rc;
 	}
-	buffer_pop(ch);
+	buffer_pop(ch, n);
 	*ret_delivery = d;
 	return 0;
 }
@@ -203,17 +215,18 @@ static uint32_t turn_of(const struct channel *ch, const struct waiter *w)
 static void hand_out_fresh(struct engine *e, struct channel *ch, struct waiter *w)
 {
 	struct operation *op = waiter_operation(w);
-	struct delivery *run[RUN_MAX];
-	uint32_t n = 0, turn = turn_of(ch, w);
+	struct delivery *list[RUN_MAX];
+	uint32_t n = 0, count = 0, turn = turn_of(ch, w);
 	int rc = 0;
 
-	while (n < turn && ch->ring_count > 0 && (rc = put_out_fresh(e, ch, w, &run[n])) == 0)
-		n++;
+	while (n < turn && ch->ring_count > 0 &&
+		(rc = put_out_fresh(e, ch, w, turn - n, &list[count])) == 0)
+		n += list[count++]->count;
 	if (n == 0) {
 		operation_fail(e, op, rc, w->index);
 		return;
 	}
-	tell_deliveries(w, run, n);
+	tell_deliveries(w, list, count);
 	if (op->kind == OP_RECV)
 		op->recv.credit -= n - 1;
 	receiver_served(e, w);
@@ -244,7 +257,7 @@ static struct value *offered_value(const struct waiter *w)
 static void rendezvous(struct engine *e, struct channel *ch, struct waiter *s, struct waiter *r)
 {
 	struct operation *op = waiter_operation(s);
-	struct delivery *d = delivery_new(&e->deliveries);
+	struct delivery *d = delivery_new(&e->deliveries, 1);
 
 	if (!d) {
 		operation_fail(e, waiter_operation(r), CHAN_ENOMEM, r->index);
@@ -312,20 +325,20 @@ static void settle_removed(struct engine *e, struct delivery *d)
 	delivery_free(&e->deliveries, d);
 }
 
-/* It is out no more. False: its channel is gone, and so is the delivery. */
-static inline bool come_in(struct engine *e, struct delivery *d)
+/* The first n of its values are out no more. False: its channel is gone, and so is the delivery. */
+static inline bool come_in(struct engine *e, struct delivery *d, uint32_t n)
 {
 	struct channel *ch = d->channel;
 
 	if (d->stream)
-		operation_delivery_settled(d->stream);
+		operation_deliveries_settled(d->stream, n);
 	if (ch->removed) {
 		settle_removed(e, d);
 		return false;
 	}
-	ch->in_flight--;
+	ch->in_flight -= n;
 	ch->borrowed -= d->borrowed;
-	e->deliveries_out--;
+	e->deliveries_out -= n;
 	channel_touch(e, ch);
 	return true;
 }
@@ -378,24 +391,35 @@ static void send_returned(struct engine *e, struct waiter *w)
 	}
 }
 
-void handoff_taken(struct engine *e, struct delivery *d)
+/* The first n values of the channel's own are gone. */
+static void forget_taken(struct engine *e, struct channel *ch, struct delivery *d, uint32_t n)
+{
+	buffer_forget(e, ch, d->value, n);
+	if (n < d->count) {
+		delivery_shorten(&e->deliveries, d, n);
+		return;
+	}
+	delivery_free(&e->deliveries, d);
+	channel_unref(ch);
+}
+
+void handoff_taken(struct engine *e, struct delivery *d, uint32_t n)
 {
 	struct channel *ch = d->channel;
 
-	if (!come_in(e, d))
+	if (!come_in(e, d, n))
 		return;
 	if (BROKEN(deliver_twice) && !d->borrowed && d->id % 16 == 0 && d->attempt == 1) {
 		value_come_back(e, d, 0);
 		channel_unref(ch);
 		return;
 	}
-	ch->taken++;
-	if (d->borrowed) {
-		send_taken(e, give_to_sender(e, d));
-	} else {
-		buffer_forget(e, ch, d->value);
-		delivery_free(&e->deliveries, d);
+	ch->taken += n;
+	if (!d->borrowed) {
+		forget_taken(e, ch, d, n);
+		return;
 	}
+	send_taken(e, give_to_sender(e, d));
 	channel_unref(ch);
 }
 
@@ -403,13 +427,13 @@ void handoff_returned(struct engine *e, struct delivery *d, uint64_t delay_ns)
 {
 	struct channel *ch = d->channel;
 
-	if (!come_in(e, d))
+	if (!come_in(e, d, 1))
 		return;
 	if (d->borrowed) {
 		send_returned(e, give_to_sender(e, d));
 	} else if (BROKEN(lose_on_return)) {
 		ch->taken++;
-		buffer_forget(e, ch, d->value);
+		buffer_forget(e, ch, d->value, 1);
 		delivery_free(&e->deliveries, d);
 	} else {
 		value_come_back(e, d, delay_ns);
@@ -430,7 +454,7 @@ static void adopt(struct engine *e, struct channel *ch, struct delivery *d)
 
 void handoff_leased(struct engine *e, struct party *p, struct delivery *d)
 {
-	if (!come_in(e, d))
+	if (!come_in(e, d, 1))
 		return;
 	if (d->borrowed)
 		adopt(e, d->channel, d);

@@ -17,10 +17,11 @@ void handoff_pairs(struct engine *e, struct channel *ch);
 
 /*
  * Settle a delivery that is out; all touch the channel. The party has forgotten the first two:
- * taken for good, or back to its place, not to be offered before delay_ns (of a value that is still
- * its sender's: at once). Leased, it stays the party's delivery.
+ * taken for good, the first n of its values (the channel was not removed, if they are a run), or back
+ * to its place, not to be offered before delay_ns (of a value that is still its sender's: at once).
+ * Leased, it stays the party's delivery.
  */
-void handoff_taken(struct engine *e, struct delivery *d);
+void handoff_taken(struct engine *e, struct delivery *d, uint32_t n);
 void handoff_returned(struct engine *e, struct delivery *d, uint64_t delay_ns);
 void handoff_leased(struct engine *e, struct party *p, struct delivery *d);
 

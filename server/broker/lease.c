@@ -62,7 +62,7 @@ static void forget(struct engine *e, struct delivery *d)
 {
 	struct channel *ch = d->channel;
 
-	buffer_forget(e, ch, d->value);
+	buffer_forget(e, ch, d->value, 1);
 	delivery_free(&e->deliveries, d);
 	channel_unref(ch);
 }
@@ -199,7 +199,7 @@ void leases_drop(struct engine *e, struct channel *ch)
 	notice_send(&gone);
 	LIST_FOREACH_SAFE (d, next, &ch->delayed, link) {
 		delay_end(e, d);
-		buffer_forget(e, ch, d->value);
+		buffer_forget(e, ch, d->value, 1);
 		delivery_free(&e->deliveries, d);
 	}
 }

@@ -302,7 +302,7 @@ static void create(struct call *c, struct attributes *attributes)
 		free(attributes);
 		return;
 	}
-	ch = seqmap_reserve(&e->channels) < 0 ? NULL
+	ch = seqmap_reserve(&e->channels, 1) < 0 ? NULL
 					      : channel_new(m->make.name, m->make.type,
 							m->make.capacity, temporary, attributes);
 	if (!ch) {

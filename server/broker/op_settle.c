@@ -26,59 +26,84 @@ static void note_gone(struct call *c, struct gone *g, uint64_t first, uint64_t n
 }
 
 /*
- * Each of the five. False: the delivery was not there to be settled after all, as its channel is
- * gone. The entry is the delivery's in the party's map.
+ * Each of the five: settles what is under the entry of the party's map. Returns how many deliveries
+ * from there on are settled, max at most; 0: it was not there to be settled after all, as its channel
+ * is gone. Only TAKEN ends several of a run in one step.
  */
 
-static bool settle_taken(struct call *c, const struct seqmap_entry *entry)
+/* The delivery under the entry, by itself. */
+static struct delivery *alone(struct call *c, const struct seqmap_entry *entry)
 {
-	struct delivery *d = entry->ptr;
+	delivery_part(&c->engine->deliveries, entry->ptr, &c->party->deliveries);
+	return entry->ptr;
+}
+
+static uint64_t settle_taken_alone(struct call *c, const struct seqmap_entry *entry)
+{
+	struct delivery *d = alone(c, entry);
 	bool removed = d->channel->removed;
 
 	if (d->lease_ns && !removed) {
 		handoff_leased(c->engine, c->party, d);
-		return true;
+		return 1;
 	}
 	seqmap_remove_entry(&c->party->deliveries, entry);
 	if (removed)
 		reference_release(c->engine, c->party, d->channel->type, d->value);
-	handoff_taken(c->engine, d);
+	handoff_taken(c->engine, d, 1);
 	return !removed;
 }
 
-static bool settle_returned(struct call *c, const struct seqmap_entry *entry)
+static uint64_t settle_taken(struct call *c, const struct seqmap_entry *entry, uint64_t max)
 {
-	struct delivery *d = seqmap_remove_entry(&c->party->deliveries, entry);
+	struct delivery *d = entry->ptr;
+	uint32_t n = d->count < max ? d->count : (uint32_t)max;
+
+	if (n == 1 || entry->key != d->id || d->channel->removed)
+		return settle_taken_alone(c, entry);
+	seqmap_remove_run(&c->party->deliveries, entry, n);
+	handoff_taken(c->engine, d, n);
+	return n;
+}
+
+static uint64_t settle_returned(struct call *c, const struct seqmap_entry *entry, uint64_t max)
+{
+	struct delivery *d = alone(c, entry);
 	bool removed = d->channel->removed;
 
+	(void)max;
+	seqmap_remove_entry(&c->party->deliveries, entry);
 	reference_release(c->engine, c->party, d->channel->type, d->value);
 	handoff_returned(c->engine, d, c->message->settle.delay_ns);
 	return !removed;
 }
 
-static bool settle_ack(struct call *c, const struct seqmap_entry *entry)
+static uint64_t settle_ack(struct call *c, const struct seqmap_entry *entry, uint64_t max)
 {
+	(void)max;
 	lease_finish(c->engine, entry->ptr);
-	return true;
+	return 1;
 }
 
-static bool settle_nack(struct call *c, const struct seqmap_entry *entry)
+static uint64_t settle_nack(struct call *c, const struct seqmap_entry *entry, uint64_t max)
 {
+	(void)max;
 	lease_give_back(c->engine, entry->ptr, c->message->settle.delay_ns);
-	return true;
+	return 1;
 }
 
-static bool settle_extend(struct call *c, const struct seqmap_entry *entry)
+static uint64_t settle_extend(struct call *c, const struct seqmap_entry *entry, uint64_t max)
 {
+	(void)max;
 	lease_extend(c->engine, entry->ptr, c->message->settle.lease_ns);
-	return true;
+	return 1;
 }
 
-typedef bool settle_entry(struct call *c, const struct seqmap_entry *entry);
+typedef uint64_t settle_some(struct call *c, const struct seqmap_entry *entry, uint64_t max);
 
 /* Those of a range that are in the state to be settled so. */
 static void settle_range(struct call *c, const struct wire_range *r, enum delivery_state state,
-	settle_entry *settle_one, struct gone *g)
+	settle_some *settle_from, struct gone *g)
 {
 	struct seqmap *deliveries = &c->party->deliveries;
 	const struct seqmap_entry *entry;
@@ -86,13 +111,15 @@ static void settle_range(struct call *c, const struct wire_range *r, enum delive
 
 	while ((entry = seqmap_from(deliveries, next)) && entry->key - r->first < r->count) {
 		const struct delivery *d = entry->ptr;
-		uint64_t id = entry->key;
+		uint64_t id = entry->key, left = r->first + r->count - id, n = 0;
 
 		if (id > next)
 			note_gone(c, g, next, id - next);
-		if (d->state != state || !settle_one(c, entry))
-			note_gone(c, g, id, 1);
-		next = id + 1;
+		if (d->state == state)
+			n = settle_from(c, entry, left);
+		if (n == 0)
+			note_gone(c, g, id, n = 1);
+		next = id + n;
 	}
 	if (next - r->first < r->count)
 		note_gone(c, g, next, r->first + r->count - next);
@@ -113,7 +140,7 @@ static void answer_settled(struct call *c, struct gone *g)
 	}
 }
 
-static int settle(struct call *c, enum delivery_state state, settle_entry *settle_one)
+static int settle(struct call *c, enum delivery_state state, settle_some *settle_from)
 {
 	const struct wire_ranges *ranges = &c->message->settle.deliveries;
 	struct gone g;
@@ -124,7 +151,7 @@ static int settle(struct call *c, enum delivery_state state, settle_entry *settl
 		if (ranges->list[i].count > UINT64_MAX - ranges->list[i].first)
 			return CHAN_EPROTOCOL;
 	for (size_t i = 0; i < ranges->count; i++)
-		settle_range(c, &ranges->list[i], state, settle_one, &g);
+		settle_range(c, &ranges->list[i], state, settle_from, &g);
 	answer_settled(c, &g);
 	return 0;
 }

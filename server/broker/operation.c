@@ -177,7 +177,7 @@ int operation_new(struct engine *e, struct party *p, const struct operation_requ
 
 	if (rc < 0)
 		return rc;
-	if (seqmap_reserve(&p->operations) < 0 || seqmap_reserve(&e->operations) < 0)
+	if (seqmap_reserve(&p->operations, 1) < 0 || seqmap_reserve(&e->operations, 1) < 0)
 		return CHAN_ENOMEM;
 	op = calloc(1, bytes);
 	if (!op)
@@ -428,9 +428,9 @@ void operation_end(struct engine *e, struct operation *op)
 		free(op);
 }
 
-void operation_delivery_settled(struct operation *op)
+void operation_deliveries_settled(struct operation *op, uint32_t n)
 {
-	op->recv.out--;
+	op->recv.out -= n;
 	if (op->ended && op->recv.out == 0)
 		free(op);
 }

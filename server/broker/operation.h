@@ -198,8 +198,8 @@ void operation_expire(struct engine *e, struct operation *op);
 /* Dooms what is out; the CANCEL is answered once that is settled. 0 or CHAN_ENOMEM. */
 int operation_cancel_later(struct engine *e, struct operation *op, uint64_t seq);
 
-/* One of a stream's deliveries was settled. */
-void operation_delivery_settled(struct operation *op);
+/* So many values of a stream's deliveries were settled. */
+void operation_deliveries_settled(struct operation *op, uint32_t n);
 
 /* The operation of the party that uses this sequence number, or NULL. */
 struct operation *operation_find(const struct party *p, uint64_t seq);

@@ -115,7 +115,7 @@ static int end_new(struct engine *e, struct party *p, struct channel *ch, struct
 
 	if (p->ends.live >= e->options.limits.ends_max)
 		return CHAN_ELIMIT;
-	if (seqmap_reserve(&p->ends) < 0)
+	if (seqmap_reserve(&p->ends, 1) < 0)
 		return CHAN_ENOMEM;
 	end = calloc(1, sizeof(*end));
 	if (!end)
@@ -252,6 +252,7 @@ void party_return_all(struct engine *e, struct party *p, bool tell)
 		key = entry->key + 1;
 		if (d->state == DELIVERY_LEASED)
 			continue;
+		delivery_part(&e->deliveries, d, &p->deliveries);
 		seqmap_remove_entry(&p->deliveries, entry);
 		if (tell)
 			gather_gone(p, ranges, &count, d->id, 1);

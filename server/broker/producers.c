@@ -31,7 +31,7 @@ int producer_register(struct engine *e, struct channel *ch, struct party *p, boo
 		return 0;
 	if (complete(ch, ch->producers_came) || p->producing.live >= e->options.limits.ends_max)
 		return CHAN_ELIMIT;
-	if (seqmap_reserve(&p->producing) < 0)
+	if (seqmap_reserve(&p->producing, 1) < 0)
 		return CHAN_ENOMEM;
 	one = malloc(sizeof(*one));
 	if (!one)

@@ -26,7 +26,7 @@ int resume_register(struct broker *b, struct session *s)
 {
 	if (s->linger_ns == 0)
 		return 0;
-	if (seqmap_reserve(&b->lingering) < 0)
+	if (seqmap_reserve(&b->lingering, 1) < 0)
 		return CHAN_ENOMEM;
 	seqmap_put(&b->lingering, s->number, s);
 	return 0;

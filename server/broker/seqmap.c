@@ -1,5 +1,6 @@
 #include "server/broker/seqmap.h"
 #include "chan/status.h"
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -59,18 +60,27 @@ static void close_holes(struct seqmap *m)
 		resize(m, m->size / 2);
 }
 
-int seqmap_reserve(struct seqmap *m)
+static bool has_room(const struct seqmap *m, uint32_t n)
 {
-	if (m->end < m->size)
+	return n <= m->size - m->end;
+}
+
+int seqmap_reserve(struct seqmap *m, uint32_t n)
+{
+	uint64_t size = m->size ? m->size : SIZE_MIN;
+
+	if (has_room(m, n))
 		return 0;
-	if (m->live + m->live / 4 < m->size) {
+	if ((uint64_t)m->live + m->live / 4 + n <= m->size)
 		close_holes(m);
+	if (has_room(m, n))
 		return 0;
-	}
-	if (m->size > UINT32_MAX / 2)
+	while (size < (uint64_t)m->end + n || size == m->size)
+		size *= 2;
+	if (size > UINT32_MAX)
 		return CHAN_ENOMEM;
-	resize(m, m->size ? m->size * 2 : SIZE_MIN);
-	return m->end < m->size ? 0 : CHAN_ENOMEM;
+	resize(m, (uint32_t)size);
+	return has_room(m, n) ? 0 : CHAN_ENOMEM;
 }
 
 void seqmap_put(struct seqmap *m, uint64_t key, void *ptr)
@@ -84,6 +94,16 @@ void seqmap_put(struct seqmap *m, uint64_t key, void *ptr)
 	m->list[at] = (struct seqmap_entry){key, ptr};
 	m->end++;
 	m->live++;
+}
+
+void seqmap_put_run(struct seqmap *m, uint64_t key, uint32_t n, void *ptr)
+{
+	struct seqmap_entry *at = m->list + m->end;
+
+	for (uint32_t i = 0; i < n; i++)
+		at[i] = (struct seqmap_entry){key + i, ptr};
+	m->end += n;
+	m->live += n;
 }
 
 void *seqmap_get(const struct seqmap *m, uint64_t key)
@@ -131,6 +151,25 @@ static void *remove_at(struct seqmap *m, uint32_t at)
 	m->live--;
 	trim(m);
 	return ptr;
+}
+
+void seqmap_remove_run(struct seqmap *m, const struct seqmap_entry *entry, uint32_t n)
+{
+	struct seqmap_entry *at = m->list + (entry - m->list);
+
+	m->live -= n;
+	if (at == m->list + m->begin && m->live > 0) {
+		m->begin += n; /* behind it there are others; trim skips holes */
+	} else {
+		while (n--)
+			(at++)->ptr = NULL;
+	}
+	trim(m);
+}
+
+void seqmap_replace(struct seqmap *m, const struct seqmap_entry *entry, void *ptr)
+{
+	m->list[entry - m->list].ptr = ptr;
 }
 
 void *seqmap_remove(struct seqmap *m, uint64_t key)

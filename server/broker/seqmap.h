@@ -28,11 +28,15 @@ struct seqmap {
 
 void seqmap_fini(struct seqmap *m);
 
-/* Makes sure that the next seqmap_put cannot fail. 0 or CHAN_ENOMEM. */
-int seqmap_reserve(struct seqmap *m);
+/* Makes sure that putting n more in cannot fail. 0 or CHAN_ENOMEM. */
+int seqmap_reserve(struct seqmap *m, uint32_t n);
 
 /* ptr is not NULL; the key is not in the map; room was reserved. */
 void seqmap_put(struct seqmap *m, uint64_t key, void *ptr);
+
+/* The same under n keys in a row, which are greater than all that are there: n neighbouring
+ * entries, until they are removed. */
+void seqmap_put_run(struct seqmap *m, uint64_t key, uint32_t n, void *ptr);
 
 /* What is there under the key, or NULL. */
 void *seqmap_get(const struct seqmap *m, uint64_t key);
@@ -45,6 +49,12 @@ void *seqmap_remove(struct seqmap *m, uint64_t key);
 
 /* The same for an entry that seqmap_from found. */
 void *seqmap_remove_entry(struct seqmap *m, const struct seqmap_entry *entry);
+
+/* The same for it and its neighbours, n in all; none of them is a hole. */
+void seqmap_remove_run(struct seqmap *m, const struct seqmap_entry *entry, uint32_t n);
+
+/* Another ptr, not NULL, in the place of an entry's. */
+void seqmap_replace(struct seqmap *m, const struct seqmap_entry *entry, void *ptr);
 
 /* The first entry whose key is not below the given one, NULL at the end. Valid until the map
  * changes; go on from its key + 1. */

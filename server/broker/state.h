@@ -69,6 +69,7 @@ static inline uint64_t pack_cost(const struct value_pack *p)
 void engine_hold_value(
 	struct engine *e, struct quota_account *account, uint32_t type, struct value *v);
 void engine_drop_value(struct engine *e, uint32_t type, struct value *v);
+void engine_drop_run(struct engine *e, uint32_t type, struct value *v, uint32_t n); /* neighbours */
 
 /* Pumps until no channel is touched and no try stands. */
 void engine_step(struct engine *e);

@@ -70,6 +70,12 @@ static inline size_t value_run_bytes(const struct value *v, uint32_t n)
 	return (size_t)(v[n - 1].bytes + v[n - 1].len - value_run(v));
 }
 
+/* The bytes of these values themselves. */
+static inline size_t value_run_len(const struct value *v, uint32_t n)
+{
+	return value_run_bytes(v, n) - (size_t)n * VALUE_PREFIX_BYTES;
+}
+
 struct value *value_ref(struct value *v);
 void value_unref(struct value *v);                 /* NULL is fine */
 void value_unref_run(struct value *v, uint32_t n); /* a reference to each of n of one pack */

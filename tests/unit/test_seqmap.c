@@ -20,7 +20,7 @@ static struct seqmap map;
 
 static void put(uint64_t key)
 {
-	assert_int_equal(seqmap_reserve(&map), 0);
+	assert_int_equal(seqmap_reserve(&map, 1), 0);
 	seqmap_put(&map, key, &things[key]);
 }
 
@@ -71,7 +71,7 @@ static void a_window_that_slides_takes_no_more_memory(void **state)
 {
 	(void)state;
 	for (uint64_t key = 1; key < 100000; key++) {
-		assert_int_equal(seqmap_reserve(&map), 0);
+		assert_int_equal(seqmap_reserve(&map, 1), 0);
 		seqmap_put(&map, key, things);
 		if (key > 10)
 			assert_ptr_equal(seqmap_remove(&map, key - 10), things);
@@ -85,13 +85,47 @@ static void one_that_stays_does_not_keep_the_others_places(void **state)
 	(void)state;
 	put(1);
 	for (uint64_t key = 2; key < 100000; key++) {
-		assert_int_equal(seqmap_reserve(&map), 0);
+		assert_int_equal(seqmap_reserve(&map, 1), 0);
 		seqmap_put(&map, key, things);
 		assert_ptr_equal(seqmap_get(&map, 1), &things[1]);
 		if (key > 12)
 			seqmap_remove(&map, key - 10);
 		assert_in_range(map.size, 0, 256);
 	}
+	seqmap_fini(&map);
+}
+
+/* Runs go in at the end and leave in parts from anywhere. */
+static void runs_are_neighbours(void **state)
+{
+	enum { RUN = 20 };
+	uint64_t first = 1;
+	uint32_t live = 0;
+
+	(void)state;
+	for (int round = 0; round < 1000; round++, first += RUN) {
+		const struct seqmap_entry *entry;
+
+		assert_int_equal(seqmap_reserve(&map, RUN), 0);
+		seqmap_put_run(&map, first, RUN, &things[round]);
+		entry = seqmap_from(&map, first);
+		for (uint64_t i = 0; i < RUN; i++) {
+			assert_int_equal(entry[i].key, first + i);
+			assert_ptr_equal(seqmap_get(&map, first + i), &things[round]);
+		}
+		seqmap_replace(&map, entry + 7, &things[0]);
+		assert_ptr_equal(seqmap_get(&map, first + 7), &things[0]);
+		seqmap_remove_run(&map, seqmap_from(&map, first + 3), 4); /* from the middle */
+		seqmap_remove_run(&map, seqmap_from(&map, first), 3);
+		assert_int_equal(seqmap_from(&map, first)->key, first + 7);
+		if (round % 3)
+			seqmap_remove_run(&map, seqmap_from(&map, first + 7), RUN - 7);
+		live += round % 3 ? 0 : RUN - 7;
+		assert_int_equal(map.live, live);
+	}
+	while ((live -= RUN - 7) > 0)
+		seqmap_remove_run(&map, seqmap_from(&map, 0), RUN - 7);
+	assert_int_equal(map.live, RUN - 7);
 	seqmap_fini(&map);
 }
 
@@ -115,6 +149,7 @@ int main(void)
 		cmocka_unit_test(it_holds_what_an_array_holds),
 		cmocka_unit_test(a_window_that_slides_takes_no_more_memory),
 		cmocka_unit_test(one_that_stays_does_not_keep_the_others_places),
+		cmocka_unit_test(runs_are_neighbours),
 		cmocka_unit_test(memory_is_given_back),
 	};
 
