@@ -293,18 +293,25 @@ uint64_t engine_values_buffered(const struct engine *e)
 /* ---- values
  * -------------------------------------------------------------------------------------- */
 
-void engine_hold_value(
-	struct engine *e, struct quota_account *account, uint32_t type, struct value *v)
+void engine_hold_run(struct engine *e, struct quota_account *account, uint32_t type,
+	struct value *v, uint32_t n)
 {
 	struct value_pack *pack = value_pack(v);
 
-	if (pack->held++ == 0) {
+	if (pack->held == 0) {
 		e->bytes += pack_cost(pack);
 		pack->account = account;
 		quota_add_bytes(account, pack_cost(pack));
 	}
-	if (type_may_refer(type))
-		reference_carry(e, type, v, +1);
+	pack->held += n;
+	for (uint32_t i = 0; type_may_refer(type) && i < n; i++)
+		reference_carry(e, type, v + i, +1);
+}
+
+void engine_hold_value(
+	struct engine *e, struct quota_account *account, uint32_t type, struct value *v)
+{
+	engine_hold_run(e, account, type, v, 1);
 }
 
 void engine_drop_run(struct engine *e, uint32_t type, struct value *v, uint32_t n)

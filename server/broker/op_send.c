@@ -24,10 +24,15 @@ static uint32_t hold_values(struct call *c, struct channel *ch)
 	uint32_t n = 0;
 
 	while (n < c->value_count) {
-		if (call_check_value(c, nobody, ch, c->values[n]) == 0)
-			engine_hold_value(c->engine, c->party->account, ch->type, c->values[n++]);
+		uint32_t run = call_sound_run(c, ch, n);
+
+		if (run == 0 && call_check_value(c, nobody, ch, c->values[n]) == 0)
+			run = 1;
+		if (run > 0)
+			engine_hold_run(c->engine, c->party->account, ch->type, c->values[n], run);
 		else if (!call_unpack(c, n))
 			break;
+		n += run;
 	}
 	return n;
 }

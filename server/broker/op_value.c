@@ -183,6 +183,20 @@ int call_check_value(struct call *c, struct asked a, struct channel *ch, const s
 	return refuse_value(c, a, ch, v);
 }
 
+uint32_t call_sound_run(const struct call *c, const struct channel *ch, uint32_t index)
+{
+	uint32_t bytes_max = c->engine->options.limits.value_bytes_max, n = 0;
+	struct value *const *values = c->values + index, *v = values[0];
+	bool any_bytes = ch->type == CHAN_TYPE_BYTES;
+
+	if (type_may_refer(ch->type) || !has_room(c, v))
+		return 0;
+	while (index + n < c->value_count && values[n] == v + n && v[n].len <= bytes_max &&
+		(any_bytes || type_check(ch->type, v[n].bytes, v[n].len) == 0))
+		n++;
+	return n;
+}
+
 bool call_unpack(struct call *c, uint32_t index)
 {
 	const struct value_pack *pack = value_pack(c->values[index]);

@@ -68,6 +68,8 @@ static inline uint64_t pack_cost(const struct value_pack *p)
  */
 void engine_hold_value(
 	struct engine *e, struct quota_account *account, uint32_t type, struct value *v);
+void engine_hold_run(struct engine *e, struct quota_account *account, uint32_t type,
+	struct value *v, uint32_t n); /* neighbours */
 void engine_drop_value(struct engine *e, uint32_t type, struct value *v);
 void engine_drop_run(struct engine *e, uint32_t type, struct value *v, uint32_t n); /* neighbours */
 
@@ -141,6 +143,10 @@ int call_check_type(struct asked a, const struct channel *ch, uint32_t type);
 /* Whether a value may enter the channel: 0, or it was answered by FAIL; where a.party is NULL
  * nobody is told. */
 int call_check_value(struct call *c, struct asked a, struct channel *ch, const struct value *v);
+
+/* How many values from that index on are neighbours with which nothing is wrong, as
+ * call_check_value has it; 0: that has to be asked. */
+uint32_t call_sound_run(const struct call *c, const struct channel *ch, uint32_t index);
 
 /* Where a pack has no room its values may have: makes the one at that index, and those behind it in
  * its pack, lone ones. False: it is one, or has room, or there is no memory. */
