@@ -1,16 +1,22 @@
-# Programs that measure, built by `make bench-programs` and run by `make bench`; what came out is
-# written down in RESULTS.md.
+# Programs that measure, built by `make bench-programs` and run by `make bench`, or by `make bench-peers`
+# beside what else there is; what came out is written down in RESULTS.md.
 
-EXTRA_DIST += tests/bench/run.sh tests/bench/RESULTS.md
+EXTRA_DIST += tests/bench/run.sh tests/bench/peers.py tests/bench/targets.txt tests/bench/RESULTS.md
 
 bench_programs = tests/bench/inproc tests/bench/peer
 tests_bench_inproc_SOURCES = tests/bench/inproc.c tests/support/waitgroup.h
 tests_bench_inproc_LDADD = $(tour_libs)
 tests_bench_peer_LDADD = client/libchan.la
+tests_bench_peer_LDFLAGS = -no-install # the program itself, not a script that starts it
 
 EXTRA_PROGRAMS += $(bench_programs)
-.PHONY: bench bench-programs
+.PHONY: bench bench-peers bench-programs
 bench-programs: all # not beside it: with -j both would build the same libraries
 	@$(MAKE) $(AM_MAKEFLAGS) $(bench_programs)
 bench: bench-programs
 	@$(AM_TESTS_ENVIRONMENT) $(SHELL) $(top_srcdir)/tests/bench/run.sh
+
+# BENCH_HARNESS=FOLDER, and what peers.py takes: BENCH_ARGS='-n 1 -p w1,pinned'.
+bench-peers: bench-programs
+	@test '$(PYTHON)' != : || { echo 'bench-peers needs python3' >&2; exit 1; }
+	@$(AM_TESTS_ENVIRONMENT) $(PYTHON) $(top_srcdir)/tests/bench/peers.py $(BENCH_ARGS) $(BENCH_HARNESS)
