@@ -10,7 +10,7 @@ goroutine that runs, use `info threads` and `thread N`: the list names its threa
 
 import gdb
 
-STATES = ("idle", "runnable", "running", "waiting", "syscall", "dead")
+STATES = ("idle", "new", "runnable", "running", "waiting", "syscall", "dead", "nursery")
 
 # Of a saved stack (context_<arch>.S): which word is which register, and how many bytes it has.
 SAVED = {
@@ -33,12 +33,27 @@ def goroutines():
     for s in range(count):
         slab = stacks["slabs"][s].dereference()
         for i in range(int(stacks["stacks_a_slab"])):
-            if int(slab["cold"][i // 64]) >> (i % 64) & 1:
+            if not int(slab["used"][i // 64]) >> (i % 64) & 1:
                 continue
             high = int(slab["base"]) + (i + 1) * int(stacks["stack_bytes"])
             g = gdb.Value(high - i % colours * line - room).cast(pointer)
-            if state(g) not in ("idle", "dead"):
+            if state(g) == "nursery":
+                yield from newborns(g, int(stacks["page_bytes"]))
+            elif state(g) not in ("idle", "dead"):
                 yield g
+
+
+def newborns(holder, page_bytes):
+    """Those in a nursery that have not begun; as nursery_walk()."""
+    page = int(holder) & -page_bytes
+    nursery = gdb.Value(page).cast(gdb.lookup_type("struct nursery").pointer())
+    pointer = gdb.lookup_type("struct newborn").pointer()
+    at = -(-nursery.dereference().type.sizeof // 16) * 16
+    while at < int(nursery["filled_bytes"]):
+        n = gdb.Value(page + at).cast(pointer)
+        if state(n["g"]) == "new":
+            yield n["g"].address
+        at += int(n["bytes"])
 
 
 def state(g):
@@ -83,6 +98,8 @@ class Goroutine(gdb.Command):
         g = next((g for g in goroutines() if int(g["id"]) == int(number)), None)
         if g is None:
             raise gdb.GdbError("no goroutine %s" % number)
+        if state(g) == "new":
+            raise gdb.GdbError("goroutine %s has not begun, and has no stack" % number)
         if state(g) in ("running", "syscall"):
             raise gdb.GdbError("goroutine %s runs: see `info threads`" % number)
         self.run_on(g, command)

@@ -7,6 +7,7 @@
 #include "config.h"
 
 #include "server/base/clock.h"
+#include "server/runtime/nursery.h"
 #include "server/runtime/sched.h"
 #include "server/runtime/stack.h"
 
@@ -65,6 +66,7 @@ static void write_text(int fd, const char *s)
 static const char *state_words(const struct goroutine *g)
 {
 	switch (atomic_load_explicit(&g->state, memory_order_relaxed)) {
+	case G_NEW:
 	case G_RUNNABLE:
 		return "runnable";
 	case G_RUNNING:
@@ -134,6 +136,25 @@ static bool dump_block(int fd, const struct goroutine *g, int64_t now_ns)
 	return true;
 }
 
+/* One block, and an empty line before all but the first. */
+static void dump_one(int fd, const struct goroutine *g, int64_t now_ns, bool *some)
+{
+	if (!state_words(g))
+		return;
+	if (*some)
+		write_text(fd, "\n");
+	*some = dump_block(fd, g, now_ns) || *some;
+}
+
+static void dump_newborns(int fd, const struct goroutine *holder, bool *some)
+{
+	struct goroutine g = {.state = G_NEW};
+	uint32_t cursor = 0;
+
+	while (nursery_walk(holder, &cursor, &g.id, &g.site))
+		dump_one(fd, &g, 0, some);
+}
+
 static void dump_all(int fd, int64_t now_ns)
 {
 	const struct goroutine *g;
@@ -141,11 +162,10 @@ static void dump_all(int fd, int64_t now_ns)
 	bool some = false;
 
 	while ((g = stack_walk(&cursor))) {
-		if (!state_words(g))
-			continue;
-		if (some)
-			write_text(fd, "\n");
-		some = dump_block(fd, g, now_ns) || some;
+		if (atomic_load_explicit(&g->state, memory_order_acquire) == G_NURSERY)
+			dump_newborns(fd, g, &some);
+		else
+			dump_one(fd, g, now_ns, &some);
 	}
 }
 

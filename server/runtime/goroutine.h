@@ -4,6 +4,7 @@
  * The structure lies at the upper end of its goroutine's stack, in the same page as the first frames:
  * a parked goroutine is one resident page, everything included. It therefore lives exactly as long as
  * its stack, and is found by walking the slabs of stacks (stack.h); there is no list of all goroutines.
+ * Before it runs for the first time it has no stack, and its structure lies elsewhere (nursery.h).
  */
 #ifndef CHAND_RUNTIME_GOROUTINE_H
 #define CHAND_RUNTIME_GOROUTINE_H
@@ -26,11 +27,13 @@ struct go_site {
 
 enum goroutine_state {
 	G_IDLE,     /* zero page: never used, or its memory was given back; owned by stack.c */
+	G_NEW,      /* has not begun and has no stack: a newborn (nursery.h), on exactly one run queue */
 	G_RUNNABLE, /* on exactly one run queue; nobody touches its stack */
 	G_RUNNING,  /* on a machine that holds a processor; owns its stack; on no queue */
 	G_WAITING,  /* on no run queue; reachable from what it waits on, and from there alone woken */
 	G_BLOCKING, /* on a machine in blocking_enter .. blocking_exit; owns its stack */
-	G_DEAD,     /* finished; on a list of free goroutines */
+	G_DEAD,     /* finished; its stack is in a pool (stackpool.h) */
+	G_NURSERY,  /* none: its stack's first page holds newborns */
 };
 
 struct goroutine {

@@ -14,11 +14,13 @@ server_runtime_libruntime_a_SOURCES = \
 	server/runtime/netpoll.c server/runtime/netpoll.h server/runtime/netpoll_sched.h \
 	server/runtime/netpoll_libevent.c \
 	server/runtime/note.c server/runtime/note.h \
+	server/runtime/nursery.c server/runtime/nursery.h \
 	server/runtime/run.c server/runtime/runtime.h \
 	server/runtime/runq.c server/runtime/runq.h \
 	server/runtime/sanitizer.h \
 	server/runtime/sched.c server/runtime/sched.h \
 	server/runtime/stack.c server/runtime/stack.h \
+	server/runtime/stackpool.c server/runtime/stackpool.h \
 	server/runtime/sysmon.c \
 	server/runtime/timer.c server/runtime/timer.h server/runtime/timer_sched.h \
 	server/runtime/wait_reason.c server/runtime/wait_reason.h

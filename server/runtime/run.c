@@ -59,9 +59,8 @@ static int fill_stacks(struct go_options *o)
 		o->goroutines_max = GO_GOROUTINES_MAX;
 	if (o->goroutines_max > GO_GOROUTINES_LIMIT)
 		return -EINVAL;
-	/* Processors keep some free for themselves, and so does goroutine_trim; those must not make the
-	 * last one fail. */
-	o->goroutines_max += ((uint32_t)o->procs + 1) * FREE_MAX;
+	/* Processors keep some promises for themselves; those must not make the last one fail. */
+	o->goroutines_max += (uint32_t)o->procs * FREE_MAX;
 	return 0;
 }
 
@@ -155,7 +154,7 @@ static void run_fini(void)
 	free(sched.processors);
 	netpoll_fini();
 	stack_fini();
-	goroutine_reset();
+	stack_pool_reset();
 	timers_reset();
 	sched.procs = 0;
 	sched.processors = NULL;

@@ -43,7 +43,7 @@ struct go_options {
 	/* Address space of a stack, a power of two from 16 KiB to 1 MiB. Default 64 KiB (256 KiB under
 	 * a sanitizer). Only touched pages take memory. */
 	size_t stack_bytes;
-	/* Goroutines alive at once: so many there can be, and at the most 64 more, and 64 a processor.
+	/* Goroutines alive at once: so many there can be, and at the most 64 a processor more.
 	 * Default GO_GOROUTINES_MAX, at most GO_GOROUTINES_LIMIT. */
 	uint32_t goroutines_max;
 	/* Of the random choices (whom to steal from, go_random_*). Default: $CHAND_SCHED_SEED, or from

@@ -36,7 +36,7 @@
 #include <unistd.h>
 #endif
 #ifdef CHAND_VALGRIND
-#include <valgrind/valgrind.h>
+#include <valgrind/memcheck.h>
 #endif
 
 /* Instrumented frames are larger, and the checkers call deeper. */
@@ -121,6 +121,16 @@ static inline void sanitizer_stack_gone(struct sanitizer_stack *s)
 #endif
 }
 
+/* A stack that nobody runs on is used as any memory. */
+static inline void sanitizer_stack_as_memory(void *low, size_t bytes)
+{
+	(void)low;
+	(void)bytes;
+#ifdef CHAND_VALGRIND
+	VALGRIND_MAKE_MEM_UNDEFINED(low, bytes);
+#endif
+}
+
 /* A goroutine is about to be born on the stack. A fiber costs a megabyte and a system call, so that it
  * stays with its stack from one goroutine to the next. */
 static inline void sanitizer_stack_begin(struct sanitizer_stack *s)
@@ -155,6 +165,13 @@ static inline void sanitizer_stack_end(struct sanitizer_stack *s)
 #else
 #define SANITIZER_END_ATTRIBUTES
 #define SANITIZER_SWITCH_ATTRIBUTES inline
+#endif
+
+/* A function that reads what others may write meanwhile, and then looks whether they did. */
+#ifdef SANITIZER_THREAD
+#define SANITIZER_RACY __attribute__((no_sanitize("thread")))
+#else
+#define SANITIZER_RACY
 #endif
 
 /* Around the switch, inside such a function; `last` says that `from` is not come back to. Macros, for

@@ -356,7 +356,7 @@ static void look_around(struct machine *m)
 	timers_run();
 	netpoll_try(&ready);
 	put_ready(m, &ready);
-	goroutine_trim_processor(m->p);
+	stack_pool_trim_own(m->p);
 }
 
 /* Is every other processor idle? */
@@ -553,6 +553,8 @@ static struct goroutine *next_own(struct machine *m)
 
 static struct context *begin_running(struct machine *m, struct goroutine *g)
 {
+	if (atomic_load_explicit(&g->state, memory_order_relaxed) == G_NEW)
+		g = goroutine_begin(m, g);
 	m->curg = g;
 	set_state(g, G_RUNNING);
 	guard_before_run(g);

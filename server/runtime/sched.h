@@ -18,6 +18,7 @@
 #include "server/runtime/note.h"
 #include "server/runtime/runq.h"
 #include "server/runtime/runtime.h"
+#include "server/runtime/stackpool.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -25,9 +26,6 @@
 /* Threads of all kinds: processors, and as many more that may block in the kernel at once. When all
  * are out, goroutines wait for one of them to come back, instead of threads growing. */
 enum { MACHINES_MAX = GO_PROCS_MAX + 256 };
-
-/* Free goroutines that a processor keeps for itself; half of them move at once. */
-enum { FREE_MAX = 64 };
 
 struct processor {
 	struct runq runq;
@@ -37,10 +35,10 @@ struct processor {
 	uint32_t index;
 	_Atomic uint32_t tick;      /* scheduling steps; every 61st looks beyond the queue */
 	_Atomic bool stuck;         /* sysmon: no step for 10 ms, though something is next */
-	struct go_queue free;       /* dead goroutines; last in, first out */
+	struct stack_pool stacks;
+	struct nursery *nursery;    /* that go() fills; NULL before the first */
 	struct random random;
 	uint64_t id_next, id_end;   /* goroutine ids taken from sched.id_next in advance */
-	uint32_t trim_epoch;        /* of the last trim of `free`, see goroutine_trim */
 	struct processor *idle_link;
 	_Atomic int64_t alive;      /* goroutines born here minus those that died here */
 };
@@ -97,7 +95,6 @@ struct sched {
 	_Atomic uint64_t id_next;
 	_Atomic int64_t now_ns;    /* coarse: 10 ms old at most while anything runs */
 	_Atomic int64_t alive;     /* as processor.alive, of threads without one */
-	_Atomic uint32_t trim_epoch;
 
 	/* The poller: one machine at a time, or sysmon. */
 	_Atomic bool polling;
@@ -186,15 +183,15 @@ void stop_all_machines(void);
 bool join_all_machines(void);
 
 /* ---- goroutine.c ---- */
-void goroutine_free(struct machine *m, struct goroutine *g);
-/* Gives back deep pages of free goroutines, and stacks that nobody needed for a while. */
-void goroutine_trim(void);
-void goroutine_trim_processor(struct processor *p);
-void goroutine_reset(void);
+
 /* go_spawn without the queue: the goroutine is runnable, and the caller's to put somewhere. */
 int goroutine_new(struct machine *m, const struct go_site *site,
 	void (*call)(void *code, void *args), void *code, const void *args, size_t args_bytes,
 	struct goroutine **ret_g);
+/* Gives one in G_NEW a stack, on m's processor: from now on it is what is returned. */
+struct goroutine *goroutine_begin(struct machine *m, struct goroutine *newborn);
+/* It has ended, and its stack was left. */
+void goroutine_free(struct machine *m, struct goroutine *g);
 
 /* ---- sysmon.c ---- */
 int sysmon_start(void);

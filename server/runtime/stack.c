@@ -5,6 +5,8 @@
 #include "server/base/lock.h"
 #include "server/base/panic.h"
 #include "server/runtime/guard.h"
+#include "server/runtime/sched.h"
+#include "server/runtime/stackpool.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -21,36 +23,58 @@
 /* Few enough mappings for millions of stacks, small enough to reserve one for a few. */
 #define SLAB_BYTES ((size_t)64 << 20)
 
-enum { CACHE_LINE_BYTES = 64, COLOURS = 16, SLAB_STACKS_MAX = SLAB_BYTES / (16 << 10) };
+/* Stacks that become ready together: what one page of the kernel's page tables maps, as stacks are by
+ * default. */
+enum { BLOCK_STACKS = 32 };
+
+enum {
+	CACHE_LINE_BYTES = 64,
+	COLOURS = 16,
+	SLAB_STACKS_MAX = SLAB_BYTES / (16 << 10),
+	SLAB_BLOCKS_MAX = SLAB_STACKS_MAX / BLOCK_STACKS,
+};
+
+enum block_state {
+	BLOCK_BARE,
+	BLOCK_BUSY, /* some thread makes it ready */
+	BLOCK_READY,
+};
 
 struct slab {
 	char *base;
-	uint64_t cold[SLAB_STACKS_MAX / 64]; /* a bit a stack */
+	uint8_t blocks[SLAB_BLOCKS_MAX];      /* enum block_state */
+	uint64_t ready[SLAB_STACKS_MAX / 64]; /* a bit a stack */
+	uint64_t used[SLAB_STACKS_MAX / 64];
 };
 
 static struct {
-	struct lock lock; /* guards `cold` of all slabs, `in_use`, `first_cold` and growth */
+	struct lock lock; /* guards all slabs, the counts, and growth */
 	size_t page_bytes;
 	size_t stack_bytes;
 	uint32_t stacks_a_slab;
-	uint32_t in_use;
-	uint32_t in_use_max;
-	uint32_t first_cold;         /* no slab before this one has a cold stack */
+	uint32_t promised;
+	uint32_t promised_max;
+	uint32_t spare;              /* in use beyond the promised: what pools keep */
+	uint32_t prepared;           /* ready or used */
+	uint32_t first_bare;         /* no slab before this one has a bare block */
+	uint32_t first_ready;        /* ... a ready stack */
 	_Atomic uint32_t slab_count; /* stored with release after slabs[] was */
 	uint32_t slabs_max;
 	struct slab **slabs;
 } stacks = {.lock = LOCK_INIT(LOCK_RANK_STACK)};
 
-static bool is_cold(const struct slab *slab, uint32_t i)
+static bool is_used(const struct slab *slab, uint32_t i)
 {
-	return __atomic_load_n(&slab->cold[i / 64], __ATOMIC_RELAXED) >> (i % 64) & 1;
+	return __atomic_load_n(&slab->used[i / 64], __ATOMIC_RELAXED) >> (i % 64) & 1;
 }
 
-static void set_cold(struct slab *slab, uint32_t i, bool cold)
+/* A stack that was the one becomes the other. */
+static void set_used(struct slab *slab, uint32_t i, bool used)
 {
-	uint64_t bit = UINT64_C(1) << (i % 64), word = slab->cold[i / 64];
+	uint64_t bit = UINT64_C(1) << (i % 64), word = slab->used[i / 64];
 
-	__atomic_store_n(&slab->cold[i / 64], cold ? word | bit : word & ~bit, __ATOMIC_RELAXED);
+	__atomic_store_n(&slab->used[i / 64], used ? word | bit : word & ~bit, __ATOMIC_RELAXED);
+	slab->ready[i / 64] ^= bit;
 }
 
 /* The lowest byte of stack i, where its guard begins. */
@@ -76,6 +100,11 @@ static char *goroutine_base(const struct goroutine *g)
 void *stack_low(const struct goroutine *g)
 {
 	return goroutine_base(g) + stacks.page_bytes;
+}
+
+void *stack_first_page(const struct goroutine *g)
+{
+	return (void *)((uintptr_t)g & -(uintptr_t)stacks.page_bytes);
 }
 
 struct goroutine *stack_guarded_at(const void *address)
@@ -106,7 +135,7 @@ int stack_protect(struct goroutine *g, bool guarded)
 
 static struct slab *slab_new(void)
 {
-	struct slab *slab = malloc(sizeof(*slab));
+	struct slab *slab = calloc(1, sizeof(*slab));
 
 	if (!slab)
 		return NULL;
@@ -119,7 +148,6 @@ static struct slab *slab_new(void)
 	/* A huge page would make the first touch of one stack resident for 32. The kernel may have
 	 * none (EINVAL): then there is nothing to forbid. */
 	madvise(slab->base, SLAB_BYTES, MADV_NOHUGEPAGE);
-	memset(slab->cold, 0xff, sizeof(slab->cold));
 	sanitizer_slab_new(slab->base, SLAB_BYTES);
 	return slab;
 }
@@ -160,10 +188,14 @@ int stack_init(const struct go_options *options)
 	stacks.page_bytes = (size_t)sysconf(_SC_PAGESIZE);
 	stacks.stack_bytes = options->stack_bytes;
 	stacks.stacks_a_slab = (uint32_t)(SLAB_BYTES / stacks.stack_bytes);
-	stacks.in_use = 0;
-	stacks.in_use_max = options->goroutines_max;
-	stacks.first_cold = 0;
-	stacks.slabs_max = (stacks.in_use_max - 1) / stacks.stacks_a_slab + 1;
+	stacks.promised = stacks.prepared = 0;
+	stacks.promised_max = options->goroutines_max;
+	stacks.spare = stack_pool_keeps_max(options->procs);
+	stacks.first_bare = stacks.first_ready = 0;
+	/* Each thread may be about to make a block ready that another's would have spared it. */
+	stacks.slabs_max = (stacks.promised_max + stacks.spare + MACHINES_MAX * BLOCK_STACKS - 1) /
+			stacks.stacks_a_slab +
+		1;
 	stacks.slabs = calloc(stacks.slabs_max, sizeof(struct slab *));
 	if (!stacks.slabs)
 		return -ENOMEM;
@@ -194,81 +226,163 @@ void stack_fini(void)
 	guard_fini();
 }
 
-/* The first cold stack of a slab, or -1. */
-static int find_cold(const struct slab *slab)
+/* ---- Making ready ---- */
+
+static int find_bare(const struct slab *slab)
 {
-	for (uint32_t w = 0; w < (stacks.stacks_a_slab + 63) / 64; w++)
-		if (slab->cold[w])
-			return (int)(w * 64 + (uint32_t)__builtin_ctzll(slab->cold[w]));
-	return -1;
+	const uint8_t *bare = memchr(slab->blocks, BLOCK_BARE, stacks.stacks_a_slab / BLOCK_STACKS);
+
+	return bare ? (int)(bare - slab->blocks) : -1;
 }
 
-/* Takes the lowest cold stack, growing by a slab where there is none; its number or -errno. */
-static int64_t take_cold(void)
+static int slab_add(void)
 {
 	uint32_t count = atomic_load_explicit(&stacks.slab_count, memory_order_relaxed);
-	int i = -1;
+	struct slab *slab = count < stacks.slabs_max ? slab_new() : NULL;
 
-	if (stacks.in_use == stacks.in_use_max)
-		return -EAGAIN;
-	for (; stacks.first_cold < count; stacks.first_cold++) {
-		i = find_cold(stacks.slabs[stacks.first_cold]);
+	if (!slab)
+		return -ENOMEM;
+	stacks.slabs[count] = slab;
+	atomic_store_explicit(&stacks.slab_count, count + 1, memory_order_release);
+	return 0;
+}
+
+/* Finds a bare block and makes it busy, growing by a slab where there is none; its slab's number is
+ * stacks.first_bare then. Its number there, or -ENOMEM. With the lock. */
+static int claim_bare(void)
+{
+	int i, rc;
+
+	for (;; stacks.first_bare++) {
+		if (stacks.first_bare == atomic_load_explicit(&stacks.slab_count, memory_order_relaxed)) {
+			rc = slab_add();
+			if (rc < 0)
+				return rc;
+		}
+		i = find_bare(stacks.slabs[stacks.first_bare]);
 		if (i >= 0)
 			break;
 	}
-	if (i < 0) {
-		struct slab *slab = count < stacks.slabs_max ? slab_new() : NULL;
-
-		if (!slab)
-			return -ENOMEM;
-		stacks.slabs[count] = slab;
-		atomic_store_explicit(&stacks.slab_count, count + 1, memory_order_release);
-		i = 0;
-	}
-	set_cold(stacks.slabs[stacks.first_cold], (uint32_t)i, false);
-	stacks.in_use++;
-	return (int64_t)stacks.first_cold * stacks.stacks_a_slab + i;
+	stacks.slabs[stacks.first_bare]->blocks[i] = BLOCK_BUSY;
+	return i;
 }
 
-static void give_cold(uint32_t slot)
+static int guard_block(const struct slab *slab, uint32_t block)
+{
+	for (uint32_t i = 0; !guard_cached && i < BLOCK_STACKS; i++)
+		if (madvise(stack_base(slab, block * BLOCK_STACKS + i), stacks.page_bytes,
+			    MADV_GUARD_INSTALL) < 0)
+			return -ENOMEM;
+	return 0;
+}
+
+static void block_ready(uint32_t s, uint32_t block)
+{
+	uint32_t i = block * BLOCK_STACKS;
+
+	stacks.slabs[s]->blocks[block] = BLOCK_READY;
+	stacks.slabs[s]->ready[i / 64] |= (uint64_t)UINT32_MAX << (i % 64);
+	stacks.prepared += BLOCK_STACKS;
+	if (s < stacks.first_ready)
+		stacks.first_ready = s;
+}
+
+static void block_bare_again(uint32_t s, uint32_t block)
+{
+	stacks.slabs[s]->blocks[block] = BLOCK_BARE;
+	if (s < stacks.first_bare)
+		stacks.first_bare = s;
+}
+
+/* Makes one more block ready: 0 or -ENOMEM. The lock is held, but for the system calls. */
+static int prepare_block(void)
+{
+	int block = claim_bare(), rc;
+	uint32_t s = stacks.first_bare;
+
+	if (block < 0)
+		return block;
+	lock_release(&stacks.lock);
+	rc = guard_block(stacks.slabs[s], (uint32_t)block);
+	lock_acquire(&stacks.lock);
+	if (rc < 0)
+		block_bare_again(s, (uint32_t)block);
+	else
+		block_ready(s, (uint32_t)block);
+	return rc;
+}
+
+int stack_promise(uint32_t n)
+{
+	int rc = 0;
+
+	lock_acquire(&stacks.lock);
+	if (n > stacks.promised_max - stacks.promised)
+		n = stacks.promised_max - stacks.promised;
+	stacks.promised += n;
+	while (rc == 0 && n > 0 && stacks.prepared < stacks.promised + stacks.spare)
+		rc = prepare_block();
+	if (rc < 0)
+		stacks.promised -= n;
+	lock_release(&stacks.lock);
+	if (rc < 0)
+		return rc;
+	return n > 0 ? (int)n : -EAGAIN;
+}
+
+/* ---- Taking and giving back ---- */
+
+/* The first ready stack of a slab, or -1. */
+static int find_ready(const struct slab *slab)
+{
+	for (uint32_t w = 0; w < (stacks.stacks_a_slab + 63) / 64; w++)
+		if (slab->ready[w])
+			return (int)(w * 64 + (uint32_t)__builtin_ctzll(slab->ready[w]));
+	return -1;
+}
+
+/* The lowest ready stack. */
+static uint32_t take_ready(void)
+{
+	uint32_t count = atomic_load_explicit(&stacks.slab_count, memory_order_relaxed);
+	int i;
+
+	for (;; stacks.first_ready++) {
+		check(stacks.first_ready < count);
+		i = find_ready(stacks.slabs[stacks.first_ready]);
+		if (i >= 0)
+			break;
+	}
+	set_used(stacks.slabs[stacks.first_ready], (uint32_t)i, true);
+	return stacks.first_ready * stacks.stacks_a_slab + (uint32_t)i;
+}
+
+static void give_ready(uint32_t slot)
 {
 	uint32_t slab = slot / stacks.stacks_a_slab;
 
 	lock_acquire(&stacks.lock);
-	set_cold(stacks.slabs[slab], slot % stacks.stacks_a_slab, true);
-	stacks.in_use--;
-	if (slab < stacks.first_cold)
-		stacks.first_cold = slab;
+	set_used(stacks.slabs[slab], slot % stacks.stacks_a_slab, false);
+	if (slab < stacks.first_ready)
+		stacks.first_ready = slab;
 	lock_release(&stacks.lock);
 }
 
-int stack_alloc(struct goroutine **ret_g)
+struct goroutine *stack_take(void)
 {
 	struct goroutine *g;
-	struct slab *slab;
-	int64_t slot;
-	uint32_t i;
+	uint32_t slot;
 	char *low;
 
 	lock_acquire(&stacks.lock);
-	slot = take_cold();
+	slot = take_ready();
 	lock_release(&stacks.lock);
-	if (slot < 0)
-		return (int)slot;
 
-	slab = stacks.slabs[slot / stacks.stacks_a_slab];
-	i = (uint32_t)slot % stacks.stacks_a_slab;
-	if (!guard_cached &&
-		madvise(stack_base(slab, i), stacks.page_bytes, MADV_GUARD_INSTALL) < 0) {
-		give_cold((uint32_t)slot);
-		return -ENOMEM;
-	}
-	g = stack_goroutine(slab, i);
-	g->slot = (uint32_t)slot;
+	g = stack_goroutine(stacks.slabs[slot / stacks.stacks_a_slab], slot % stacks.stacks_a_slab);
+	g->slot = slot;
 	low = stack_low(g);
 	sanitizer_stack_new(&g->context.sanitizer, low, (size_t)((char *)g - low));
-	*ret_g = g;
-	return 0;
+	return g;
 }
 
 void stack_trim(struct goroutine *g)
@@ -290,7 +404,7 @@ void stack_free(struct goroutine *g)
 	if (madvise(base + stacks.page_bytes, stacks.stack_bytes - stacks.page_bytes,
 		    MADV_DONTNEED) < 0)
 		memset(g, 0, sizeof(*g)); /* locked into memory: zero all the same */
-	give_cold(slot);
+	give_ready(slot);
 }
 
 struct goroutine *stack_walk(uint32_t *cursor)
@@ -302,7 +416,7 @@ struct goroutine *stack_walk(uint32_t *cursor)
 		uint32_t i = *cursor % stacks.stacks_a_slab;
 
 		++*cursor;
-		if (!is_cold(slab, i))
+		if (is_used(slab, i))
 			return stack_goroutine(slab, i);
 	}
 	return NULL;

@@ -12,7 +12,9 @@
  * The colour is a few cache lines left free, different from stack to stack: were all goroutines at
  * one offset of their page, they would compete for the same few sets of the caches.
  *
- * A stack is cold (no memory; never used, or given back) or belongs to a goroutine, dead or alive.
+ * A stack is bare (address space and no more), ready (guarded; it has no memory yet, or has given it
+ * back) or used: then it belongs to a goroutine, dead or alive, or is a nursery (nursery.h). Bare ones
+ * become ready a block at a time.
  */
 #ifndef CHAND_RUNTIME_STACK_H
 #define CHAND_RUNTIME_STACK_H
@@ -26,15 +28,25 @@ int stack_init(const struct go_options *options);
 /* Unmaps everything; no goroutine exists any more. */
 void stack_fini(void);
 
-/* Takes a cold stack: guarded, its struct goroutine zero but for `slot`. -ENOMEM, -EAGAIN (all
- * `goroutines_max` are out). From any thread. */
-int stack_alloc(struct goroutine **ret_g);
+/*
+ * Promises up to n stacks, for good: so many more may be in use at once, beside those that the pools
+ * keep (stackpool.h). How many they are, at least one; -EAGAIN where `goroutines_max` are promised,
+ * -ENOMEM. From any thread.
+ */
+int stack_promise(uint32_t n);
+
+/* Takes a ready stack: guarded, its struct goroutine zero but for `slot`. Does not fail while no more
+ * are in use than promised. From any thread. */
+struct goroutine *stack_take(void);
 
 /* Gives all memory of a dead goroutine's stack back, its struct included. */
 void stack_free(struct goroutine *g);
 
 /* Gives back what a dead goroutine's stack holds below its first page. */
 void stack_trim(struct goroutine *g);
+
+/* The page that is resident while g is parked: its struct and first frames. */
+void *stack_first_page(const struct goroutine *g);
 
 /* Where g's usable stack begins. */
 void *stack_low(const struct goroutine *g);

@@ -111,10 +111,10 @@ static void *sysmon_main(void *arg)
 		look_at_sockets(now_ns);
 		look_at_processors(last_ticks);
 		if (++ticks % TRIM_TICKS == 0)
-			goroutine_trim();
+			stack_pool_trim();
 		idle_ticks = all_idle() ? idle_ticks + 1 : 0;
 		if (idle_ticks == IDLE_TICKS_MAX) {
-			goroutine_trim();
+			stack_pool_trim();
 			sleep_while_idle();
 			idle_ticks = 0;
 		}

@@ -1,4 +1,5 @@
-/* What test_gdb.sh looks into: two goroutines parked below named functions, and a place to stop. */
+/* What test_gdb.sh looks into: a goroutine parked below named functions, two that have not begun, and
+ * a place to stop. */
 #include "server/runtime/runtime.h"
 
 void gdb_target_ready(void);
@@ -23,6 +24,8 @@ static int gdb_target_main(void *arg)
 	(void)arg;
 	go(waits_for_a_value, 2);
 	go_yield();
+	go(waits_for_a_value, 3);
+	go(waits_for_a_value, 4);
 	gdb_target_ready();
 	return 0;
 }

@@ -34,10 +34,11 @@ expect() {
 	fi
 }
 
-echo 1..6
+echo 1..7
 expect "lists one that runs" '^ +1 running +gdb_target_main at .*gdb_target\.c:'
 expect "lists one that waits, and for what" 'waiting +chan receive +waits_for_a_value at '
-expect "shows where that is parked" '^#[0-9]+ .*in go_park '
+expect "lists one that has not begun" '^ +[0-9]+ new +waits_for_a_value at .*gdb_target\.c:'
+expect "shows where that is parked" '^#[0-9]+ +(.* in )?go_park '
 expect "down to its first function" '^#[0-9]+ .*in waits_for_a_value \(depth=2\)|waits_for_a_value \(depth=<optimized out>\)'
 expect "and ends cleanly" '^#[0-9]+ .*context_begin'
 expect "says when there is none" 'no goroutine 9999'

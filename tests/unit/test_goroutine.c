@@ -152,13 +152,13 @@ static int deep_and_back(void *arg)
 		expect(go(go_deep) == 0);
 	countdown_wait(&left);
 	/* What sysmon does once a second; processors do theirs as they go. */
-	goroutine_trim();
+	stack_pool_trim();
 	for (int i = 0; i < 1000; i++) {
 		left = (struct countdown)COUNTDOWN(1);
 		expect(go(go_deep) == 0);
 		countdown_wait(&left);
 	}
-	goroutine_trim();
+	stack_pool_trim();
 	expect(!memory_is_ours() || resident_bytes() - before < n * 4096L + (8 << 20));
 	return 0;
 }
@@ -180,7 +180,7 @@ static int too_many(void *arg)
 	while (started < 1000 && (rc = go(wait_in_room)) == 0)
 		started++;
 	expect(rc == -EAGAIN);
-	expect(started >= 100 && started <= 100 + 2 * 64);
+	expect(started >= 100 && started <= 100 + 64);
 	for (int i = 0; i < 10; i++)
 		go_yield();
 	left = (struct countdown)COUNTDOWN(started);
@@ -195,12 +195,80 @@ static void past_the_bound_go_fails(void **state)
 	run_with((struct go_options){.procs = 1, .goroutines_max = 100}, too_many, NULL);
 }
 
+/* A crowd that has not begun takes a fraction of a page each. */
+static int not_begun(void *arg)
+{
+	int n = SCALE(20000);
+	long before = resident_bytes();
+
+	(void)arg;
+	left = (struct countdown)COUNTDOWN(n);
+	for (int i = 0; i < n; i++)
+		expect(go(countdown_done, &left) == 0);
+	expect(go_count() == (uint32_t)n + 1);
+	expect(!memory_is_ours() || resident_bytes() - before < n * 256L + (1 << 20));
+	countdown_wait(&left);
+	/* One after another they ran, on few stacks. */
+	expect(!memory_is_ours() || resident_bytes() - before < n * 256L + (1 << 20));
+	return 0;
+}
+
+static void who_has_not_begun_takes_no_stack(void **state)
+{
+	(void)state;
+	run(1, not_begun, NULL);
+}
+
+struct many_args {
+	unsigned char bytes[480];
+};
+
+static void check_args(struct many_args a, int each)
+{
+	for (size_t i = 0; i < sizeof(a.bytes); i++)
+		expect(a.bytes[i] == (unsigned char)(each + (int)i));
+	countdown_done(&left);
+}
+
+static void check_one(int each, int twice)
+{
+	expect(twice == 2 * each);
+	countdown_done(&left);
+}
+
+/* Newborns of all sizes side by side, begun here and elsewhere. */
+static int mixed_args(void *arg)
+{
+	int n = SCALE(5000);
+	struct many_args a;
+
+	(void)arg;
+	left = (struct countdown)COUNTDOWN(n);
+	for (int i = 0; i < n; i++) {
+		for (size_t k = 0; k < sizeof(a.bytes); k++)
+			a.bytes[k] = (unsigned char)(i + (int)k);
+		if (i % 3 == 0)
+			expect(go(check_args, a, i) == 0);
+		else
+			expect(go(check_one, i, 2 * i) == 0);
+	}
+	countdown_wait(&left);
+	return 0;
+}
+
+static void arguments_arrive_whatever_their_size(void **state)
+{
+	(void)state;
+	run(1, mixed_args, NULL);
+	run(4, mixed_args, NULL);
+}
+
 static _Atomic bool stop_trimming;
 
 static void trim_on(void)
 {
 	while (!atomic_load(&stop_trimming)) {
-		goroutine_trim();
+		stack_pool_trim();
 		go_yield();
 	}
 	countdown_done(&arrived);
@@ -253,6 +321,8 @@ int main(void)
 		cmocka_unit_test(a_million_work),
 		cmocka_unit_test(stacks_are_used_again),
 		cmocka_unit_test(deep_stacks_are_given_back),
+		cmocka_unit_test(who_has_not_begun_takes_no_stack),
+		cmocka_unit_test(arguments_arrive_whatever_their_size),
 		cmocka_unit_test(past_the_bound_go_fails),
 		cmocka_unit_test(trimming_takes_none_away),
 	};

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 
 static const struct go_options options = {
 	.procs = 1, .stack_bytes = 64 << 10, .goroutines_max = 3000};
@@ -21,7 +22,8 @@ static void distinct_aligned_and_found_again(void **state)
 	(void)state;
 	assert_int_equal(stack_init(&options), 0);
 	for (int i = 0; i < MANY; i++) {
-		assert_int_equal(stack_alloc(&gs[i]), 0);
+		assert_int_equal(stack_promise(1), 1);
+		gs[i] = stack_take();
 		assert_int_equal((uintptr_t)gs[i] % 64, 0);
 		assert_true((char *)gs[i] - (char *)stack_low(gs[i]) > (60 << 10) - 4096);
 		gs[i]->id = (uint64_t)i + 1;
@@ -34,21 +36,60 @@ static void distinct_aligned_and_found_again(void **state)
 	stack_fini();
 }
 
-static void the_bound_holds(void **state)
+static void promises_are_bounded(void **state)
 {
 	struct go_options few = options;
-	struct goroutine *gs[10], *g;
 
 	(void)state;
-	few.goroutines_max = 10;
+	few.goroutines_max = 40;
 	assert_int_equal(stack_init(&few), 0);
-	for (int i = 0; i < 10; i++)
-		assert_int_equal(stack_alloc(&gs[i]), 0);
-	assert_int_equal(stack_alloc(&g), -EAGAIN);
+	assert_int_equal(stack_promise(32), 32);
+	assert_int_equal(stack_promise(32), 8); /* what is left */
+	assert_int_equal(stack_promise(1), -EAGAIN);
+	stack_fini();
+}
+
+static void what_is_given_back_is_taken_again(void **state)
+{
+	enum { TAKEN = 10 };
+	struct goroutine *gs[TAKEN], *g;
+
+	(void)state;
+	assert_int_equal(stack_init(&options), 0);
+	assert_int_equal(stack_promise(TAKEN), TAKEN);
+	for (int i = 0; i < TAKEN; i++)
+		gs[i] = stack_take();
+	gs[4]->id = 5;
 	stack_free(gs[4]);
-	assert_int_equal(stack_alloc(&g), 0);
+	g = stack_take();
 	assert_ptr_equal(g, gs[4]);
 	assert_int_equal(g->id, 0); /* its memory was given back */
+	stack_fini();
+}
+
+/* Where address space runs out, promising fails and nothing else. */
+static void promises_need_address_space(void **state)
+{
+	struct go_options many = options;
+	struct rlimit old, tight;
+	int rc;
+
+	(void)state;
+	if (!memory_is_ours()) {
+		printf("# checkers and emulators need more address space than can be said\n");
+		return;
+	}
+	many.goroutines_max = 1000000;
+	assert_int_equal(stack_init(&many), 0);
+	assert_int_equal(getrlimit(RLIMIT_AS, &old), 0);
+	tight = old;
+	tight.rlim_cur = (rlim_t)4 << 30;
+	assert_int_equal(setrlimit(RLIMIT_AS, &tight), 0);
+	while ((rc = stack_promise(1000)) > 0)
+		;
+	assert_int_equal(rc, -ENOMEM);
+	assert_int_equal(setrlimit(RLIMIT_AS, &old), 0);
+	assert_int_equal(stack_promise(1000), 1000);
 	stack_fini();
 }
 
@@ -73,7 +114,8 @@ static void one_page_each_and_deep_ones_given_back(void **state)
 
 	(void)state;
 	assert_int_equal(stack_init(&options), 0);
-	assert_int_equal(stack_alloc(&g), 0);
+	assert_int_equal(stack_promise(1), 1);
+	g = stack_take();
 	low = stack_low(g);
 	g->id = 5;
 	assert_int_equal(resident_pages(low), 1);
@@ -91,7 +133,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(distinct_aligned_and_found_again),
-		cmocka_unit_test(the_bound_holds),
+		cmocka_unit_test(promises_are_bounded),
+		cmocka_unit_test(what_is_given_back_is_taken_again),
+		cmocka_unit_test(promises_need_address_space),
 		cmocka_unit_test(one_page_each_and_deep_ones_given_back),
 	};
 
