@@ -25,8 +25,11 @@
  * read on. Few suffice to keep the broker busy, and each holds up to 256 KiB of input. */
 #define BATCHES_WAITING_MAX 64
 
-/* Batches of one turn, after which answers leave whatever else waits. */
+/* Batches that others brought and one turn applies, after which answers leave whatever waits. */
 #define TURN_BATCHES_MAX 32
+
+/* Turns that a reader goes on for others, who brought batches meanwhile; then the keeper does. */
+#define TURNS_MAX 4
 
 /* Of the ceiling, what all sessions together may take once memory is tight: half of what is left
  * until it is scarce. */
@@ -76,15 +79,16 @@ struct broker *broker_new(const struct broker_options *options)
 	list_init(&b->connections);
 	lock_init(&b->lock, LOCK_RANK_OUTER);
 	b->connections_max = options->connections_max;
-	b->watch_ns = b->state_deadline_ns = DEADLINE_NEVER;
+	b->watch_ns = b->state_deadline_ns = b->keeper_ns = DEADLINE_NEVER;
 	admission_init(&b->admission, options->access);
 	b->engine = engine_new(&engine_options);
 	if (b->engine)
 		engine_set_access(b->engine, options->access);
-	b->batches = hchan_make(struct batch *, BATCHES_WAITING_MAX);
 	b->events = hchan_make(enum broker_event, 2);
+	b->alarm = hchan_new(0, 1, NULL);
 	b->stopped = hchan_new(0, 0, NULL);
-	if (!b->engine || !b->batches || !b->events || !b->stopped || connection_init() < 0) {
+	if (helm_init(&b->helm, BATCHES_WAITING_MAX) < 0 || !b->engine || !b->events || !b->alarm ||
+		!b->stopped || connection_init() < 0) {
 		broker_free(b);
 		return NULL;
 	}
@@ -104,8 +108,9 @@ void broker_free(struct broker *b)
 	seqmap_fini(&b->lingering);
 	engine_free(b->engine);
 	admission_fini(&b->admission);
-	hchan_unref(b->batches);
+	helm_fini(&b->helm);
 	hchan_unref(b->events);
+	hchan_unref(b->alarm);
 	hchan_unref(b->stopped);
 	batch_pool_fini();
 	buffers_fini();
@@ -293,7 +298,7 @@ void broker_fill_welcome(
 	*ret_message = m;
 }
 
-/* ---- sessions, in the broker's goroutine --------------------------------------------------- */
+/* ---- sessions, at the helm ----------------------------------------------------------------- */
 
 void broker_touch(struct broker *b, struct session *s)
 {
@@ -342,11 +347,11 @@ void broker_end_party(struct broker *b, struct session *s, int status, const cha
 		connection_close(s->connection, status, text);
 }
 
-/* About a round's worth of answers is written by one goroutine. A chain is written from its end:
- * who is given a value comes before who sent it, as the last that was touched. */
-static void flush_touched(struct broker *b)
+/* About a round's worth of answers is for whoever writes *chain, and each further round for another
+ * goroutine. A chain is written from its end: who is given a value comes before who sent it, as the
+ * last that was touched. */
+static void flush_touched(struct broker *b, struct connection **chain)
 {
-	struct connection *chain = NULL;
 	size_t bytes = 0;
 
 	while (!list_empty(&b->touched)) {
@@ -358,14 +363,13 @@ static void flush_touched(struct broker *b)
 		}
 		if (s->failed || (s->half && s->party && !engine_party_waiting(s->party)))
 			broker_end_party(b, s, 0, NULL);
-		bytes += broker_flush(s, &chain);
+		bytes += broker_flush(s, chain);
 		if (bytes < WRITER_ROUND_BYTES)
 			continue;
-		connection_start_writers(chain);
-		chain = NULL;
+		connection_start_writers(*chain);
+		*chain = NULL;
 		bytes = 0;
 	}
-	connection_start_writers(chain);
 }
 
 static void begin_party(struct broker *b, struct session *s, const struct message *hello)
@@ -455,22 +459,7 @@ static void apply(struct broker *b, struct batch *batch, struct batch_op *op, in
 	}
 }
 
-static void apply_batch(struct broker *b, struct batch *batch)
-{
-	int64_t now_ns = clock_now_ns();
-
-	engine_set_memory(b->engine, memory_look(now_ns), memory_max() / MEMORY_SPARE_PART);
-	for (size_t i = 0; i < batch->count; i++)
-		apply(b, batch, &batch->ops[i], now_ns);
-	batch_free(batch);
-}
-
-void broker_submit(struct broker *b, struct batch *batch)
-{
-	hchan_send(b->batches, &batch);
-}
-
-/* ---- the goroutine ------------------------------------------------------------------------- */
+/* ---- states ---------------------------------------------------------------------------------- */
 
 static void enter_state(struct broker *b, enum broker_state state, int64_t span_ns)
 {
@@ -479,7 +468,7 @@ static void enter_state(struct broker *b, enum broker_state state, int64_t span_
 }
 
 /* What follows from the state, at the end of a turn. */
-static void advance(struct broker *b, int64_t now_ns)
+static void advance(struct broker *b, struct connection **chain, int64_t now_ns)
 {
 	bool late = now_ns >= b->state_deadline_ns;
 	uint64_t out;
@@ -495,7 +484,7 @@ static void advance(struct broker *b, int64_t now_ns)
 		b->dropped = engine_values_buffered(b->engine);
 		enter_state(b, BROKER_LEAVING, 2 * CONNECTION_LINGER_NS);
 		resume_expire(b, now_ns, true);
-		flush_touched(b);
+		flush_touched(b, chain);
 		if (!close_connections(b))
 			b->state = BROKER_STOPPED;
 	} else if (b->state == BROKER_LEAVING && late) {
@@ -525,6 +514,36 @@ static void handle_event(struct broker *b, enum broker_event event)
 	}
 }
 
+/* ---- turns ----------------------------------------------------------------------------------- */
+
+static void apply_batch(struct broker *b, struct batch *batch, int64_t now_ns)
+{
+	for (size_t i = 0; i < batch->count; i++)
+		apply(b, batch, &batch->ops[i], now_ns);
+	batch_free(batch);
+}
+
+/* Applies what waits, and then the caller's own batch, if there is one; then ends what is due, and
+ * gives the answers to their connections. */
+static void take_turn(struct broker *b, struct batch *own, struct connection **chain)
+{
+	/* With a batch of its own all that waits, which may have earlier ones of the same reader. */
+	int max = own ? BATCHES_WAITING_MAX : TURN_BATCHES_MAX;
+	int64_t now_ns = clock_now_ns();
+	struct batch *batch;
+
+	engine_set_memory(b->engine, memory_look(now_ns), memory_max() / MEMORY_SPARE_PART);
+	while (max-- > 0 && (batch = helm_next(&b->helm)))
+		apply_batch(b, batch, now_ns);
+	if (own)
+		apply_batch(b, own, now_ns);
+	if (now_ns >= engine_deadline_ns(b->engine))
+		engine_expire(b->engine, now_ns);
+	watch(b, now_ns);
+	flush_touched(b, chain);
+	advance(b, chain, now_ns);
+}
+
 static int64_t next_deadline(const struct broker *b)
 {
 	int64_t deadline_ns = engine_deadline_ns(b->engine);
@@ -534,48 +553,94 @@ static int64_t next_deadline(const struct broker *b)
 	return b->state_deadline_ns < deadline_ns ? b->state_deadline_ns : deadline_ns;
 }
 
-/* Waits for something to do, and does it. */
-static void turn(struct broker *b)
+/* Has the keeper come for a deadline that is earlier than what it waits for. Where none is, it comes
+ * too early, once: that is cheaper than to set its timer again with each turn. */
+static void set_alarm(struct broker *b)
 {
-	struct batch *batch = NULL;
-	enum broker_event event;
-	struct select_case cases[] = {
-		select_recv(b->batches, &batch),
-		select_recv(b->events, &event),
-	};
-	int64_t now_ns;
+	int64_t deadline_ns = next_deadline(b);
 
-	switch (hchan_select(cases, 2, next_deadline(b))) {
-	case 0:
-		apply_batch(b, batch);
-		for (int i = 1; i < TURN_BATCHES_MAX && hchan_try_recv(b->batches, &batch) > 0; i++)
-			apply_batch(b, batch);
-		break;
-	case 1:
-		handle_event(b, event);
-		break;
-	default: /* a deadline */
-		break;
-	}
-	now_ns = clock_now_ns();
-	if (now_ns >= engine_deadline_ns(b->engine))
-		engine_expire(b->engine, now_ns);
-	watch(b, now_ns);
-	flush_touched(b);
-	advance(b, now_ns);
+	if (deadline_ns >= b->keeper_ns)
+		return;
+	b->keeper_ns = deadline_ns;
+	hchan_try_send(b->alarm, NULL); /* where it would wait, the keeper comes anyway */
 }
 
-static void broker_run(struct broker *b)
+/* A reader's way from the helm; false: it stays for another turn. A broker that stops is left to the
+ * keeper, who ends it. */
+static bool leave(struct broker *b, int turns)
 {
+	if (b->state != BROKER_RUNNING || turns == TURNS_MAX) {
+		helm_hand_over(&b->helm);
+		return true;
+	}
+	set_alarm(b);
+	return helm_leave(&b->helm);
+}
+
+void broker_submit(struct broker *b, struct batch *batch, struct connection **chain)
+{
+	int turns = 0;
+
+	if (!helm_bring(&b->helm, &batch))
+		return;
+	do {
+		take_turn(b, batch, chain);
+		batch = NULL;
+	} while (!leave(b, ++turns));
+}
+
+/* ---- the keeper ------------------------------------------------------------------------------ */
+
+/* Waits for something that nobody else does, and comes to the helm. */
+static void await_work(struct broker *b, int64_t until_ns)
+{
+	enum broker_event event;
+	struct select_case cases[] = {
+		select_recv(helm_handed(&b->helm), NULL),
+		select_recv(b->events, &event),
+		select_recv(b->alarm, NULL),
+	};
+	int rc = hchan_select(cases, 3, until_ns);
+
+	if (rc != 0)
+		helm_call(&b->helm);
+	if (rc == 1)
+		handle_event(b, event);
+}
+
+/* Until nothing waits; others run between its turns. True: the broker has stopped, and the helm is
+ * nobody's any more. */
+static bool steer(struct broker *b, int64_t *ret_until_ns)
+{
+	struct connection *chain = NULL;
+
+	for (;;) {
+		take_turn(b, NULL, &chain);
+		connection_start_writers(chain);
+		chain = NULL;
+		if (b->state == BROKER_STOPPED)
+			return true;
+		*ret_until_ns = b->keeper_ns = next_deadline(b);
+		if (helm_leave(&b->helm))
+			return false;
+		go_yield();
+	}
+}
+
+static void keep(struct broker *b)
+{
+	int64_t until_ns = DEADLINE_NEVER;
+
 	go_set_label("broker");
-	while (b->state != BROKER_STOPPED)
-		turn(b);
+	do
+		await_work(b, until_ns);
+	while (!steer(b, &until_ns));
 	hchan_close(b->stopped);
 }
 
 int broker_start(struct broker *b)
 {
-	return go(broker_run, b);
+	return go(keep, b);
 }
 
 uint64_t broker_stop(struct broker *b)

@@ -1,11 +1,11 @@
 /*
- * broker.h - the goroutine that owns all named channels, and what surrounds it.
+ * broker.h - who owns all named channels, and what surrounds it.
  *
- * Share memory by communicating: connections send batches of operations over an hchan, and one
- * goroutine applies them to the engine (engine.h), in the order in which they come; so the rules
- * need no lock, and a select over any number of channels is atomic because nothing else happens
- * meanwhile. A turn takes the batches that wait, up to a bound, then ends what has timed out, then
- * hands every session's answers to its connection, whose writer makes frames of them in parallel.
+ * One goroutine at a time applies batches of operations to the engine (engine.h): who is at the
+ * helm (helm.h). So the rules need no lock, and a select over any number of channels is atomic
+ * because nothing else happens meanwhile. A turn applies a batch, with those that others brought
+ * meanwhile, then ends what has timed out, then gives every session's answers to its connection, of
+ * which whoever took the turn makes frames and writes them, once it has left the helm.
  */
 #ifndef BROKER_BROKER_H
 #define BROKER_BROKER_H
@@ -41,7 +41,7 @@ struct broker_options {
 /* NULL: out of memory. */
 struct broker *broker_new(const struct broker_options *options);
 
-/* Starts the broker's goroutine. From a goroutine. 0 or -errno. */
+/* Starts the broker's own goroutine, the keeper. From a goroutine. 0 or -errno. */
 int broker_start(struct broker *b);
 
 /* A listener_accept_fn: takes a stream, as a new connection. arg is the broker. */
@@ -70,8 +70,13 @@ void broker_set_access(struct broker *b, struct access *access);
 
 const struct broker_options *broker_options(const struct broker *b);
 
-/* Sends a batch to the broker's goroutine, whose it is from here on. Parks while many wait. */
-void broker_submit(struct broker *b, struct batch *batch);
+/*
+ * Has a batch applied, which is the broker's from here on: by the caller, if nobody is at the helm,
+ * or by who is there. Batches of one caller are applied in their order. Parks while many wait. Who
+ * calls holds a reference to a connection until it returns, since that keeps the broker. The
+ * connections that are then the caller's to write come to the chain (as of connection_queue).
+ */
+void broker_submit(struct broker *b, struct batch *batch, struct connection **chain);
 
 /* Whether a HELLO can be taken, and from whom: 0, or the status and sentence to refuse it with. */
 int broker_check_hello(struct broker *b, struct connection *c, const struct message *hello,
@@ -81,7 +86,7 @@ int broker_check_hello(struct broker *b, struct connection *c, const struct mess
 void broker_fill_welcome(
 	const struct broker *b, const struct session *s, struct message *ret_message);
 
-/* The broker's goroutine only: the session has answers, or failed, in this turn. */
+/* At the helm: the session has answers, or failed, in this turn. */
 void broker_touch(struct broker *b, struct session *s);
 
 /* The connection's last reference is gone, and it is about to be freed. */

@@ -1,6 +1,6 @@
 /*
  * broker_state.h - the broker's own state, and what its files call of one another. All of it is for
- * the broker's goroutine, but for what a lock guards.
+ * who is at the helm (helm.h), but for what a lock guards.
  */
 #ifndef BROKER_BROKER_STATE_H
 #define BROKER_BROKER_STATE_H
@@ -10,6 +10,7 @@
 #include "server/base/lock.h"
 #include "server/broker/admission.h"
 #include "server/broker/broker.h"
+#include "server/broker/helm.h"
 #include "server/broker/seqmap.h"
 #include <stdbool.h>
 
@@ -33,11 +34,12 @@ enum broker_event {
 struct broker {
 	struct broker_options options;
 	uint64_t incarnation;
-	struct hchan *batches; /* of struct batch *; their receiver is the broker's goroutine */
-	struct hchan *events;  /* of enum broker_event */
+	struct helm helm;
+	struct hchan *events;  /* of enum broker_event; for the keeper */
+	struct hchan *alarm;   /* tells the keeper of an earlier deadline */
 	struct hchan *stopped; /* closed at the end */
 
-	/* The goroutine's. */
+	/* Who is at the helm. */
 	struct engine *engine;
 	struct list sessions; /* that have a connection */
 	struct list detached; /* that have none */
@@ -47,7 +49,8 @@ struct broker {
 	struct list touched;     /* sessions with answers in this turn */
 	enum broker_state state;
 	int64_t state_deadline_ns; /* of SETTLING and LEAVING */
-	int64_t watch_ns; /* next look at sessions; DEADLINE_NEVER: none is to be looked at */
+	int64_t watch_ns;  /* next look at sessions; DEADLINE_NEVER: none is to be looked at */
+	int64_t keeper_ns; /* the keeper comes then by itself */
 	uint64_t dropped; /* values that were in buffers at the end */
 	bool abandoned;   /* at the end some connections still referred to all this */
 

@@ -144,6 +144,7 @@ void connection_let_go(struct connection *c)
 
 void connection_detach(struct connection *c)
 {
+	struct connection *chain = NULL;
 	struct batch *b;
 	struct batch_op *op;
 
@@ -152,7 +153,8 @@ void connection_detach(struct connection *c)
 	while (!(op = batch_add(b)))
 		go_sleep(MEMORY_REST_NS);
 	op->what = BATCH_DETACH;
-	broker_submit(c->broker, b);
+	broker_submit(c->broker, b, &chain);
+	connection_start_writers(chain);
 }
 
 struct outgoing *connection_give_up(struct connection *c)

@@ -2,10 +2,10 @@
  * connection.h - a stream to a client, and the two goroutines that work on it now and then.
  *
  * An idle connection has no goroutine and no buffer. When bytes arrive the netpoller starts the
- * reader (reading.c): it takes all there is, handles every frame in order, hands a batch of
- * operations to the broker after each read, and ends. When there is something to write, whoever
- * queued it starts a writer (writing.c), which ends when the queue is empty, or when the client has
- * to confirm before it may be sent more.
+ * reader (reading.c): it takes all there is, handles every frame in order, has a batch of
+ * operations applied after each read, and ends. When there is something to write, whoever queued it
+ * becomes the writer (writing.c) once it has nothing else to do, or starts one, which ends when the
+ * queue is empty, or when the client has to confirm before it may be sent more.
  *
  * Life: made by broker_accept with one reference, the reader's, which stays while no reader runs
  * (the armed netpoller holds it) and goes when the stream has ended. The session has another, the
@@ -141,24 +141,24 @@ void connection_unref(struct connection *c);
 
 /*
  * Queues answers (its own from here on) to be written. Where no writer runs c comes to the head of
- * the chain, and the caller calls connection_start_writers soon. Returns the bytes that c brought
- * to the chain; 0: it is not in it.
+ * the chain, and the caller calls connection_write or connection_start_writers soon. Returns the
+ * bytes that c brought to the chain; 0: it is not in it.
  */
 size_t connection_queue(struct connection *c, struct outbox *answers, struct connection **chain);
 
 /*
- * Starts one goroutine that writes to all connections of a chain (NULL is fine), one after another;
- * when one of them does not take what it gets, or has more than a round of it, another goroutine
- * goes on with those behind it. A goroutine each would put all but one in line behind others and so
- * have the scheduler wake a second processor, which takes longer than to write to a few dozen.
+ * Writes to all connections of a chain, one after another; when one of them does not take what it
+ * gets, or has more than a round of it, another goroutine goes on with those behind it. A goroutine
+ * each would put all but one in line behind others and so have the scheduler wake a second
+ * processor, which takes longer than to write to a few dozen. Parks while a client takes nothing.
  */
+void connection_write(struct connection *chain);
+
+/* Starts a goroutine that does so; NULL is fine. */
 void connection_start_writers(struct connection *chain);
 
-/* Queues a frame ahead of all answers. 0 or CHAN_ENOMEM. */
-int connection_say(struct connection *c, const struct message *m);
-
-/* The same; the caller starts the writers of the chain, as of connection_queue's. */
-int connection_say_later(struct connection *c, const struct message *m, struct connection **chain);
+/* Queues a frame ahead of all answers; the chain as in connection_queue. 0 or CHAN_ENOMEM. */
+int connection_say(struct connection *c, const struct message *m, struct connection **chain);
 
 /* The client has so many frames of a session that lingers. 0 or CHAN_EPROTOCOL: it was not sent so
  * many. The reader. */
@@ -174,7 +174,7 @@ void connection_cut(struct connection *c);
 /* Whether something is queued or being written. */
 bool connection_busy(struct connection *c);
 
-/* ---- passing a session on: the broker's goroutine ------------------------------------------- */
+/* ---- passing a session on: at the helm -------------------------------------------------------- */
 
 /*
  * A connection in CONNECTION_RESUMING goes on with a session and what that has sent and gathered

@@ -4,7 +4,7 @@
  * The engine owns every named channel, every end, every waiting operation and every delivery that
  * is out. It knows neither goroutines nor sockets nor frames nor clocks: time and randomness come
  * in as arguments, so that the same calls give the same answers (tests, the fuzzer's oracle, and
- * later a log that replays). One goroutine calls it (server/broker/broker.c); there is no lock.
+ * later a log that replays). One goroutine at a time calls it (helm.h); there is no lock.
  *
  * Rules: the contract in README.md and proto/PROTOCOL.md. Each is written once, in channel.c
  * (matching, settling, closing) or where PROTOCOL.md's section names it.

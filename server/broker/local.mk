@@ -1,5 +1,5 @@
 # server/broker: the rules of named channels (libengine.a: pure, knows no goroutine), and around them
-# sessions, connections and the broker's goroutine (libbroker.a).
+# sessions, connections and who applies their operations (libbroker.a).
 noinst_LIBRARIES += server/broker/libengine.a
 server_broker_libengine_a_SOURCES = \
 	server/broker/access.c server/broker/access.h \
@@ -46,6 +46,7 @@ server_broker_libbroker_a_SOURCES = \
 	server/broker/buffers.c server/broker/buffers.h \
 	server/broker/connection.c server/broker/connection.h \
 	server/broker/gate.c server/broker/gate.h \
+	server/broker/helm.c server/broker/helm.h \
 	server/broker/outbox.c server/broker/outbox.h \
 	server/broker/outgoing.c server/broker/outgoing.h \
 	server/broker/reading.c \

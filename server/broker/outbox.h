@@ -1,7 +1,7 @@
 /*
  * outbox.h - answers of one session on their way to its connection.
  *
- * The broker's goroutine appends what the engine answers, in compact records: runs of DONE and
+ * Who is at the helm appends what the engine answers, in compact records: runs of DONE and
  * neighbouring values of one receive are joined as they come. At the end of its turn it hands the
  * outbox to the connection, whose writing goroutine makes frames of it (writer.h). An outbox has
  * one owner at a time and no lock.

@@ -53,6 +53,7 @@ void connection_start(struct connection *c, int64_t hello_timeout_ns)
 struct turn {
 	struct connection *c;
 	struct batch *batch;      /* NULL until there is an operation */
+	struct connection *chain; /* what is to be written then */
 	char why[TEXT_BYTES_MAX]; /* of a breach; not set for want of memory */
 };
 
@@ -72,7 +73,7 @@ static void hand_over(struct turn *t)
 	if (!b)
 		return;
 	if (b->count)
-		broker_submit(t->c->broker, b);
+		broker_submit(t->c->broker, b, &t->chain);
 	else
 		batch_free(b);
 }
@@ -126,7 +127,7 @@ static int begin_session(struct turn *t, const struct message *hello)
 	t->batch->ops[0].what = BATCH_BEGIN;
 	c->state = CONNECTION_TALKING;
 	broker_fill_welcome(c->broker, s, &m);
-	return connection_say(c, &m);
+	return connection_say(c, &m, &t->chain);
 }
 
 /* The broker knows the session, if there is one; until it answers the reader rests. */
@@ -178,7 +179,7 @@ static int note_seen(struct turn *t, const struct message *m)
 }
 
 /* A PONG goes ahead of all answers. But to a client that may have been taken for lost, or has come
- * back, it has to follow the GONE that says so, and goes through the broker's goroutine. */
+ * back, it has to follow the GONE that says so, and goes through the broker. */
 static int on_ping(struct turn *t, const struct frame *f)
 {
 	struct batch *b = turn_batch(t);
@@ -195,7 +196,7 @@ static int on_ping(struct turn *t, const struct frame *f)
 	m.kind = MESSAGE_PONG;
 	m.ping.frames_received = t->c->session->frames_received;
 	if (clock_now_ns() >= t->c->silent_until_ns && !atomic_load(&t->c->catching_up))
-		return connection_say(t->c, &m);
+		return connection_say(t->c, &m, &t->chain);
 	op = batch_add(b);
 	if (!op)
 		return CHAN_ENOMEM;
@@ -224,8 +225,9 @@ static int on_bye(struct turn *t, const struct frame *f)
 }
 
 /* What has come and will stand; the client is told now and then. */
-static int count_frame(struct connection *c, const struct frame *f)
+static int count_frame(struct turn *t, const struct frame *f)
 {
+	struct connection *c = t->c;
 	struct session *s = c->session;
 	struct message m = {.kind = MESSAGE_SEEN};
 
@@ -235,7 +237,7 @@ static int count_frame(struct connection *c, const struct frame *f)
 		return 0;
 	s->unsaid_bytes = 0;
 	m.ping.frames_received = s->frames_received;
-	return connection_say(c, &m);
+	return connection_say(c, &m, &t->chain);
 }
 
 static int on_operation(struct turn *t, const struct frame *f)
@@ -248,7 +250,7 @@ static int on_operation(struct turn *t, const struct frame *f)
 	if (f->kind == MESSAGE_LIST || f->kind == MESSAGE_PS)
 		b->pages++;
 	rc = session_frame(t->c->session, b, f, t->why, sizeof(t->why));
-	return rc < 0 ? rc : count_frame(t->c, f);
+	return rc < 0 ? rc : count_frame(t, f);
 }
 
 static int handle_frame(struct turn *t, const struct frame *f)
@@ -273,63 +275,70 @@ static int handle_frame(struct turn *t, const struct frame *f)
 	return (handlers[f->kind] ? handlers[f->kind] : on_operation)(t, f);
 }
 
-/* Handles all whole frames that were read. False: the reader rests, c is not to be touched. */
-static bool handle_input(struct connection *c)
+/* Hands over what the broker must have before anything else. False: the reader rests, c is not to
+ * be touched. */
+static bool hand_hello_over(struct turn *t)
 {
-	struct turn t;
+	struct connection *c = connection_ref(t->c); /* from here on the broker has it */
+
+	hand_over(t);
+	connection_unref(c);
+	return false;
+}
+
+/* Handles all whole frames that were read. False: the reader rests, c is not to be touched. */
+static bool handle_input(struct turn *t)
+{
+	struct connection *c = t->c;
 	struct frame f;
 	long n = 0;
 	int rc;
 
-	t.c = c;
-	t.batch = NULL;
 	while (c->state != CONNECTION_DISCARDING && buf_len(&c->in) && !atomic_load(&c->cut)) {
 		n = frame_parse(buf_data(&c->in), buf_len(&c->in), &f);
 		if (n == 0)
 			break;
 		if (n < 0) {
-			frame_explain(buf_data(&c->in), buf_len(&c->in), t.why, sizeof(t.why));
-			breach(&t, CHAN_EPROTOCOL);
+			frame_explain(buf_data(&c->in), buf_len(&c->in), t->why, sizeof(t->why));
+			breach(t, CHAN_EPROTOCOL);
 			break;
 		}
 		stop_patience(c);
-		rc = handle_frame(&t, &f);
+		rc = handle_frame(t, &f);
 		buf_consume(&c->in, (size_t)n);
 		if (rc < 0)
-			breach(&t, rc);
-		if (c->state == CONNECTION_RESUMING) {
-			hand_over(&t); /* from here on the broker has c */
-			return false;
-		}
-		if (t.batch && batch_is_full(t.batch)) {
-			hand_over(&t);
+			breach(t, rc);
+		if (c->state == CONNECTION_RESUMING)
+			return hand_hello_over(t);
+		if (t->batch && batch_is_full(t->batch)) {
+			hand_over(t);
 			if (connection_must_rest(c))
 				return false;
 		}
 	}
-	hand_over(&t);
+	hand_over(t);
 	if (c->state == CONNECTION_DISCARDING)
 		buf_consume(&c->in, buf_len(&c->in));
 	return !connection_must_rest(c);
 }
 
 /* Tells the broker something about the client that is no frame, at its place among those. */
-static void report(struct connection *c, enum batch_what what)
+static void report(struct turn *t, enum batch_what what)
 {
-	struct turn t = {.c = c};
 	struct batch_op *op;
 
-	while (!turn_batch(&t) || !(op = batch_add(t.batch)))
+	while (!turn_batch(t) || !(op = batch_add(t->batch)))
 		go_sleep(MEMORY_REST_NS);
 	op->what = what;
-	hand_over(&t);
+	hand_over(t);
 }
 
 /* Notes a sign of life, and looks at memory, as reading is what takes it. One that comes so late
  * that the broker may be taking deliveries back counts as silence for so much longer that the
  * broker will have done so: see on_ping. */
-static void hear(struct connection *c)
+static void hear(struct turn *t)
 {
+	struct connection *c = t->c;
 	int64_t now_ns = clock_now_ns(), late_ns = broker_options(c->broker)->silence_ns / 2;
 	int64_t heard_ns = atomic_exchange_explicit(&c->heard_ns, now_ns, memory_order_relaxed);
 
@@ -338,12 +347,13 @@ static void hear(struct connection *c)
 		return;
 	c->silent_until_ns = now_ns + late_ns;
 	if (c->state == CONNECTION_TALKING)
-		report(c, BATCH_HEARD);
+		report(t, BATCH_HEARD);
 }
 
 /* Reads once. Bytes, 0 at the end, -EAGAIN, or another -errno. */
-static ssize_t read_more(struct connection *c)
+static ssize_t read_more(struct turn *t)
 {
+	struct connection *c = t->c;
 	ssize_t n;
 
 	if (atomic_load(&c->cut))
@@ -356,26 +366,27 @@ static ssize_t read_more(struct connection *c)
 	if (n <= 0)
 		return n;
 	c->in.end += (size_t)n;
-	hear(c);
+	hear(t);
 	return n;
 }
 
 /* There is no memory to keep half a frame in: whose it is, ends. */
-static void refuse_half(struct connection *c)
+static void refuse_half(struct turn *t)
 {
-	struct turn t = {.c = c};
+	struct connection *c = t->c;
 
-	snprintf(t.why, sizeof(t.why),
+	snprintf(t->why, sizeof(t->why),
 		"the broker's memory is near its ceiling (memory_max), and there is none for half "
 		"a frame; try again later");
 	buf_consume(&c->in, buf_len(&c->in));
 	buffer_give(&c->in);
-	breach(&t, CHAN_ELIMIT);
+	breach(t, CHAN_ELIMIT);
 }
 
 /* Before an idle time: gives the buffer back, but for half a frame, which may not stay for ever. */
-static void shed_buffer(struct connection *c)
+static void shed_buffer(struct turn *t)
 {
+	struct connection *c = t->c;
 	struct buf half = {0};
 
 	if (!buf_len(&c->in)) {
@@ -384,7 +395,7 @@ static void shed_buffer(struct connection *c)
 	}
 	if (memory_level() >= MEMORY_SCARCE &&
 		buf_len(&c->in) > CONNECTION_HALF_FRAME_BYTES_SCARCE) {
-		refuse_half(c);
+		refuse_half(t);
 		return;
 	}
 	if (buf_append(&half, buf_data(&c->in), buf_len(&c->in)) == 0) {
@@ -398,69 +409,94 @@ static void shed_buffer(struct connection *c)
  * The client has shut its sending side down. Whether it still reads a Unix socket tells, once it
  * does not; TCP only when something is written to it, so that it gets PING now and then.
  */
-static void half_closed(struct connection *c)
+static void half_closed(struct turn *t)
 {
+	struct connection *c = t->c;
 	struct stream_peer peer;
 
 	if (c->state == CONNECTION_TALKING) {
 		stream_peer(c->stream, &peer);
 		c->probed = peer.kind != STREAM_UNIX;
 		c->state = CONNECTION_HALF;
-		report(c, BATCH_HALF);
+		report(t, BATCH_HALF);
 	}
 	stream_on_readable(c->stream, connection_read, c);
 }
 
 /* The stream has ended, by the peer or by us; in_order: by the peer, as it means to. */
-static void ended(struct connection *c, bool in_order)
+static void ended(struct turn *t, bool in_order)
 {
-	struct turn t = {.c = c};
+	struct connection *c = t->c;
 
 	buffer_give(&c->in); /* now, as c stays until the broker has heard of it */
 	if (in_order && c->session && !c->outgoing && !atomic_load(&c->impatient) &&
 		!stream_gone(c->stream)) {
-		half_closed(c);
+		half_closed(t);
 		return;
 	}
 	if (c->session && c->outgoing) {
 		connection_let_go(c);
 	} else if (c->session && atomic_load(&c->impatient)) {
-		snprintf(t.why, sizeof(t.why), "half a frame, and not the rest of it within %d s",
+		snprintf(t->why, sizeof(t->why), "half a frame, and not the rest of it within %d s",
 			(int)(CONNECTION_HALF_FRAME_NS / NS_PER_S));
-		end_session(&t, CHAN_EPROTOCOL);
+		end_session(t, CHAN_EPROTOCOL);
 	} else if (c->session) {
-		end_session(&t, 0);
+		end_session(t, 0);
 	} else if (atomic_load(&c->impatient)) {
 		connection_close(c, CHAN_ETIMEDOUT, "no HELLO came in time");
 	}
 	connection_unref(c);
 }
 
-/* Reads and handles all there is. */
-static void read_all(struct connection *c)
+/* Before reading on: what there is to write does not wait until all is read. */
+static void pass_chain_on(struct turn *t)
 {
+	connection_start_writers(t->chain);
+	t->chain = NULL;
+}
+
+/* Reads and handles all there is. */
+static void read_all(struct turn *t)
+{
+	struct connection *c = t->c;
 	unsigned int reads = 0;
 	ssize_t n;
 
 	do {
-		if (!handle_input(c))
+		if (!handle_input(t))
 			return;
-		n = read_more(c);
+		n = read_more(t);
+		if (n > 0)
+			pass_chain_on(t);
 		if (++reads % READS_MAX == 0)
 			go_yield();
 	} while (n > 0);
 	if (n == -EAGAIN) {
-		shed_buffer(c);
+		shed_buffer(t);
 		stream_on_readable(c->stream, connection_read, c);
 		return;
 	}
-	ended(c, n == 0);
+	ended(t, n == 0);
 }
 
-/* The reading goroutine. Once it has read all, connection and broker may be gone. */
+/*
+ * The reading goroutine. Once it has read all, connection and broker may be gone. Then it writes
+ * what its turns brought about, but for what others write already: by now it is nobody's reader,
+ * and may wait for whoever it writes to. Those that have become ready meanwhile come first, so
+ * that what they bring about for the same client leaves with it.
+ */
 void connection_read(void *arg)
 {
+	struct turn t;
+
+	t.c = arg;
+	t.batch = NULL;
+	t.chain = NULL;
 	gate_enter(&gate);
-	read_all(arg);
+	read_all(&t);
 	gate_leave(&gate);
+	if (!t.chain)
+		return;
+	go_yield();
+	connection_write(t.chain);
 }

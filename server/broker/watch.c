@@ -92,7 +92,7 @@ static void ping(struct session *s, struct connection **chain)
 {
 	struct message m = {.kind = MESSAGE_PING};
 
-	connection_say_later(s->connection, &m, chain);
+	connection_say(s->connection, &m, chain);
 }
 
 static void probe(struct session *s, struct connection **chain)

@@ -14,11 +14,9 @@
 #include <errno.h>
 #include <sys/socket.h>
 
-static void write_chain(struct connection *chain);
-
 static void write_alone(void *arg)
 {
-	write_chain(arg);
+	connection_write(arg);
 }
 
 /* ---- the queue ------------------------------------------------------------------------------ */
@@ -69,7 +67,7 @@ void connection_start_writers(struct connection *chain)
 {
 	struct connection *next;
 
-	if (!chain || go(write_chain, chain) == 0)
+	if (!chain || go(connection_write, chain) == 0)
 		return;
 	for (; chain; chain = next) {
 		next = chain->next_writing;
@@ -110,7 +108,7 @@ size_t connection_queue(struct connection *c, struct outbox *answers, struct con
 	return bytes;
 }
 
-int connection_say_later(struct connection *c, const struct message *m, struct connection **chain)
+int connection_say(struct connection *c, const struct message *m, struct connection **chain)
 {
 	bool start = false;
 	size_t before;
@@ -128,15 +126,6 @@ int connection_say_later(struct connection *c, const struct message *m, struct c
 		c->next_writing = *chain;
 		*chain = c;
 	}
-	return rc;
-}
-
-int connection_say(struct connection *c, const struct message *m)
-{
-	struct connection *chain = NULL;
-	int rc = connection_say_later(c, m, &chain);
-
-	connection_start_writers(chain);
 	return rc;
 }
 
@@ -416,8 +405,7 @@ static struct connection *write_queue(struct connection *c)
 	return r.others;
 }
 
-/* The writing goroutine: of one connection, or of several that have little to write. */
-static void write_chain(struct connection *c)
+void connection_write(struct connection *c)
 {
 	while (c)
 		c = write_queue(c);
