@@ -1,7 +1,7 @@
 /*
  * wire.h - messages as plain structs, and their way to bytes and back.
  *
- * Only wire*.c know protobuf-c. Strings are NUL-terminated UTF-8 and never NULL (""
+ * Only wire_shape.* and wire_value.c know protobuf-c. Strings are NUL-terminated UTF-8 and never NULL (""
  * where absent; encoding takes NULL for ""); byte strings are slices. The meaning of every field
  * stands in chand.proto and PROTOCOL.md, and only what differs in C is said here.
  */
@@ -301,7 +301,7 @@ size_t wire_scratch_used(const struct wire_scratch *s); /* bytes, since the last
 
 /*
  * Decodes a frame's header. What ret_message points to lies in the scratch, not in the frame's
- * bytes. 0, CHAN_EPROTOCOL (unknown kind, malformed header, a string that is not UTF-8 or holds
+ * bytes; on failure it is not to be looked at. 0, CHAN_EPROTOCOL (unknown kind, malformed header, a string that is not UTF-8 or holds
  * a NUL, no seq) or CHAN_ENOMEM. Where 0 counts as 1 (a RECV's credit, the count of DONE and
  * FAIL) the message has 1.
  */

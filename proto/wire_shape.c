@@ -1,5 +1,7 @@
 /*
- * wire_shape.c - which field of protobuf-c's struct is which field of struct message.
+ * wire_shape.c - which field of a message in chand.proto is which field of struct message.
+ *
+ * A row's place is its field's number: those of chand.proto have no gaps.
  */
 #include "proto/wire_shape.h"
 #include "proto/chand.pb-c.h"
@@ -11,7 +13,8 @@
 /* A field between protobuf-c's struct and a plain one. */
 #define FIELD(how_, Pb, pb_, Plain, plain_)                                                        \
 	{                                                                                          \
-		.how = (how_), .pb = offsetof(Pb, pb_), .plain = offsetof(Plain, plain_)           \
+		.how = (how_), .bytes = MEMBER_BYTES(Plain, plain_), .pb = offsetof(Pb, pb_),      \
+		.plain = offsetof(Plain, plain_)                                                   \
 	}
 #define FIELD_SCALAR(Pb, pb_, Plain, plain_)                                                       \
 	{                                                                                          \
@@ -42,9 +45,9 @@
 
 /* Messages within messages. */
 #define SPEAKER(how_, f) FIELD(how_, Chand__Speaker, f, struct wire_speaker, f)
-static const struct field speaker_fields[] = {SPEAKER(TEXT, host), SPEAKER(TEXT, program),
-	SPEAKER(TEXT, group), SPEAKER(TEXT, library),
-	FIELD_SCALAR(Chand__Speaker, pid, struct wire_speaker, pid)};
+static const struct field speaker_fields[] = {SPEAKER(TEXT, host),
+	FIELD_SCALAR(Chand__Speaker, pid, struct wire_speaker, pid), SPEAKER(TEXT, program),
+	SPEAKER(TEXT, group), SPEAKER(TEXT, library)};
 static const struct shape speaker_shape =
 	SHAPE_OF(chand__speaker__descriptor, speaker_fields, struct wire_speaker);
 
@@ -97,11 +100,12 @@ static const struct shape channel_stat_shape =
 	SHAPE_OF(chand__channel_stat__descriptor, channel_stat_fields, struct wire_channel_stat);
 
 #define WAITER_NUMBER(f) FIELD_SCALAR(Chand__Waiter, f, struct wire_waiter, f)
-static const struct field waiter_fields[] = {WAITER_NUMBER(id), WAITER_NUMBER(participant),
+static const struct field waiter_fields[] = {WAITER_NUMBER(id),
 	{.how = SUB,
 		.pb = offsetof(Chand__Waiter, speaker),
 		.plain = offsetof(struct wire_waiter, speaker),
 		.of = &speaker_shape},
+	WAITER_NUMBER(participant),
 	FIELD(TEXT, Chand__Waiter, operation, struct wire_waiter, operation),
 	FIELD_REPEATED(
 		TEXTS, Chand__Waiter, channels, struct wire_waiter, channels, channel_count, NULL),

@@ -1,8 +1,8 @@
 /*
- * wire_shape.h - which field of protobuf-c's struct is which field of struct message.
+ * wire_shape.h - which field of a message in chand.proto is which field of struct message.
  *
- * Private to wire.c, which moves fields by this table in both directions, and wire_value.c. To add
- * a field of chand.proto, add its row in wire_shape.c; to add a kind, add a shape.
+ * Private to wire.c, which moves fields by this table in both directions, wire_value.c, and the
+ * tests. To add a field of chand.proto, add its row in wire_shape.c; to add a kind, add a shape.
  */
 #ifndef PROTO_WIRE_SHAPE_H
 #define PROTO_WIRE_SHAPE_H
@@ -12,9 +12,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* How a field of one becomes that of the other. */
+/* How a field on the wire becomes that of a struct. */
 enum how {
-	SCALAR, /* the same integer on both sides */
+	SCALAR, /* the same integer */
 	SEQ,    /* u64 that must not be 0 */
 	COUNT,  /* u32 where 0 counts as 1 */
 	STATUS, /* u32 number <-> negative int */
@@ -30,15 +30,15 @@ struct shape;
 
 struct field {
 	uint8_t how;
-	uint8_t bytes;               /* of a SCALAR */
-	uint16_t pb, pb_count;       /* offsets in protobuf-c's struct */
-	uint16_t plain, plain_count; /* offsets in ours */
+	uint8_t bytes;               /* in our struct, but for SUB, TEXTS and LIST */
+	uint16_t plain, plain_count; /* offsets in it */
+	uint16_t pb, pb_count;       /* offsets in protobuf-c's, for the tests */
 	const struct shape *of;      /* of SUB and LIST */
 };
 
 struct shape {
 	const ProtobufCMessageDescriptor *descriptor;
-	const struct field *fields;
+	const struct field *fields; /* the one of number n is fields[n - 1] */
 	size_t field_count;
 	size_t plain_bytes; /* of an element of a LIST */
 };

@@ -32,8 +32,8 @@ tests_fuzz_fuzz_engine_SOURCES = tests/fuzz/fuzz_engine.c $(engine_model) $(fuzz
 tests_fuzz_fuzz_engine_LDADD = $(engine_test_libs)
 tests_fuzz_fuzz_engine_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
 
-tests_fuzz_fuzz_frame_SOURCES = tests/fuzz/fuzz_frame.c $(fuzz_common)
-tests_fuzz_fuzz_frame_LDADD = $(proto_test_libs)
+tests_fuzz_fuzz_frame_SOURCES = tests/fuzz/fuzz_frame.c $(wire_reference) $(fuzz_common)
+tests_fuzz_fuzz_frame_LDADD = $(proto_test_libs) $(PROTOBUF_C_LIBS) $(UNISTRING_LIBS)
 tests_fuzz_fuzz_frame_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
 
 tests_fuzz_fuzz_session_SOURCES = tests/fuzz/fuzz_session.c $(fuzz_common)

@@ -26,7 +26,8 @@ tests_unit_test_type_SOURCES = tests/unit/test_type.c tests/support/guarded.h
 tests_unit_test_type_LDADD = $(proto_test_libs)
 
 unit_tests += tests/unit/test_wire
+wire_reference = tests/support/wire_reference.c tests/support/wire_reference.h
 tests_unit_test_wire_SOURCES = tests/unit/test_wire.c tests/support/failing_malloc.h \
-	tests/support/guarded.h
-tests_unit_test_wire_LDADD = $(proto_test_libs) $(PROTOBUF_C_LIBS)
+	tests/support/guarded.h $(wire_reference)
+tests_unit_test_wire_LDADD = $(proto_test_libs) $(PROTOBUF_C_LIBS) $(UNISTRING_LIBS)
 tests_unit_test_wire_LDFLAGS = $(failing_malloc_ldflags)
