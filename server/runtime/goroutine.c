@@ -140,6 +140,6 @@ int go_spawn(const struct go_site *site, void (*call)(void *code, void *args), v
 	int rc = goroutine_new(m, site, call, code, args, args_bytes, &g);
 
 	if (rc == 0)
-		put_next(m, g);
+		put_new(m, g);
 	return rc;
 }

@@ -13,6 +13,7 @@ server_runtime_libruntime_a_SOURCES = \
 	server/runtime/machine.c \
 	server/runtime/netpoll.c server/runtime/netpoll.h server/runtime/netpoll_sched.h \
 	server/runtime/netpoll_libevent.c \
+	server/runtime/newq.c server/runtime/newq.h \
 	server/runtime/note.c server/runtime/note.h \
 	server/runtime/nursery.c server/runtime/nursery.h \
 	server/runtime/run.c server/runtime/runtime.h \

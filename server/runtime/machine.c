@@ -151,7 +151,7 @@ bool start_machine(struct processor *p, bool spinning)
  * hands, so that is asked after the waiters, until it is in the global queue. */
 static bool all_asleep(void)
 {
-	return sched.idle_machine_count == sched.machine_count && sched.global.count == 0 &&
+	return sched.idle_machine_count == sched.machine_count && sched.global_count == 0 &&
 		!netpoll_has_waiters() && !timers_pending() && !atomic_load(&sched.polling) &&
 		!atomic_load(&sched.sysmon_polls);
 }

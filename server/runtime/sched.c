@@ -10,7 +10,7 @@
  * No lost wake-up. Work is submitted and threads go idle without a common lock, so each side does its
  * step, and then looks whether the other did; both steps and both looks are sequentially consistent.
  *
- *	Submitting (put_next, put_tail, put_global; then wake_processor):
+ *	Submitting (put_next, put_new, put_tail, put_global; then wake_processor):
  *	  1. put the goroutine into a queue
  *	  2. look whether a processor is idle and no machine is spinning; if so, start one that spins
  *
@@ -23,8 +23,8 @@
  * remains, either all processors are busy or someone looks.
  *
  * But for work that is submitted without the second step, since its own processor is about to come to
- * it: what is next there, who yielded (yield_left), an only goroutine that the poller brought
- * (put_ready). If what runs there makes no step, that waits for sysmon, for up to 10 ms.
+ * it: what is next there, an only newborn, who yielded (yield_left), an only goroutine that the poller
+ * brought (put_ready). If what runs there makes no step, that waits for sysmon, for up to 10 ms.
  *
  * The poller. At most one machine waits in the kernel for descriptors and the next timer; it holds no
  * processor. The others sleep on their note. Who is about to sleep makes sure that the poller will
@@ -34,7 +34,11 @@
  *	  1. poll_until = first deadline               1. start timers (their heap's minimum changes)
  *	  2. look at the first deadline again          2. look at poll_until; interrupt if too late
  *
+ * What has not begun runs before what waits in the ring, the youngest first (newq.h).
+ *
  * Rejected:
+ * - Newborns in the ring, first in first out: a tree of goroutines is walked in breadth, so that most of
+ *   it is alive at once. A tree of a million leaves had 67,000 stacks, and takes a third of the time now.
  * - Waking a second machine for every readied goroutine. Waking another CPU takes ten times as long as
  *   what most goroutines do before they park; so one that is next in line for its own processor wakes
  *   nobody, and sysmon sends help after at most 10 ms should the processor stay occupied.
@@ -52,8 +56,13 @@
 #include "server/runtime/netpoll_sched.h"
 #include "server/runtime/timer_sched.h"
 
-/* How many scheduling steps a processor takes from its own queue before it looks elsewhere. */
-enum { TICKS_OWN_QUEUE = 61 };
+enum {
+	/* How many scheduling steps a processor takes from its own queues before it looks elsewhere. */
+	TICKS_OWN_QUEUE = 61,
+	/* How many of those looks before the oldest newborn has its turn: rarely, as the oldest may be
+	 * the root of a tree, and each that has begun and waits for its branches holds a stack. */
+	TURNS_OLDEST = 256,
+};
 
 struct sched sched;
 
@@ -85,6 +94,12 @@ static void set_state(struct goroutine *g, enum goroutine_state state)
 
 /* ---- Queues ---- */
 
+/* With sched.lock: one of the global queues has changed. */
+static void count_global(void)
+{
+	atomic_store(&sched.global_count, (uint32_t)(sched.global.count + sched.newborns.count));
+}
+
 static void global_put(struct go_queue *q)
 {
 	struct goroutine *g;
@@ -92,8 +107,24 @@ static void global_put(struct go_queue *q)
 	lock_acquire(&sched.lock);
 	while ((g = go_queue_pop(q)))
 		go_queue_push(&sched.global, g);
-	atomic_store(&sched.global_count, (uint32_t)sched.global.count);
+	count_global();
 	lock_release(&sched.lock);
+}
+
+/* A batch of newborns that their processor has no room for, oldest first, before all others. */
+static void newborns_put(struct go_queue *batch)
+{
+	struct go_queue *all = &sched.newborns;
+
+	lock_acquire(&sched.lock);
+	if (all->count == 0)
+		all->tail = batch->tail;
+	batch->tail->link = all->head;
+	all->head = batch->head;
+	all->count += batch->count;
+	count_global();
+	lock_release(&sched.lock);
+	*batch = (struct go_queue){0};
 }
 
 void put_global(struct go_queue *q)
@@ -135,10 +166,46 @@ void put_next(struct machine *m, struct goroutine *g)
 	displaced = g;
 	if (!sched.shuffled || random_below(&p->random, 2) == 0)
 		displaced = runq_put_next(&p->runq, g);
-	if (!displaced)
-		return; /* it is next here: see "Rejected" */
-	put_tail(p, displaced);
+	if (displaced)
+		put_tail(p, displaced);
+	else if (newq_length(&p->newq) == 0)
+		return; /* it is next here, and alone: see "Rejected" */
 	wake_processor();
+}
+
+/* The youngest of those that wait on p to begin; wakes nobody. */
+static void put_youngest(struct processor *p, struct goroutine *g)
+{
+	struct go_queue half = {0};
+
+	while (!newq_put(&p->newq, g)) {
+		if (newq_shed(&p->newq, &half) > 0)
+			newborns_put(&half);
+	}
+}
+
+bool is_loaded(struct processor *p)
+{
+	uint32_t newborns = newq_length(&p->newq);
+
+	return runq_length(&p->runq) > 0 || newborns > 1 ||
+		(newborns == 1 && runq_has_next(&p->runq));
+}
+
+void put_new(struct machine *m, struct goroutine *g)
+{
+	struct processor *p = m ? m->p : NULL;
+
+	if (!p) {
+		put_global_one(g);
+		return;
+	}
+	if (sched.shuffled && random_below(&p->random, 2) == 0)
+		put_tail(p, g);
+	else
+		put_youngest(p, g);
+	if (is_loaded(p))
+		wake_processor();
 }
 
 /* One from the global queue to run, and p's share of the others into its ring, which is empty. With
@@ -152,7 +219,21 @@ static struct goroutine *global_get(struct processor *p, uint32_t share_max)
 		share = share_max;
 	while (share-- > 1 && (next = go_queue_pop(&sched.global)))
 		check(runq_put(&p->runq, next));
-	atomic_store(&sched.global_count, (uint32_t)sched.global.count);
+	return g;
+}
+
+/* The same of the newborns, the youngest batch, as p's own youngest. */
+static struct goroutine *newborns_get(struct processor *p)
+{
+	uint32_t share = (uint32_t)(sched.newborns.count / (size_t)sched.procs) + 1;
+	struct goroutine *g = go_queue_pop(&sched.newborns), *next;
+
+	if (share > NEWQ_CAPACITY / 2)
+		share = NEWQ_CAPACITY / 2;
+	while (share-- > 1 && (next = go_queue_pop(&sched.newborns))) {
+		check(newq_put(&p->newq, g));
+		g = next;
+	}
 	return g;
 }
 
@@ -164,6 +245,21 @@ static struct goroutine *take_global(struct processor *p, uint32_t share_max)
 		return NULL;
 	lock_acquire(&sched.lock);
 	g = global_get(p, share_max);
+	count_global();
+	lock_release(&sched.lock);
+	return g;
+}
+
+/* For a processor whose own newborns are fewer than half of what it can hold. */
+static struct goroutine *take_newborns(struct processor *p)
+{
+	struct goroutine *g;
+
+	if (atomic_load(&sched.global_count) == 0)
+		return NULL;
+	lock_acquire(&sched.lock);
+	g = newborns_get(p);
+	count_global();
 	lock_release(&sched.lock);
 	return g;
 }
@@ -247,6 +343,12 @@ static void stop_spinning(struct machine *m)
 	atomic_fetch_sub(&sched.spinning, 1);
 }
 
+/* Does anything wait on p? */
+static bool is_waited_for(struct processor *p)
+{
+	return runq_length(&p->runq) > 0 || newq_length(&p->newq) > 0 || runq_has_next(&p->runq);
+}
+
 /* Is there anything that an idle processor could run? What is next on another is not counted, unless
  * that processor is stuck. */
 static bool work_anywhere(void)
@@ -256,7 +358,7 @@ static bool work_anywhere(void)
 	for (int i = 0; i < sched.procs; i++) {
 		struct processor *p = &sched.processors[i];
 
-		if (runq_length(&p->runq) > 0 || (is_stuck(p) && runq_has_next(&p->runq)))
+		if (is_loaded(p) || (is_stuck(p) && is_waited_for(p)))
 			return true;
 	}
 	return false;
@@ -280,13 +382,15 @@ static void share_queue(struct processor *p)
 
 	while ((g = runq_get(&p->runq)))
 		go_queue_push(&all, g);
+	while ((g = newq_get_oldest(&p->newq)))
+		go_queue_push(&all, g);
 	global_put(&all);
 }
 
 void hand_off_processor(struct processor *p)
 {
-	bool wanted = runq_length(&p->runq) > 0 || runq_has_next(&p->runq) ||
-		atomic_load(&sched.global_count) > 0 || netpoll_needs_poller();
+	bool wanted = is_waited_for(p) || atomic_load(&sched.global_count) > 0 ||
+		netpoll_needs_poller();
 
 	if (wanted) {
 		if (start_machine(p, false))
@@ -314,6 +418,9 @@ static struct goroutine *steal(struct machine *m)
 		if (victim == m->p)
 			continue;
 		g = runq_steal(&m->p->runq, &victim->runq, is_stuck(victim));
+		if (!g)
+			g = newq_steal(&m->p->newq, &victim->newq,
+				is_stuck(victim) || runq_has_next(&victim->runq));
 		if (g)
 			return g;
 	}
@@ -379,17 +486,29 @@ static bool is_due(struct processor *p)
 	return (atomic_load_explicit(&p->tick, memory_order_relaxed) + 1) % TICKS_OWN_QUEUE == 0;
 }
 
-/* Of all queues, on a step that is due. The global one and the ring come first in turn: neither may
- * starve behind the other, or behind what is always next here. */
+/* Of all queues, on a step that is due. The global one and the ring come first in turn, and now and then
+ * the oldest newborn: none may starve behind another, or behind what is always next here. */
 static struct goroutine *get_fair(struct processor *p, uint32_t tick)
 {
+	uint32_t turn = tick / TICKS_OWN_QUEUE;
 	struct goroutine *g = NULL;
 
-	if (tick / TICKS_OWN_QUEUE % 2 == 0)
+	if (turn % 2 == 0)
 		g = take_global(p, 1);
+	else if (turn % TURNS_OLDEST == 1)
+		g = newq_length(&p->newq) > 0 ? newq_get_oldest(&p->newq) : take_newborns(p);
+	return g ? g : runq_get_fair(&p->runq);
+}
+
+/* Of p's own queues: what is next, the youngest newborn, or who waits in the ring. So who yields comes
+ * after all that it has started. */
+static struct goroutine *get_own(struct processor *p)
+{
+	struct goroutine *g = runq_take_next(&p->runq);
+
 	if (!g)
-		g = runq_get_fair(&p->runq);
-	return g;
+		g = newq_get(&p->newq);
+	return g ? g : runq_take_head(&p->runq);
 }
 
 /* What runs next on m, without giving up its processor; NULL when there is nothing. */
@@ -405,17 +524,19 @@ static struct goroutine *find_work(struct machine *m)
 		if (g)
 			return g;
 	}
-	g = runq_get(&p->runq);
+	g = get_own(p);
 	if (g)
 		return g;
 	g = take_global(p, RUNQ_CAPACITY / 2);
+	if (!g)
+		g = take_newborns(p);
 	if (g)
 		return g;
 	if (only_busy())
 		timers_run(); /* it is about to wait for sockets, which looks at them too */
 	else
 		look_around(m);
-	g = runq_get(&p->runq);
+	g = get_own(p);
 	if (g)
 		return g;
 	return try_steal(m);
@@ -427,7 +548,7 @@ static bool release_processor(struct machine *m)
 	struct processor *p = m->p;
 
 	lock_acquire(&sched.lock);
-	if (sched.global.count > 0) {
+	if (sched.global.count + sched.newborns.count > 0) {
 		lock_release(&sched.lock);
 		return false;
 	}
@@ -548,7 +669,7 @@ static struct goroutine *next_own(struct machine *m)
 	if (is_due(p))
 		return NULL; /* find_work counts this step */
 	count_tick(p);
-	return runq_get(&p->runq);
+	return get_own(p);
 }
 
 static struct context *begin_running(struct machine *m, struct goroutine *g)
@@ -614,7 +735,7 @@ struct goroutine *go_self(void)
 /* Nobody to yield to, and no time yet to look further? */
 static bool nobody_waits(struct processor *p)
 {
-	return runq_own_empty(&p->runq) && !is_due(p) &&
+	return runq_own_empty(&p->runq) && newq_length(&p->newq) == 0 && !is_due(p) &&
 		atomic_load_explicit(&sched.global_count, memory_order_relaxed) == 0 &&
 		!atomic_load_explicit(&sched.stopping, memory_order_relaxed);
 }

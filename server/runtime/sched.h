@@ -15,6 +15,7 @@
 #include "server/base/lock.h"
 #include "server/base/random.h"
 #include "server/runtime/goroutine.h"
+#include "server/runtime/newq.h"
 #include "server/runtime/note.h"
 #include "server/runtime/runq.h"
 #include "server/runtime/runtime.h"
@@ -29,6 +30,7 @@ enum { MACHINES_MAX = GO_PROCS_MAX + 256 };
 
 struct processor {
 	struct runq runq;
+	struct newq newq;
 
 	/* All else belongs to the machine that holds the processor, or, while it is idle, to
 	 * sched.lock. */
@@ -77,7 +79,8 @@ struct sched {
 
 	/* Under lock; the counts may be read without. */
 	struct go_queue global;
-	_Atomic uint32_t global_count;
+	struct go_queue newborns; /* which no processor had room for, the youngest batch first */
+	_Atomic uint32_t global_count; /* of both */
 	struct processor *idle_processors;
 	_Atomic uint32_t idle_processor_count;
 	struct machine *idle_machines;
@@ -147,6 +150,12 @@ void after_switch(void);
  * machine comes for it. */
 void put_next(struct machine *m, struct goroutine *g);
 void put_global(struct go_queue *q);
+
+/* The same for one that has not begun. */
+void put_new(struct machine *m, struct goroutine *g);
+
+/* Has p more to do than what comes next there? Then an idle processor could help. */
+bool is_loaded(struct processor *p);
 
 /* Wakes a machine to look for work, if a processor is idle and nobody looks yet. */
 void wake_processor(void);

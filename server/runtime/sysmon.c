@@ -35,11 +35,12 @@ static void look_at_processors(uint32_t last_ticks[])
 	for (int i = 0; i < sched.procs; i++) {
 		struct processor *p = &sched.processors[i];
 		uint32_t tick = atomic_load_explicit(&p->tick, memory_order_relaxed);
-		bool stuck = tick == last_ticks[i] && runq_has_next(&p->runq);
+		bool next = runq_has_next(&p->runq) || newq_length(&p->newq) > 0;
+		bool stuck = tick == last_ticks[i] && next;
 
 		last_ticks[i] = tick;
 		atomic_store_explicit(&p->stuck, stuck, memory_order_relaxed);
-		help = help || stuck || runq_length(&p->runq) > 0;
+		help = help || stuck || is_loaded(p);
 	}
 	if (help || atomic_load(&sched.global_count) > 0)
 		wake_processor();
