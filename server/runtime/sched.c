@@ -62,7 +62,13 @@ enum {
 	/* How many of those looks before the oldest newborn has its turn: rarely, as the oldest may be
 	 * the root of a tree, and each that has begun and waits for its branches holds a stack. */
 	TURNS_OLDEST = 256,
+	/* Newborns that have begun before the clock is read, where it would take a part of their time. */
+	PACE_SAMPLE = 32,
 };
+
+/* Work that takes less is not worth waking another processor for: that takes 25 us, and what both do
+ * then they do on cold caches. */
+#define HELP_NS (50 * NS_PER_US)
 
 struct sched sched;
 
@@ -154,6 +160,15 @@ static void put_tail(struct processor *p, struct goroutine *g)
 	}
 }
 
+/* Will p's newborns, at the pace at which it begins them, take longer than it is worth to begin them
+ * alone? An only one is what comes next. */
+static bool newborns_need_help(struct processor *p)
+{
+	uint32_t newborns = newq_length(&p->newq);
+
+	return newborns > 1 && newborns * p->pace.begin_ns >= HELP_NS;
+}
+
 void put_next(struct machine *m, struct goroutine *g)
 {
 	struct processor *p = m ? m->p : NULL;
@@ -168,8 +183,8 @@ void put_next(struct machine *m, struct goroutine *g)
 		displaced = runq_put_next(&p->runq, g);
 	if (displaced)
 		put_tail(p, displaced);
-	else if (newq_length(&p->newq) == 0)
-		return; /* it is next here, and alone: see "Rejected" */
+	else if (!newborns_need_help(p))
+		return; /* it is next here: see "Rejected" */
 	wake_processor();
 }
 
@@ -204,7 +219,7 @@ void put_new(struct machine *m, struct goroutine *g)
 		put_tail(p, g);
 	else
 		put_youngest(p, g);
-	if (is_loaded(p))
+	if (newborns_need_help(p))
 		wake_processor();
 }
 
@@ -672,10 +687,26 @@ static struct goroutine *next_own(struct machine *m)
 	return get_own(p);
 }
 
+/* Another newborn begins. */
+static void pace_note(struct pace *pace)
+{
+	int64_t now_ns;
+
+	pace->begun++;
+	if (pace->begin_ns < NS_PER_US && pace->begun < PACE_SAMPLE)
+		return;
+	now_ns = clock_now_ns();
+	pace->begin_ns = (uint64_t)(now_ns - pace->since_ns) / pace->begun;
+	pace->since_ns = now_ns;
+	pace->begun = 0;
+}
+
 static struct context *begin_running(struct machine *m, struct goroutine *g)
 {
-	if (atomic_load_explicit(&g->state, memory_order_relaxed) == G_NEW)
+	if (atomic_load_explicit(&g->state, memory_order_relaxed) == G_NEW) {
+		pace_note(&m->p->pace);
 		g = goroutine_begin(m, g);
+	}
 	m->curg = g;
 	set_state(g, G_RUNNING);
 	guard_before_run(g);

@@ -28,6 +28,14 @@
  * are out, goroutines wait for one of them to come back, instead of threads growing. */
 enum { MACHINES_MAX = GO_PROCS_MAX + 256 };
 
+/* How long from one newborn's first step to the next one's, lately; what idles or runs between counts.
+ * Nothing is known at first, and then it is as long as can be. */
+struct pace {
+	uint64_t begin_ns;
+	int64_t since_ns; /* of the last look at the clock */
+	uint32_t begun;   /* since then */
+};
+
 struct processor {
 	struct runq runq;
 	struct newq newq;
@@ -35,6 +43,7 @@ struct processor {
 	/* All else belongs to the machine that holds the processor, or, while it is idle, to
 	 * sched.lock. */
 	uint32_t index;
+	struct pace pace;
 	_Atomic uint32_t tick;      /* scheduling steps; every 61st looks beyond the queue */
 	_Atomic bool stuck;         /* sysmon: no step for 10 ms, though something is next */
 	struct stack_pool stacks;

@@ -344,6 +344,116 @@ static void the_next_one_is_rescued(void **state)
 	run(2, compute_before_next, NULL);
 }
 
+static _Atomic int meeting;
+
+/* Stays on its processor until another of its kind runs, too. */
+static void meet(void)
+{
+	int64_t end_ns = clock_deadline_ns(20 * NS_PER_S);
+
+	atomic_fetch_add(&meeting, 1);
+	while (atomic_load(&meeting) < 2 && clock_now_ns() < end_ns)
+		;
+	countdown_done(&all);
+}
+
+static void pass_by(void)
+{
+	countdown_done(&all);
+}
+
+/* Newborns were short so far, and not worth another processor's while; these need one. */
+static int long_after_short(void *arg)
+{
+	(void)arg;
+	for (int round = 0; round < 100; round++) {
+		all = (struct countdown)COUNTDOWN(20);
+		for (int i = 0; i < 20; i++)
+			expect(go(pass_by) == 0);
+		countdown_wait(&all);
+	}
+	atomic_store(&meeting, 0);
+	all = (struct countdown)COUNTDOWN(3);
+	for (int i = 0; i < 3; i++)
+		expect(go(meet) == 0);
+	countdown_wait(&all);
+	expect(atomic_load(&meeting) == 3);
+	return 0;
+}
+
+static void newborns_that_last_are_helped(void **state)
+{
+	int64_t begin_ns = clock_now_ns();
+
+	(void)state;
+	run(2, long_after_short, NULL);
+	assert_true(clock_now_ns() - begin_ns < 15 * NS_PER_S);
+}
+
+static int began[100], began_count;
+
+static void begin_as(int i)
+{
+	began[began_count++] = i;
+	countdown_done(&all);
+}
+
+static int begin_in_order(void *arg)
+{
+	(void)arg;
+	began_count = 0;
+	all = (struct countdown)COUNTDOWN(100);
+	for (int i = 0; i < 100; i++)
+		expect(go(begin_as, i) == 0);
+	countdown_wait(&all);
+	/* But for one that has its turn out of line now and then. */
+	expect(began[0] >= 98);
+	expect(began[99] <= 1);
+	return 0;
+}
+
+static void the_youngest_begins_first(void **state)
+{
+	(void)state;
+	if (getenv("CHAND_SCHED_SEED"))
+		return;
+	run(1, begin_in_order, NULL);
+}
+
+static _Atomic bool old_one_ran;
+
+static void run_old_one(void)
+{
+	atomic_store(&old_one_ran, true);
+}
+
+/* Each starts its successor: there is always a younger one than the first. */
+static void breed(int generation)
+{
+	if (!atomic_load(&old_one_ran) && generation < 1000000)
+		expect(go(breed, generation + 1) == 0);
+	else
+		countdown_done(&all);
+}
+
+static int starve_oldest(void *arg)
+{
+	(void)arg;
+	atomic_store(&old_one_ran, false);
+	all = (struct countdown)COUNTDOWN(1);
+	expect(go(run_old_one) == 0);
+	expect(go(breed, 0) == 0);
+	countdown_wait(&all);
+	expect(atomic_load(&old_one_ran));
+	return 0;
+}
+
+static void the_oldest_is_not_starved(void **state)
+{
+	(void)state;
+	run(1, starve_oldest, NULL);
+}
+
 /* The global queue is served though the local one never empties. */
 static int starve_global(void *arg)
 {
@@ -430,6 +540,9 @@ int main(void)
 		cmocka_unit_test(one_seed_gives_one_order),
 		cmocka_unit_test(work_spreads_over_processors),
 		cmocka_unit_test(the_next_one_is_rescued),
+		cmocka_unit_test(newborns_that_last_are_helped),
+		cmocka_unit_test(the_youngest_begins_first),
+		cmocka_unit_test(the_oldest_is_not_starved),
 		cmocka_unit_test(the_global_queue_is_not_starved),
 		cmocka_unit_test(the_ring_is_not_starved),
 	};
