@@ -40,6 +40,10 @@ struct outbox_run {
 	uint32_t attempt;
 };
 
+/* Entries and runs that an outbox has room for in itself: what answers one operation. With them it is
+ * one piece of memory and not three. */
+#define OUTBOX_FIRST 2
+
 struct outbox {
 	struct outbox *next; /* in the connection's queue */
 	struct outbox_entry *entries;
@@ -48,6 +52,8 @@ struct outbox {
 	size_t run_count, run_size;
 	struct buf encoded;
 	size_t bytes; /* of frames and values, about: what backpressure counts */
+	struct outbox_entry first_entries[OUTBOX_FIRST];
+	struct outbox_run first_runs[OUTBOX_FIRST];
 };
 
 /* NULL: out of memory. */

@@ -225,7 +225,7 @@ struct run {
 	struct writer_todo own; /* what there is to do, where no session keeps it */
 	struct buf control;     /* to be written next */
 	size_t written;         /* bytes of the queue that the last round wrote */
-	bool start_reader, detach;
+	bool start_reader, detach, finish;
 };
 
 /* Takes what may be written now. False: nothing. */
@@ -274,6 +274,7 @@ static bool take_queue(struct run *r)
 	r->written = 0;
 	go_on = c->writing = !c->broken && take_work(r);
 	r->detach = !go_on && c->reader_ended;
+	r->finish = !go_on && c->closing;
 	/* A writer that ends starts it in any case: nobody else would. */
 	r->start_reader = c->reader_resting && (!go_on || c->queued_bytes < queued_bytes_max() / 2);
 	if (r->start_reader)
@@ -370,22 +371,16 @@ static void run_rounds(struct run *r)
 /* What follows from the end of the writing. */
 static void end_writing(struct run *r)
 {
-	struct connection *c = r->c;
-	bool closing;
-
 	if (r->detach)
-		connection_detach(c);
-	lock_acquire(&c->lock);
-	closing = c->closing && !c->writing;
-	lock_release(&c->lock);
-	if (closing)
-		stream_finish(c->stream);
-	connection_unref(c);
+		connection_detach(r->c);
+	if (r->finish)
+		stream_finish(r->c->stream);
+	connection_unref(r->c);
 }
 
-/* Writes what is queued until nothing is. Returns the others of the chain, unless it passed them
- * on. */
-static struct connection *write_queue(struct connection *c)
+/* Writes what is queued until nothing is; *round is an empty buffer before and after. Returns the
+ * others of the chain, unless it passed them on. */
+static struct connection *write_queue(struct connection *c, struct buf *round)
 {
 	struct run r;
 
@@ -395,10 +390,11 @@ static struct connection *write_queue(struct connection *c)
 	r.control = (struct buf){0};
 	r.written = 0;
 	writer_init(&r.w, c->outgoing ? &c->outgoing->todo : &r.own);
-	r.w.round = buffer_take();
+	r.w.round = *round;
 	run_rounds(&r);
 	buf_fini(&r.control); /* empty, but may have memory */
-	buffer_give(&r.w.round);
+	*round = r.w.round;
+	r.w.round = (struct buf){0};
 	writer_fini(&r.w);
 	writer_todo_fini(&r.own);
 	end_writing(&r);
@@ -407,6 +403,11 @@ static struct connection *write_queue(struct connection *c)
 
 void connection_write(struct connection *c)
 {
-	while (c)
-		c = write_queue(c);
+	struct buf round = buffer_take();
+
+	while (c) {
+		c = write_queue(c, &round);
+		buf_consume(&round, buf_len(&round));
+	}
+	buffer_give(&round);
 }
