@@ -194,13 +194,13 @@ static void test_slow_greetings(void **state)
 	(void)state;
 	begin("--hello-timeout=1s", NULL);
 	crowd_connect(&silent, d.url, SLOW);
-	crowd_attack(&silent, TEST_PATIENCE_MS, serve);
+	crowd_attack(&silent, test_patience_ms(), serve);
 	assert_int_equal(silent.ended, SLOW);
 	crowd_drop(&silent);
 	crowd_connect(&slow, d.tcp_url, SLOW);
 	crowd_attack(&slow, 100, serve);
 	slow.say = NULL;
-	crowd_attack(&slow, TEST_PATIENCE_MS, serve);
+	crowd_attack(&slow, test_patience_ms(), serve);
 	assert_int_equal(slow.ended, SLOW);
 	end("slow greetings", &slow, each_kib(SLOW, 16));
 }
@@ -650,7 +650,7 @@ static void test_twice_the_connections(void **state)
 	snprintf(max, sizeof(max), "--connections-max=%d", count / 2);
 	begin(max, "--hello-timeout=1m");
 	crowd_connect(&c, d.url, count);
-	for (int ms = 0; ms < TEST_PATIENCE_MS && c.ended < count / 2; ms += 100)
+	for (int ms = 0; ms < test_patience_ms() && c.ended < count / 2; ms += 100)
 		crowd_attack(&c, 100, serve);
 	print_message("# %d connections against a limit of %d: %d ended, %lu of them told\n", count,
 		count / 2, c.ended, (unsigned long)c.limits);

@@ -366,7 +366,7 @@ static void ask_and_never_read(struct message *m)
 		if (buf_len(&out) < 60000)
 			continue;
 		pfd.fd = p.fd;
-		assert_true(poll(&pfd, 1, TEST_PATIENCE_MS) > 0);
+		assert_true(poll(&pfd, 1, test_patience_ms()) > 0);
 		n = send(p.fd, buf_data(&out), buf_len(&out), MSG_NOSIGNAL);
 		buf_fini(&out);
 		now = daemon_resident_bytes(&d);

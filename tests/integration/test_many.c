@@ -124,7 +124,7 @@ static void test_many_waiting(void **state)
 	for (int i = 0; i < 3; i++) {
 		uint64_t send = peer_send(&producer, channel, "wake");
 
-		assert_int_equal(readable(TEST_PATIENCE_MS, &index), 1);
+		assert_int_equal(readable(test_patience_ms(), &index), 1);
 		assert_int_equal(index, i);
 		peer_taken(&peers[i], peer_expect_deliver(&peers[i], peers[i].seq - 1, "wake"));
 		peer_expect_done(&producer, send);

@@ -186,7 +186,7 @@ static bool hear_bytes(struct peer *p, size_t k)
 
 	while (k) {
 		assert_int_equal(buf_reserve(&p->in, k), 0);
-		assert_int_equal(poll(&pfd, 1, TEST_PATIENCE_MS), 1);
+		assert_int_equal(poll(&pfd, 1, test_patience_ms()), 1);
 		n = recv(p->fd, p->in.bytes + p->in.end, k, 0);
 		assert_true(n > 0);
 		p->in.end += (size_t)n;

@@ -312,7 +312,7 @@ static void tool_kill(pid_t pid, int index)
 	char path[96];
 
 	tool_path(path, index);
-	for (int looks = 0; st.st_size == 0 && looks < TEST_PATIENCE_MS; looks++) {
+	for (int looks = 0; st.st_size == 0 && looks < test_patience_ms(); looks++) {
 		nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
 		stat(path, &st);
 	}

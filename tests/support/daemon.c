@@ -21,11 +21,23 @@
 enum { ARGUMENTS_MAX = 32, LOG_BYTES_MAX = 256 * 1024 };
 
 /* Between two looks at what another process does. */
-enum { REST_MS = 2, LOOKS_MAX = TEST_PATIENCE_MS / REST_MS };
+enum { REST_MS = 2, PATIENCE_MS = 60000 };
 
 static void rest(void)
 {
 	nanosleep(&(struct timespec){.tv_nsec = REST_MS * 1000000}, NULL);
+}
+
+int test_patience_ms(void)
+{
+	const char *ms = getenv("TEST_PATIENCE_MS");
+
+	return ms && atoi(ms) > 0 ? atoi(ms) : PATIENCE_MS;
+}
+
+static int looks_max(void)
+{
+	return test_patience_ms() / REST_MS;
 }
 
 void test_time_limit(void)
@@ -91,11 +103,11 @@ static char *read_file(const char *path)
 
 void daemon_expect_log(const struct test_daemon *d, const char *wanted)
 {
-	for (int i = 0; i < LOOKS_MAX; i++) {
+	for (int i = 0, last = looks_max() - 1; i <= last; i++) {
 		char *text = read_file(d->log_path);
 		bool found = strstr(text, wanted) != NULL;
 
-		if (!found && (i == LOOKS_MAX - 1 ||
+		if (!found && (i == last ||
 				      (d->pid && waitpid(d->pid, NULL, WNOHANG | WNOWAIT) > 0)))
 			print_error("the daemon said:\n%s", text);
 		free(text);
@@ -158,7 +170,7 @@ int daemon_wait(struct test_daemon *d)
 {
 	int status;
 
-	for (int i = 0; i < LOOKS_MAX; i++) {
+	for (int i = 0; i < looks_max(); i++) {
 		pid_t pid = waitpid(d->pid, &status, WNOHANG);
 
 		if (pid == d->pid) {

@@ -2,9 +2,9 @@
  * daemon.h - a real chand of its own for a test, on a private Unix socket and on a TCP port that
  * the kernel chose.
  *
- * The daemon is $top_builddir/chand, or what CHAND_PROGRAM names there. Set CHAND_TEST_URL to let the tests speak to one that runs
- * already (in gdb, say); starting and stopping then do nothing. Every function fails the test by
- * cmocka's assertions, so they are for the main thread.
+ * The daemon is $top_builddir/chand, or what CHAND_PROGRAM names there. Set CHAND_TEST_URL to let
+ * the tests speak to one that runs already (in gdb, say); starting and stopping then do nothing.
+ * Every function fails the test by cmocka's assertions, so they are for the main thread.
  */
 #ifndef TESTS_SUPPORT_DAEMON_H
 #define TESTS_SUPPORT_DAEMON_H
@@ -21,9 +21,10 @@ struct test_daemon {
 	char log_path[96]; /* its stderr */
 };
 
-/* How long a test may wait for what another process does before it fails: generous, since machines
- * may be slow and sanitizers slower; only failing tests wait for so long. */
-enum { TEST_PATIENCE_MS = 60000 };
+/* How long a test may wait for what another process does before it fails: $TEST_PATIENCE_MS, or a
+ * minute: generous, since machines may be slow and sanitizers slower; only failing tests wait for so
+ * long. */
+int test_patience_ms(void);
 
 /* Ends the test program when its time ($TEST_TIMEOUT s, or 120) is over. First thing in main. */
 void test_time_limit(void);

@@ -254,8 +254,8 @@ static ssize_t hear(struct peer *p)
 	struct pollfd pfd = {.fd = p->fd, .events = POLLIN};
 	ssize_t n;
 
-	if (poll(&pfd, 1, TEST_PATIENCE_MS) == 0)
-		fail_msg("the broker said nothing for %d ms", TEST_PATIENCE_MS);
+	if (poll(&pfd, 1, test_patience_ms()) == 0)
+		fail_msg("the broker said nothing for %d ms", test_patience_ms());
 	assert_int_equal(buf_reserve(&p->in, 65536), 0);
 	n = recv(p->fd, p->in.bytes + p->in.end, 65536, 0);
 	if (n < 0 && errno == ECONNRESET)

@@ -61,9 +61,16 @@ struct fault_page *fault_page(void)
 void fault_arm(struct fault_page *page, enum fault kind, int64_t n, int64_t run)
 {
 	atomic_store(&page->hits, 0);
+	atomic_store(&page->every, 0);
 	atomic_store(&page->run, run);
 	atomic_store(&page->left, n - 1);
 	atomic_store(&page->kind, kind);
+}
+
+void fault_arm_every(struct fault_page *page, enum fault kind, int64_t n, int64_t every)
+{
+	fault_arm(page, kind, n, 0);
+	atomic_store(&page->every, every);
 }
 
 int64_t fault_disarm(struct fault_page *page)
@@ -81,13 +88,29 @@ const char *fault_name(enum fault kind)
 	return names[kind];
 }
 
+static atomic_bool client_came;
+
+/* With a period: between two calls that fail as many succeed, from the first client on. */
+static bool fails_periodically(struct fault_page *page, int64_t every)
+{
+	if (!atomic_load(&client_came) || atomic_fetch_sub(&page->left, 1) > 0)
+		return false;
+	atomic_store(&page->left, every - 1);
+	atomic_fetch_add(&page->hits, 1);
+	return true;
+}
+
 /* Whether this call of that kind is to fail. */
 static bool fails(enum fault kind)
 {
 	struct fault_page *page = fault_page();
+	int64_t every;
 
 	if (atomic_load(&page->kind) != (uint32_t)kind)
 		return false;
+	every = atomic_load(&page->every);
+	if (every)
+		return fails_periodically(page, every);
 	if (atomic_fetch_sub(&page->left, 1) > 0)
 		return false;
 	if (atomic_fetch_add(&page->hits, 1) < atomic_load(&page->run))
@@ -133,9 +156,35 @@ WRAP(MAP_FAILED, NO_MEMORY, void *, mmap, (void *p, size_t n, int prot, int flag
 
 WRAP(-1, NO_DESCRIPTOR, int, socket, (int family, int type, int protocol), (family, type, protocol))
 WRAP(-1, NO_DESCRIPTOR, int, eventfd, (unsigned int n, int flags), (n, flags))
-WRAP(-1, NO_DESCRIPTOR || INTERRUPTED, int, accept4,
-	(int fd, struct sockaddr *a, socklen_t *n, int flags), (fd, a, n, flags))
 WRAP(NULL, NO_DESCRIPTOR, FILE *, fopen, (const char *path, const char *mode), (path, mode))
+
+int __real_accept4(int fd, struct sockaddr *a, socklen_t *n, int flags);
+int __wrap_accept4(int fd, struct sockaddr *a, socklen_t *n, int flags);
+int __wrap_accept4(int fd, struct sockaddr *a, socklen_t *n, int flags)
+{
+	int accepted = NO_DESCRIPTOR || INTERRUPTED ? -1 : __real_accept4(fd, a, n, flags);
+
+	if (accepted >= 0)
+		atomic_store(&client_came, true);
+	return accepted;
+}
+
+/* A broken invariant, a panic and a fault in memory end here, after their dump. */
+_Noreturn void __real_abort(void);
+_Noreturn void __wrap_abort(void);
+_Noreturn void __wrap_abort(void)
+{
+	atomic_fetch_add(&fault_page()->deaths, 1);
+	__real_abort();
+}
+
+_Noreturn void __real__exit(int status);
+_Noreturn void __wrap__exit(int status);
+_Noreturn void __wrap__exit(int status)
+{
+	atomic_fetch_add(&fault_page()->deaths, 1);
+	__real__exit(status);
+}
 
 WRAP(-1, INTERRUPTED, int, poll, (struct pollfd * p, nfds_t n, int ms), (p, n, ms))
 WRAP(EAGAIN, fails(FAULT_THREADS), int, pthread_create,

@@ -35,7 +35,10 @@ struct fault_page {
 	_Atomic uint32_t kind; /* enum fault; FAULT_NONE: nothing fails */
 	_Atomic int64_t left;  /* calls of that kind that still succeed */
 	_Atomic int64_t run;   /* how many fail then, one after another */
+	_Atomic int64_t every; /* if not 0: after one that fails so many further calls to the next */
 	_Atomic int64_t hits;  /* how many have failed since it was armed */
+
+	_Atomic int64_t deaths; /* of programs that map the page: ends without a way out of main */
 };
 
 /* The page in use: the file's that $CHAND_FAULTS names, or else one of the program's own. */
@@ -46,6 +49,9 @@ struct fault_page *fault_page_new(const char *path);
 
 /* Call n (from 1) of that kind, and run-1 after it, will fail. */
 void fault_arm(struct fault_page *page, enum fault kind, int64_t n, int64_t run);
+
+/* Call n (from 1) of that kind after the first client came will fail, and after it each every-th. */
+void fault_arm_every(struct fault_page *page, enum fault kind, int64_t n, int64_t every);
 
 /* Nothing fails from here on. Returns how many did. */
 int64_t fault_disarm(struct fault_page *page);

@@ -1,8 +1,8 @@
-# Every call that can fail is made to fail, one at a time: see torture.c.
+# Every call that can fail is made to fail: see test_torture.c and test_suite.c.
 
 fault_calls = malloc calloc realloc aligned_alloc strdup mmap socket eventfd accept4 fopen poll \
 	pthread_create getrandom madvise setsockopt read recv write send sendmsg
-fault_ldflags = $(fault_calls:%=-Wl,--wrap=%)
+fault_ldflags = $(fault_calls:%=-Wl,--wrap=%) -Wl,--wrap=abort -Wl,--wrap=_exit
 fault_sources = tests/torture/faults.c tests/torture/faults.h
 
 # The daemon and the library with faults in them. A program's name is that of a daemon for ps.
@@ -17,6 +17,11 @@ tests_torture_test_torture_SOURCES = tests/torture/test_torture.c \
 	tests/torture/conversation.c tests/torture/conversation.h $(fault_sources) $(support_sources)
 tests_torture_test_torture_LDADD = client/libclient.la $(integration_libs) -lpthread
 tests_torture_test_torture_LDFLAGS = $(AM_LDFLAGS) $(fault_ldflags)
+
+torture_tests += tests/torture/test_suite
+tests_torture_test_suite_SOURCES = tests/torture/test_suite.c $(fault_sources) $(support_sources)
+tests_torture_test_suite_LDADD = $(integration_libs)
+tests_torture_test_suite_LDFLAGS = $(AM_LDFLAGS) $(fault_ldflags)
 
 check_PROGRAMS += $(torture_tests)
 TESTS += $(torture_tests)
