@@ -112,10 +112,15 @@ bool delivery_older(const struct heap_node *a, const struct heap_node *b)
 	return x->order != y->order ? x->order < y->order : x->rank < y->rank;
 }
 
+/* Ties are as common as two TAKENs in one batch. Heaps do not decide them; the channels do. */
 bool delivery_due(const struct heap_node *a, const struct heap_node *b)
 {
 	const struct delivery *x = list_entry(a, struct delivery, node);
 	const struct delivery *y = list_entry(b, struct delivery, node);
 
-	return x->due_ns != y->due_ns ? x->due_ns < y->due_ns : x->id < y->id;
+	if (x->due_ns != y->due_ns)
+		return x->due_ns < y->due_ns;
+	if (x->channel != y->channel)
+		return x->channel->id < y->channel->id;
+	return delivery_older(a, b);
 }

@@ -36,7 +36,8 @@ struct delivery {
 	};
 	uint64_t id;             /* of its party; rising by 1; of a run the first */
 	uint64_t order;          /* of acceptance in its channel, from 1; likewise */
-	struct channel *channel; /* a counted reference while it is out or leased */
+	struct channel *channel; /* a counted reference while it is out or leased, its own while it
+				  * waits there */
 	struct value *value;     /* owned; of a run the first, the others are its neighbours */
 	uint32_t count;          /* values; more than one: a run, which is DELIVERY_OUT */
 	union {
@@ -81,6 +82,9 @@ void delivery_part(struct delivery_pool *pool, struct delivery *d, struct seqmap
 void delivery_pool_fini(struct delivery_pool *pool);
 
 bool delivery_older(const struct heap_node *a, const struct heap_node *b); /* by order, rank */
-bool delivery_due(const struct heap_node *a, const struct heap_node *b);   /* by due_ns, id */
+
+/* By due_ns; of those whose time is the same, by channel, and in the order in which they stand
+ * there. */
+bool delivery_due(const struct heap_node *a, const struct heap_node *b);
 
 #endif

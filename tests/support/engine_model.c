@@ -659,7 +659,18 @@ static void step_cancel(void)
 		0);
 }
 
-/* Leases and delays end in the order of their times, which dead letters arrive in. */
+/* Which of two leases or delays ends first: by time, then by channel (they are not numbered in the
+ * order of their names once one was made anew), then by place in it. */
+static bool ends_before(const struct item *x, const struct item *y)
+{
+	if (x->due_ns != y->due_ns)
+		return x->due_ns < y->due_ns;
+	if (x->channel != y->channel)
+		return run.channels[x->channel] < run.channels[y->channel];
+	return x->turn < y->turn;
+}
+
+/* In that order dead letters arrive. */
 static void model_expire(void)
 {
 	struct item *first;
@@ -669,8 +680,7 @@ static void model_expire(void)
 		ITEM_FOREACH (i) {
 			if ((i->state != LEASED && i->state != DELAYED) || i->due_ns > run.now_ns)
 				continue;
-			if (!first || i->due_ns < first->due_ns ||
-				(i->due_ns == first->due_ns && i->delivery < first->delivery))
+			if (!first || ends_before(i, first))
 				first = i;
 		}
 		if (first && first->state == LEASED) {

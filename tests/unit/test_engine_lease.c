@@ -592,6 +592,29 @@ static void dead_letters_stand_where_they_came_in(void **state)
 	expect("d got 1 #1 x again 4; d got 1 #2 2 again 2; d got 1 #3 y again 4");
 }
 
+static void leases_that_end_together_end_in_the_order_of_their_values(void **state)
+{
+	uint64_t dead = make_channel("dead", 9), jobs = jobs_with_dead_letters(5);
+
+	(void)state;
+	send_many(a, jobs, "x y", wait_forever);
+	fail_once(jobs, 1);
+	lease(c, jobs);
+	lease(b, jobs);
+	taken(b, 2);
+	nack(b, 2, 0);
+	taken(c, 1);
+	nack(c, 1, 0);
+	lease(c, jobs);
+	lease(d, jobs);
+	taken(d, 1);
+	taken(c, 2);
+	pass_ns(LEASE_NS);
+	ignore_answers();
+	recv_how(a, dead, (struct how){.credit = 2});
+	expect("a got 3 #1 x again 3; a got 3 #2 y again 3");
+}
+
 static void only_tries_count(void **state)
 {
 	uint64_t dead = make_channel("dead", 1), jobs = jobs_with_dead_letters(5);
@@ -695,6 +718,7 @@ int main(void)
 		TEST(a_leased_chan_value_leaves_its_end_with_the_receiver),
 		TEST(a_value_that_failed_too_often_becomes_a_dead_letter),
 		TEST(dead_letters_stand_where_they_came_in),
+		TEST(leases_that_end_together_end_in_the_order_of_their_values),
 		TEST(only_tries_count),
 		TEST(dead_letters_that_have_nowhere_to_go_stay),
 		TEST(dead_letters_keep_a_closed_channel_open_no_longer),
