@@ -4,7 +4,9 @@
  * Numbers rise on the wire: an operation gets its numbers when its frame is made, not when it is
  * started. And where the broker may refuse one value for a reason that does not hold for the next
  * (a deadline, a try, a channel that died as a value), an operation's next frame waits until the
- * one before is answered, so that nothing is sent behind what was not.
+ * one before is answered, so that nothing is sent behind what was not. So it does on an unbuffered
+ * channel, where the broker offers the values of one frame one after another and each frame by
+ * itself; and no other operation's value joins a frame there, or it would wait for those before it.
  *
  * Half of the broker's limit of operations is left unused, so that each can still be withdrawn.
  */
@@ -230,8 +232,8 @@ static bool frame_by_frame(const struct chan_op *op)
 {
 	enum chan_type type = op->chan->type;
 
-	return op->try || op->deadline_ns != DEADLINE_NONE || type == CHAN_TYPE_CHAN ||
-	       type == CHAN_TYPE_ANY;
+	return op->try || op->deadline_ns != DEADLINE_NONE || op->chan->capacity == 0 ||
+	       type == CHAN_TYPE_CHAN || type == CHAN_TYPE_ANY;
 }
 
 /* Whether a value may go into the frame that is gathering. Of different operations only such

@@ -4,8 +4,8 @@
  * Values travel in batches of which several are on their way, in a ring in the order of the
  * values. Where an operation has a deadline or may not wait, one value is on its way at a time,
  * so that the clock of each begins when the one before has ended, and none overtakes one that
- * failed. On a failure or a signal the batches are withdrawn from the last to the first, for the
- * same reason.
+ * failed. Without a buffer it is one batch, within which the broker keeps the order. On a failure
+ * or a signal the batches are withdrawn from the last to the first, for the same reason.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -320,8 +320,8 @@ static int run(struct ctl *ctl)
 	code = ctl_open(ctl, s.name, CHAN_SEND, NULL, &s.ch);
 	if (code != 0)
 		return code;
-	if (chan_cap(s.ch) == 0) /* or several could be with receivers, and a later one be taken first */
-		s.batches_max = s.batch_values_max = 1;
+	if (chan_cap(s.ch) == 0)
+		s.batches_max = 1;
 	s.source.reader.value_bytes_max = chan_value_bytes_max(ctl->client);
 	if (!s.source.from_stdin && s.source.operand_count == 0) {
 		if (chan_type(s.ch) != CHAN_TYPE_SIGNAL)

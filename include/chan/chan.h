@@ -459,9 +459,8 @@ int chan_send_chan(struct chan *ch, struct chan *passed);
  * of memory, may some of them have been). A value that does not fit refuses all. *ret_sent (may be
  * NULL) is set in every case. The deadline or CHAN_TRY holds for all together.
  *
- * On an unbuffered channel several of them may be with several receivers at a time. If one comes
- * back and then fails (its deadline, a close), some behind it may have been taken: *ret_sent says
- * how many were, not which. Who has to know sends them one by one.
+ * On an unbuffered channel they are offered one after another: the next when a receiver has taken
+ * the one before. So *ret_sent values from the first on were taken, and no other.
  */
 int chan_sendv(struct chan *ch, const struct chan_value *values, size_t n, int64_t timeout_ns,
 	size_t *ret_sent);

@@ -96,6 +96,10 @@ static void check_operation(const struct operation *op, struct census *sum)
 	check((op->out != NULL) == (op->delivery != NULL));
 	if (op->out)
 		check(op->out->place == PLACE_ASIDE && op->delivery->sender == op->out);
+	if (op->out && op->kind == OP_SEND)
+		check(operation_values((struct operation *)op)[op->send.cursor] ==
+			op->delivery->value);
+	check(op->out || !(op->doom || op->withdrawn || op->cancels));
 	for (uint32_t i = 0; op->kind != OP_OPEN && i < op->waiter_count; i++) {
 		const struct waiter *w = &op->waiters[i];
 		bool queued = w->place == PLACE_QUEUE || w->place == PLACE_BACK;

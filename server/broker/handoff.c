@@ -251,7 +251,7 @@ static struct value *offered_value(const struct waiter *w)
 {
 	struct operation *op = waiter_operation(w);
 
-	return op->kind == OP_SELECT ? w->value : operation_values(op)[0];
+	return op->kind == OP_SELECT ? w->value : operation_values(op)[op->send.cursor];
 }
 
 static void rendezvous(struct engine *e, struct channel *ch, struct waiter *s, struct waiter *r)
@@ -278,8 +278,9 @@ static void rendezvous(struct engine *e, struct channel *ch, struct waiter *s, s
 		return;
 	}
 	operation_go_out(e, s, d);
-	if (BROKEN(send_before_taken) && op->kind == OP_SEND) {
-		answer_done(op->party, op->seq, 1, 0);
+	if (BROKEN(send_before_taken) && op->kind == OP_SEND &&
+		op->send.cursor + 1 == op->send.count) {
+		answer_done(op->party, operation_offered_seq(op), 1, 0);
 		operation_orphan(e, op);
 	}
 }
@@ -365,6 +366,17 @@ static struct waiter *give_to_sender(struct engine *e, struct delivery *d)
 	return w;
 }
 
+/* Behind a value of a SEND that was taken comes the next. */
+static void send_next(struct engine *e, struct operation *op)
+{
+	struct value *v = operation_values(op)[op->send.cursor];
+	uint32_t type = op->waiters[0].channel->type;
+
+	if (operation_advance(e, op, 1))
+		operation_go_on(e, op);
+	engine_drop_value(e, type, v);
+}
+
 /* An orphan is told nothing; operation_end drops the value. */
 static void send_taken(struct engine *e, struct waiter *w)
 {
@@ -372,8 +384,11 @@ static void send_taken(struct engine *e, struct waiter *w)
 
 	w->channel->accepted++;
 	if (op->party)
-		answer_done(op->party, op->seq, 1, w->index);
-	operation_end(e, op);
+		answer_done(op->party, operation_offered_seq(op), 1, w->index);
+	if (op->kind == OP_SEND && op->send.cursor + 1 < op->send.count)
+		send_next(e, op);
+	else
+		operation_end(e, op);
 }
 
 static void send_returned(struct engine *e, struct waiter *w)
@@ -382,6 +397,9 @@ static void send_returned(struct engine *e, struct waiter *w)
 
 	if (!op->party) {
 		operation_end(e, op);
+	} else if (op->withdrawn) {
+		if (operation_withdraw_value(e, op, op->send.cursor))
+			operation_go_on(e, op);
 	} else if (op->doom) {
 		operation_fail(e, op, op->doom, w->index);
 	} else {

@@ -19,11 +19,12 @@ static void cancel_out(struct call *c, struct operation *op)
 			e->options.limits.ops_in_flight_max);
 }
 
-/* A value of a SEND that waits; one that was answered before is left alone. */
-static void cancel_value(struct call *c, struct operation *op, uint32_t index)
+/* A value of a SEND that waits, though it be for another that is out; one that was answered before
+ * is left alone. */
+static void cancel_value(struct call *c, struct operation *op, uint64_t index)
 {
 	if (index >= op->send.cursor && operation_values(op)[index])
-		operation_withdraw_value(c->engine, op, index);
+		operation_withdraw_value(c->engine, op, (uint32_t)index);
 }
 
 int op_cancel(struct call *c)
@@ -31,12 +32,12 @@ int op_cancel(struct call *c)
 	uint64_t target = c->message->cancel.target;
 	struct operation *op = operation_find(c->party, target);
 
-	if (op && op->out) {
+	if (op && op->out && target == operation_offered_seq(op)) {
 		cancel_out(c, op);
 		return 0;
 	}
 	if (op && op->kind == OP_SEND)
-		cancel_value(c, op, (uint32_t)(target - op->seq));
+		cancel_value(c, op, target - op->seq);
 	else if (op)
 		operation_fail(c->engine, op, CHAN_ECANCELED, 0);
 	answer_done(c->party, c->message->seq, 1, 0);

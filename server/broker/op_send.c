@@ -57,49 +57,39 @@ static void refuse_values(struct call *c, struct asked a, struct channel *ch, ui
 		refuse_behind(a, ch, from, c->value_count);
 }
 
-/* The values from..to stand as one operation. False: it was answered that they do not, and they
- * are the caller's still. */
-static bool stand_to_send(
-	struct call *c, struct asked a, struct channel *ch, uint32_t from, uint32_t to)
+static void drop_values(struct call *c, struct channel *ch, uint32_t from, uint32_t to)
 {
+	for (; from < to; from++)
+		engine_drop_value(c->engine, ch->type, c->values[from]);
+}
+
+/* The values from..to stand as one operation: into a buffer they go together, as far as there is
+ * room; without one they are offered one after another, from the same place. */
+static void stand_to_send(
+	struct call *c, struct asked whole, struct channel *ch, uint32_t from, uint32_t to)
+{
+	struct asked a = part(whole, from, to);
 	char label[CHANNEL_LABEL_MAX];
 	struct operation *op;
 	struct operation_request r = {
 		.kind = OP_SEND,
-		.seq = a.seq + from,
+		.seq = a.seq,
 		.participant = c->message->send.participant,
 		.try = c->message->send.try,
 		.timeout_ns = c->message->send.timeout_ns,
 		.waiter_count = 1,
-		.value_count = to - from,
+		.value_count = a.count,
 	};
 
 	for (uint32_t i = from; i < to; i++)
 		r.value_bytes += c->values[i]->len;
-	if (call_operation(c, part(a, from, to), "send to", channel_label(ch, label), &r, &op) < 0)
-		return false;
-	memcpy(operation_values(op), c->values + from, (to - from) * sizeof(*c->values));
+	if (call_operation(c, a, "send to", channel_label(ch, label), &r, &op) < 0) {
+		drop_values(c, ch, from, to);
+		return;
+	}
+	memcpy(operation_values(op), c->values + from, a.count * sizeof(*c->values));
 	waiter_bind(&op->waiters[0], ch, CHAN_SEND);
 	operation_stand(c->engine, op);
-	return true;
-}
-
-/*
- * What did not enter a buffer stands together. Without a buffer each value stands by itself:
- * while one is out the next may go to another receiver, and a later SEND of the same session does
- * not overtake it.
- */
-static void wait_to_send(
-	struct call *c, struct asked a, struct channel *ch, uint32_t from, uint32_t to)
-{
-	uint32_t step = ch->capacity ? to - from : 1;
-
-	while (from < to && stand_to_send(c, a, ch, from, from + step))
-		from += step;
-	if (from + step < to)
-		refuse_behind(a, ch, from + step, to);
-	for (; from < to; from++)
-		engine_drop_value(c->engine, ch->type, c->values[from]);
 }
 
 int op_send(struct call *c)
@@ -126,7 +116,7 @@ int op_send(struct call *c)
 		channel_touch(c->engine, ch);
 	}
 	if (n < good)
-		wait_to_send(c, a, ch, n, good);
+		stand_to_send(c, a, ch, n, good);
 	if (good < c->value_count)
 		refuse_values(c, a, ch, good);
 	return 0;

@@ -341,7 +341,10 @@ int operation_cancel_later(struct engine *e, struct operation *op, uint64_t seq)
 	*c = (struct pending_cancel){.next = op->cancels, .seq = seq};
 	op->cancels = c;
 	party_add_ops(op->party, 1);
-	operation_withdraw(e, op, CHAN_ECANCELED, 0);
+	if (op->kind == OP_SEND)
+		op->withdrawn = !op->doom;
+	else
+		operation_withdraw(e, op, CHAN_ECANCELED, 0);
 	return 0;
 }
 
@@ -474,14 +477,12 @@ void operation_withdraw(struct engine *e, struct operation *op, int status, uint
 
 void operation_orphan(struct engine *e, struct operation *op)
 {
-	if (!op->out) {
-		party_drop_ops(op->party, op->kind != OP_SEND);
-		if (op->kind == OP_SEND)
-			drop_values(e, op, op->send.cursor);
-	} else if (op->kind == OP_SEND) {
-		forget_value(op, operation_values(op)[0]);
-	} else {
+	if (op->kind != OP_SEND) {
 		party_drop_ops(op->party, 1);
+	} else {
+		if (op->out)
+			forget_value(op, operation_values(op)[op->send.cursor]);
+		drop_values(e, op, op->send.cursor + (op->out != NULL));
 	}
 	leave_party(e, op);
 	op->party = NULL;
@@ -496,20 +497,33 @@ void operation_orphan(struct engine *e, struct operation *op)
 bool operation_advance(struct engine *e, struct operation *op, uint32_t n)
 {
 	struct value **values = operation_values(op);
+	uint32_t from = op->send.cursor;
 
-	for (uint32_t end = op->send.cursor + n; op->send.cursor < end; op->send.cursor++) {
+	for (uint32_t end = from + n; op->send.cursor < end; op->send.cursor++) {
 		forget_value(op, values[op->send.cursor]);
 		values[op->send.cursor] = NULL;
 	}
 	while (op->send.cursor < op->send.count && !values[op->send.cursor])
 		op->send.cursor++;
+	if (op->send.cursor > from)
+		op->waiters[0].returned = 0; /* the next one's count begins */
 	if (op->send.cursor < op->send.count)
 		return true;
 	operation_end(e, op);
 	return false;
 }
 
-void operation_withdraw_value(struct engine *e, struct operation *op, uint32_t index)
+void operation_go_on(struct engine *e, struct operation *op)
+{
+	flush_cancels(op);
+	op->withdrawn = false;
+	if (op->doom)
+		operation_fail(e, op, op->doom, 0);
+	else
+		operation_stand(e, op);
+}
+
+bool operation_withdraw_value(struct engine *e, struct operation *op, uint32_t index)
 {
 	struct value **values = operation_values(op), *v = values[index];
 
@@ -518,5 +532,5 @@ void operation_withdraw_value(struct engine *e, struct operation *op, uint32_t i
 	forget_value(op, v);
 	values[index] = NULL;
 	engine_drop_value(e, op->waiters[0].channel->type, v);
-	operation_advance(e, op, 0);
+	return operation_advance(e, op, 0);
 }

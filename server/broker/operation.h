@@ -10,7 +10,7 @@
  * and whatever receives for a party that is absent); an OPEN is on the list of the name that it
  * awaits out        the value of one waiter (op->out) is in a receiver's hands, on an unbuffered
  *              channel; no waiter is in a queue, that one is aside; TAKEN or RETURN decides.
- *              Only a select, or a SEND of one value: see wait_to_send
+ *              Of a SEND it is the value at its cursor: one after another is out, from one place
  *   ended      a stream whose deliveries are not all settled; nobody finds it any more
  * An orphan is an operation that is out and whose party has ended: party is NULL.
  */
@@ -100,12 +100,13 @@ struct operation {
 	};
 	uint32_t participant;
 	uint32_t waiter_count;
-	int8_t doom;  /* what to end with when out comes back (CHAN_E...), or 0 */
+	int8_t doom;  /* what to end with when out is settled (CHAN_E...), or 0 */
 	uint8_t kind; /* enum operation_kind */
 	bool stream : 1,
 	try:
 		1;
-	bool timed : 1; /* deadline_node is in the engine's heap */
+	bool withdrawn : 1; /* of a SEND: its value that is out fails, if it comes back */
+	bool timed : 1;     /* deadline_node is in the engine's heap */
 	bool ended : 1;
 	struct waiter waiters[]; /* a SEND's values stand behind its one waiter */
 };
@@ -139,6 +140,12 @@ int operation_new(struct engine *e, struct party *p, const struct operation_requ
 
 /* The values of a SEND; NULL where one was withdrawn. They are owned from the cursor on. */
 struct value **operation_values(struct operation *op);
+
+/* The number of what it offers, or has out. */
+static inline uint64_t operation_offered_seq(const struct operation *op)
+{
+	return op->kind == OP_SEND ? op->seq + op->send.cursor : op->seq;
+}
 
 struct operation *waiter_operation(const struct waiter *w);
 
@@ -179,7 +186,8 @@ void operation_end(struct engine *e, struct operation *op);
 /* The same with a FAIL for what is not answered, worded by the status; case_index of a select. */
 void operation_fail(struct engine *e, struct operation *op, int status, uint32_t case_index);
 
-/* Fails what only waits; dooms what is out. */
+/* Fails what only waits; dooms it while a value is out: what that value's receiver leaves of it
+ * fails. */
 void operation_withdraw(struct engine *e, struct operation *op, int status, uint32_t case_index);
 
 /* Its party has ended: it ends without answers, or goes on as an orphan until out is settled. */
@@ -189,13 +197,19 @@ void operation_orphan(struct engine *e, struct operation *op);
  * this returns. Skips what was withdrawn. Ends it when nothing is left: false. */
 bool operation_advance(struct engine *e, struct operation *op, uint32_t n);
 
-/* Takes one value that is not answered yet off a SEND that is not out, with FAIL ECANCELED. */
-void operation_withdraw_value(struct engine *e, struct operation *op, uint32_t index);
+/* Of a SEND with further values, when the one that was out is answered: the next is offered from
+ * the old place, or all fail because it is doomed. */
+void operation_go_on(struct engine *e, struct operation *op);
+
+/* Takes one value that is not answered yet, and not out, off a SEND with FAIL ECANCELED. Ends it
+ * when nothing is left: false. */
+bool operation_withdraw_value(struct engine *e, struct operation *op, uint32_t index);
 
 /* The deadline has come. */
 void operation_expire(struct engine *e, struct operation *op);
 
-/* Dooms what is out; the CANCEL is answered once that is settled. 0 or CHAN_ENOMEM. */
+/* Dooms what is out, of a SEND only the value that is; the CANCEL is answered once that is settled.
+ * 0 or CHAN_ENOMEM. */
 int operation_cancel_later(struct engine *e, struct operation *op, uint64_t seq);
 
 /* So many values of a stream's deliveries were settled. */

@@ -799,6 +799,8 @@ class Channel:
     def send_batches(self, batches, window=1024):
         """The same for lists of values, each small enough for a frame."""
         started, sent = collections.deque(), 0
+        if self.capacity == 0:  # what is in two frames may be taken in any order
+            window = 0
         try:
             for part in batches:
                 seq, count = self.start_send(part)

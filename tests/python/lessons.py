@@ -213,6 +213,17 @@ def _(a, b, name):
     sender.get()
 
 
+@lesson('without a buffer the values of one frame are offered one after another')
+def _(a, b, name):
+    c = a.make(name, 'int')
+    sender = Go(b.open(name).send_many, [1, 2, 3])
+    delivery = c.receive()
+    refused('EWOULDBLOCK', c.recv, try_=True)  # the second waits for the first
+    delivery.back(answered=True)
+    assert [c.recv() for _ in range(3)] == [(1, True), (2, True), (3, True)]
+    assert sender.get() == 3
+
+
 @lesson('try: as if at this instant')
 def _(a, b, name):
     c = a.make(name, 'int')

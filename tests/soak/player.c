@@ -307,7 +307,7 @@ static void sent(struct player *p, uint32_t op, uint32_t value)
 static void do_send(struct player *p)
 {
 	int place = choose(p, PLACES);
-	int count = places[place].capacity && choose(p, 4) == 0 ? 1 + choose(p, BATCH_MAX) : 1;
+	int count = choose(p, 4) == 0 ? 1 + choose(p, BATCH_MAX) : 1;
 	struct chan *end = end_at(p, place);
 	uint32_t ops[BATCH_MAX];
 	struct chan_value values[BATCH_MAX];

@@ -39,7 +39,9 @@ struct value_account {
 	int channel, party;
 	uint64_t seq;
 	uint32_t taken;
-	bool selected; /* of a select: its order among the party's sends is free */
+	bool selected;  /* of a select: its order among the party's sends is free */
+	uint32_t frame; /* the first value of its SEND */
+	uint64_t last_of_frame; /* number of that value of it that came last; kept in the first */
 };
 
 struct out {
@@ -66,7 +68,7 @@ static struct {
 	uint32_t value_count;
 	struct out out[OUT_MAX];
 	size_t out_count;
-	uint64_t last_seq[CHANNELS][PARTIES]; /* of the value that came last */
+	uint64_t last_seq[CHANNELS][PARTIES]; /* of the value, or of the SEND, that came last */
 	bool failing;                         /* allocations fail now and then */
 } run;
 
@@ -95,6 +97,21 @@ static struct account *account_of(const struct session *s, uint64_t seq)
 	return &run.operations[s->index][seq];
 }
 
+/* The values of a SEND come in order, and those of a party's SENDs behind each other; but without a
+ * buffer another SEND may go on while a value of one is out. */
+static void require_order(const struct value_account *value)
+{
+	struct value_account *first = &run.values[value->frame];
+	uint64_t *last = &run.last_seq[value->channel][value->party];
+
+	require(first->last_of_frame < value->seq);
+	first->last_of_frame = value->seq;
+	if (capacities[value->channel] == 0 && value != first)
+		return;
+	require(*last < value->seq);
+	*last = value->seq;
+}
+
 static void delivered(struct session *s, uint64_t delivery, const struct value *v, uint32_t attempt)
 {
 	uint32_t index;
@@ -105,10 +122,8 @@ static void delivered(struct session *s, uint64_t delivery, const struct value *
 	require(run.out_count < OUT_MAX);
 	run.out[run.out_count++] = (struct out){s->index, delivery, index};
 	require(value->taken == 0);
-	if (attempt > 1 || value->selected)
-		return;
-	require(run.last_seq[value->channel][value->party] < value->seq);
-	run.last_seq[value->channel][value->party] = value->seq;
+	if (attempt == 1 && !value->selected)
+		require_order(value);
 }
 
 static void answered(struct party *to, const struct message *m, struct value *const *values,
@@ -191,8 +206,10 @@ static void step_send(struct session *s)
 			.timeout_ns = any_timeout()},
 	};
 
-	for (uint32_t i = 0; i < n; i++)
+	for (uint32_t i = 0; i < n; i++) {
 		values[i] = next_value(s, next_operation(s, SEND), ch, false);
+		run.values[run.value_count - 1].frame = run.value_count - 1 - i;
+	}
 	if (s->seq % 2)
 		pack_values(values, n);
 	apply(s, &m, values, n);

@@ -95,6 +95,7 @@ struct item {
 	enum item_state state;
 	int channel, sender, holder; /* sender -1: it has ended */
 	uint64_t seq, turn, delivery;
+	uint64_t frame; /* equal in the values of one SEND */
 	uint32_t attempt, tries;
 	bool owned;        /* by its channel: its send has ended */
 	uint64_t lease_ns; /* that it is out with; 0: none */
@@ -258,12 +259,23 @@ static void receiver_fail(struct receiver *r, int status)
 	r->used = false;
 }
 
+/* Waits for a value of the same SEND that is out and its sender's still. */
+static bool is_behind(const struct item *i)
+{
+	ITEM_FOREACH (other)
+		if (i->state == WAITS && other->state == OUT && !other->owned &&
+			other->frame == i->frame)
+			return true;
+	return false;
+}
+
 static struct item *first_item(int channel, enum item_state state)
 {
 	struct item *first = NULL;
 
 	ITEM_FOREACH (i)
-		if (i->state == state && i->channel == channel && (!first || i->turn < first->turn))
+		if (i->state == state && i->channel == channel &&
+			(!first || i->turn < first->turn) && !is_behind(i))
 			first = i;
 	return first;
 }
@@ -343,9 +355,11 @@ static bool is_done(int ch, int party)
 static void match(int ch)
 {
 	ITEM_FOREACH (i) {
-		if (i->state != WAITS || i->channel != ch)
+		if (i->state != WAITS || i->channel != ch || is_behind(i))
 			continue;
-		if (run.closed[ch])
+		if (i->doom)
+			item_fail(i, i->doom);
+		else if (run.closed[ch])
 			item_fail(i, run.closed[ch]);
 		else if (is_done(ch, i->sender))
 			item_fail(i, CHAN_ECLOSED);
@@ -364,7 +378,7 @@ static void model_step(void)
 	for (int ch = 0; ch < CHANNELS; ch++)
 		match(ch);
 	ITEM_FOREACH (i)
-		if (i->state == WAITS && i->try)
+		if (i->state == WAITS && i->try && !is_behind(i))
 			item_fail(i, CHAN_EWOULDBLOCK);
 	RECEIVER_FOREACH (r)
 		if (r->used && r->try)
@@ -374,6 +388,12 @@ static void model_step(void)
 static bool is_out(const struct item *i)
 {
 	return i->state == OUT || i->state == LOST;
+}
+
+/* What becomes of it depends on a receiver, who has it or one before it. */
+static bool is_spoken_for(const struct item *i)
+{
+	return (i->state == OUT && !i->owned) || is_behind(i);
 }
 
 static void item_gone(const struct item *i)
@@ -447,7 +467,8 @@ static int64_t random_timeout(bool try)
 	return !try && one_in(3) ? 1 + below(20) : 0;
 }
 
-static void model_send(struct session *s, int ch, uint64_t seq, bool try, int64_t timeout_ns)
+static void model_send(struct session *s, int ch, uint64_t seq, uint64_t frame, bool try,
+	int64_t timeout_ns)
 {
 	struct item *i = run.items;
 
@@ -460,6 +481,7 @@ static void model_send(struct session *s, int ch, uint64_t seq, bool try, int64_
 		.channel = ch,
 		.sender = s->index,
 		.seq = seq,
+		.frame = frame,
 		.turn = run.turn++,
 		.attempt = 1,
 		.try = try,
@@ -484,6 +506,7 @@ static void step_send(void)
 	uint32_t n = one_in(4) ? 1 + below(4) : 1;
 	bool try = one_in(4);
 	int64_t timeout_ns = random_timeout(try);
+	uint64_t frame = run.turn;
 	struct value *values[4];
 	struct message m = {
 		.kind = MESSAGE_SEND,
@@ -496,7 +519,7 @@ static void step_send(void)
 
 	for (uint32_t i = 0; i < n; i++) {
 		values[i] = make_value(s, ++s->seq);
-		model_send(s, ch, s->seq, try, timeout_ns);
+		model_send(s, ch, s->seq, frame, try, timeout_ns);
 	}
 	if (s->seq % 2)
 		pack_values(values, n);
@@ -698,9 +721,9 @@ static void step_time(void)
 	ITEM_FOREACH (i) {
 		if (i->state == FREE || i->deadline_ns > run.now_ns)
 			continue;
-		if (i->state == WAITS)
+		if (i->state == WAITS && !is_behind(i))
 			item_fail(i, CHAN_ETIMEDOUT);
-		else if (i->state == OUT && !i->owned && !i->doom)
+		else if (is_spoken_for(i) && !i->doom)
 			i->doom = CHAN_ETIMEDOUT;
 	}
 	RECEIVER_FOREACH (r)
@@ -763,11 +786,11 @@ static void start_session(struct session *s)
 
 #define ALL_SENDERS (-1)
 
-/* Values of senders that are out: their receivers decide. */
+/* Values of senders that are out, and those behind: their receivers decide. */
 static void doom(int ch, int sender, int status)
 {
 	ITEM_FOREACH (i)
-		if (i->state == OUT && i->channel == ch && !i->owned && !i->doom &&
+		if (is_spoken_for(i) && i->channel == ch && !i->doom &&
 			(sender == ALL_SENDERS || i->sender == sender))
 			i->doom = status;
 }

@@ -13,6 +13,10 @@ unit_tests += tests/unit/test_engine_absent
 tests_unit_test_engine_absent_SOURCES = tests/unit/test_engine_absent.c $(transcript)
 tests_unit_test_engine_absent_LDADD = $(engine_test_libs)
 
+unit_tests += tests/unit/test_engine_batch
+tests_unit_test_engine_batch_SOURCES = tests/unit/test_engine_batch.c $(transcript)
+tests_unit_test_engine_batch_LDADD = $(engine_test_libs)
+
 unit_tests += tests/unit/test_engine_select
 tests_unit_test_engine_select_SOURCES = tests/unit/test_engine_select.c $(transcript)
 tests_unit_test_engine_select_LDADD = $(engine_test_libs)

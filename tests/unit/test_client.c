@@ -232,6 +232,32 @@ static void test_a_batch_says_how_many_went(void **state)
 	hang_up(c);
 }
 
+static void test_without_a_buffer_a_frame_waits_for_the_one_before(void **state)
+{
+	static struct chan_value v[5000];
+	struct chan_client *c = fake_client(&broker);
+	struct chan *ch = fake_open(&broker, c, 1, 5, CHAN_TYPE_INT, 0, NULL);
+	int i;
+
+	(void)state;
+	for (i = 0; i < 5000; i++)
+		v[i] = chan_value_int(i);
+	start_sends(ch, 0, 2); /* these do not wait for each other */
+	assert_int_equal(chan_start_send(ch, v, 5000, CHAN_FOREVER, NULL, NULL), 0);
+	chan_events(c);
+	for (i = 0; i < 2; i++)
+		assert_int_equal(fake_read(&broker, MESSAGE_SEND)->send.count, 1);
+	assert_int_equal(fake_read(&broker, MESSAGE_SEND)->send.count, 4096);
+	assert_true(fake_is_quiet(&broker));
+	fake_done(&broker, 4, 4095);
+	fake_turn(c);
+	assert_true(fake_is_quiet(&broker));
+	fake_done(&broker, 4099, 1);
+	fake_turn(c);
+	assert_int_equal(fake_read(&broker, MESSAGE_SEND)->send.count, 904);
+	hang_up(c);
+}
+
 static void test_deadlines_and_tries_travel_alone(void **state)
 {
 	struct chan_client *c = fake_client(&broker);
@@ -1262,6 +1288,7 @@ int main(void)
 		TEST(test_a_broker_that_stays_silent),
 		TEST(test_sends_share_a_frame),
 		TEST(test_a_batch_says_how_many_went),
+		TEST(test_without_a_buffer_a_frame_waits_for_the_one_before),
 		TEST(test_deadlines_and_tries_travel_alone),
 		TEST(test_a_large_value_leaves_in_pieces),
 		TEST(test_what_is_too_large_is_refused_here),

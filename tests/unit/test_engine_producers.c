@@ -83,7 +83,8 @@ static void a_value_that_is_out_when_its_channel_is_aborted_is_settled_first(voi
 	uint64_t ch = make_channel("ch", 0);
 
 	(void)state;
-	send_many(a, ch, "1 2", wait_forever);
+	send(a, ch, "1");
+	send(a, ch, "2");
 	recv(b, ch);
 	recv(c, ch);
 	recv(d, ch);
@@ -174,7 +175,8 @@ static void a_value_that_is_out_when_its_producer_closes_is_settled_first(void *
 	(void)state;
 	produce(a);
 	produce(b);
-	send_many(a, ch, "1 2", wait_forever);
+	send(a, ch, "1");
+	send(a, ch, "2");
 	send(b, ch, "3");
 	for (int i = 0; i < 3; i++)
 		recv(c, ch);
