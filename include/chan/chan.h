@@ -335,8 +335,8 @@ struct chan_make_options {
 	/*
 	 * 0: whoever has an end for sending may close the channel, for all, and a sender that dies
 	 * leaves no trace. N, or CHAN_PRODUCERS_AUTO: the channel counts its producers. Each
-	 * client that opens an end for sending is one, and at most N are let in: the next gets
-	 * CHAN_ELIMIT. chan_close there says that this client is done; the channel closes by
+	 * client that opens an end for sending is one (by a value that hands one over: once it has
+	 * the value for good), and at most N are let in: the next gets CHAN_ELIMIT. chan_close there says that this client is done; the channel closes by
 	 * itself when N have said so (with AUTO: when all that came have, and at least one did).
 	 * A producer that ends without it, in whatever way, *aborts* the channel, see chan_abort.
 	 */

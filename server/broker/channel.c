@@ -37,8 +37,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What an abort by a death needs: who it was, and PRODUCER_DIED. */
-#define SPARE_BYTES (sizeof(struct closing) + PARTY_LABEL_MAX + sizeof(PRODUCER_DIED))
+/* What an end by a producer's death or leaving needs: who it was, and the longer of the reasons. */
+_Static_assert(sizeof(PRODUCER_LEFT) >= sizeof(PRODUCER_DIED), "the longer reason");
+#define SPARE_BYTES (sizeof(struct closing) + PARTY_LABEL_MAX + sizeof(PRODUCER_LEFT))
 
 /* ---- birth and death ------------------------------------------------------------------------ */
 

@@ -50,11 +50,11 @@ struct channel {
 	struct list aside;
 	struct channel *next_dirty;
 	struct closing *closing; /* NULL: open */
-	struct closing *spare;   /* for an abort that finds no memory; NULL where none can come */
+	struct closing *spare;   /* for an end that finds no memory, where it must come; or NULL */
 	struct quota_account *account; /* whose it counts as, until it is removed: one hold */
 
 	struct attributes *attributes; /* NULL: none but type, capacity and lifetime */
-	struct list producers;         /* struct producer: registered, and their sessions live */
+	struct list producers; /* struct producer: registered or on trial; sessions that live */
 	uint32_t producers_came, producers_done;
 	bool fewer_producers; /* one is done, or stands to send though it is; since the last pump */
 
@@ -129,7 +129,7 @@ bool channel_bereaved(const struct channel *ch, const struct party *p, uint8_t d
 bool channel_case_ready(struct waiter *w);
 
 /* Closes or aborts it. 0, or CHAN_ENOMEM with nothing changed, which does not happen to the death
- * of a producer. */
+ * of a producer, nor where one leaves. */
 int channel_close(struct engine *e, struct channel *ch, const struct party *by, const char *reason,
 	bool abort);
 

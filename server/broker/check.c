@@ -68,12 +68,38 @@ static void check_producers(const struct channel *ch)
 
 	LIST_FOREACH (one, &ch->producers, link) {
 		check(seqmap_get(&one->party->producing, ch->id) == one);
+		check(one->kept || (!one->done && one->claims > 0));
 		live++;
 		done += one->done;
 	}
 	check(done <= ch->producers_done && ch->producers_done <= ch->producers_came);
 	check(live <= ch->producers_came);
 	check(producers_counted(ch) || ch->producers_came == 0);
+}
+
+/* Who is a producer on trial is so by values that it has, each of which is a claim. */
+static void check_trials(const struct party *p)
+{
+	const struct seqmap_entry *entry;
+	uint64_t claims = 0;
+
+	for (uint64_t key = 0; (entry = seqmap_from(&p->producing, key)); key = entry->key + 1) {
+		const struct producer *one = entry->ptr;
+
+		claims += one->kept || one->channel->closing ? 0 : one->claims;
+	}
+	for (uint64_t key = 0; (entry = seqmap_from(&p->deliveries, key)); key = entry->key + 1) {
+		const struct delivery *d = entry->ptr;
+		struct type_chan_ref ref;
+		const struct producer *one;
+
+		if (!reference_get(d->channel->type, d->value, &ref) ||
+			!(ref.direction & CHAN_SEND))
+			continue;
+		one = seqmap_get(&p->producing, ref.channel);
+		claims -= one && !one->kept && !one->channel->closing;
+	}
+	check(claims == 0);
 }
 
 static void check_channel(const struct channel *ch, struct census *sum)
@@ -146,6 +172,7 @@ void engine_check(const struct engine *e)
 	for (uint64_t key = 0; (entry = seqmap_from(&e->operations, key)); key = entry->key + 1)
 		check_operation(entry->ptr, &sum);
 	LIST_FOREACH (p, &e->parties, link) {
+		check_trials(p);
 		operations += p->operations.live;
 		sum.leased -= p->leased;
 	}

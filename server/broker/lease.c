@@ -57,11 +57,13 @@ static void lease_end(struct engine *e, struct delivery *d)
 	channel_touch(e, ch);
 }
 
-/* The value is gone from the channel. */
+/* The value is gone from the channel, and what it made of its holder stays. */
 static void forget(struct engine *e, struct delivery *d)
 {
 	struct channel *ch = d->channel;
 
+	if (type_may_refer(ch->type))
+		reference_keep(e, d->party, ch->type, d->value);
 	buffer_forget(e, ch, d->value, 1);
 	delivery_free(&e->deliveries, d);
 	channel_unref(ch);
@@ -92,6 +94,8 @@ void lease_give_back(struct engine *e, struct delivery *d, uint64_t delay_ns)
 	struct channel *ch = d->channel;
 
 	lease_end(e, d);
+	if (type_may_refer(ch->type))
+		reference_lapse(e, d->party, ch->type, d->value);
 	if (d->tries < UINT32_MAX)
 		d->tries++;
 	if (!is_spent(d) || !dead_letter_send(e, d))

@@ -172,14 +172,15 @@ static void refuse_different(struct asked a, const struct channel *ch, const str
 }
 
 /* Where not the session's ends but the channel's producers are the limit. */
-static bool refuse_producer(struct call *c, const struct channel *ch, uint8_t direction)
+static bool refuse_producer(
+	struct call *c, const struct channel *ch, uint8_t direction, const char *verb)
 {
 	char label[CHANNEL_LABEL_MAX], who[TEXT_BYTES_MAX / 2];
 
 	if (!(direction & CHAN_SEND) || !producers_complete(ch, c->party))
 		return false;
 	answer_fail(call_asked(c), CHAN_ELIMIT,
-		"open %s for sending: its producers are all registered (%d; %u have closed): %s",
+		"%s %s: its producers are all registered (%d; %u have closed): %s", verb,
 		channel_label(ch, label), ch->attributes->producers_max, ch->producers_done,
 		producers_text(ch, who, sizeof(who)));
 	return true;
@@ -191,7 +192,7 @@ static void open_and_answer(struct call *c, struct channel *ch, uint8_t directio
 	char label[CHANNEL_LABEL_MAX];
 	int rc = direction ? party_open(c->engine, c->party, ch, direction) : 0;
 
-	if (rc == CHAN_ELIMIT && refuse_producer(c, ch, direction))
+	if (rc == CHAN_ELIMIT && refuse_producer(c, ch, direction, "open"))
 		return;
 	if (rc == CHAN_EWRONGEND)
 		answer_fail(call_asked(c), rc,
@@ -528,6 +529,18 @@ static int close_or_abort(struct call *c, struct channel *ch)
 	return channel_close(c->engine, ch, c->party, m->close.reason, m->close.abort);
 }
 
+/* What has not come about. */
+static void answer_not_closed(struct call *c, struct channel *ch, int status, const char *verb)
+{
+	char label[CHANNEL_LABEL_MAX];
+
+	if (status == CHAN_ELIMIT && refuse_producer(c, ch, CHAN_SEND, verb))
+		return;
+	answer_fail(call_asked(c), status, "%s %s: %s", verb, channel_label(ch, label),
+		status == CHAN_ELIMIT ? "the session is a producer of all the channels that it may"
+				      : "the broker is out of memory");
+}
+
 int op_close(struct call *c)
 {
 	const struct message *m = c->message;
@@ -535,6 +548,7 @@ int op_close(struct call *c)
 	const char *verb = m->close.abort ? "abort" : "close";
 	struct channel *ch = call_channel(c, a, verb, m->close.channel, CHAN_SEND, m->close.epoch);
 	char label[CHANNEL_LABEL_MAX];
+	int rc;
 
 	if (!ch)
 		return 0;
@@ -546,8 +560,8 @@ int op_close(struct call *c)
 			label, strlen(m->close.reason), TEXT_BYTES_MAX);
 	else if (ch->closing || (!m->close.abort && producer_is_done(ch, c->party)))
 		answer_closed(a, verb, ch);
-	else if (close_or_abort(c, ch) < 0)
-		answer_fail(a, CHAN_ENOMEM, "%s %s: the broker is out of memory", verb, label);
+	else if ((rc = close_or_abort(c, ch)) < 0)
+		answer_not_closed(c, ch, rc, verb);
 	else
 		answer_done(c->party, m->seq, 1, 0);
 	return 0;

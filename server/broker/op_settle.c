@@ -50,6 +50,8 @@ static uint64_t settle_taken_alone(struct call *c, const struct seqmap_entry *en
 	seqmap_remove_entry(&c->party->deliveries, entry);
 	if (removed)
 		reference_release(c->engine, c->party, d->channel->type, d->value);
+	else if (type_may_refer(d->channel->type))
+		reference_keep(c->engine, c->party, d->channel->type, d->value);
 	handoff_taken(c->engine, d, 1);
 	return !removed;
 }

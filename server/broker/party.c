@@ -129,20 +129,22 @@ static int end_new(struct engine *e, struct party *p, struct channel *ch, struct
 	return 0;
 }
 
-int party_open(struct engine *e, struct party *p, struct channel *ch, uint8_t direction)
+/* For sending, with one claim more. */
+static int open_end(struct engine *e, struct party *p, struct channel *ch, uint8_t direction)
 {
 	struct end *end = party_end_of(p, ch->id);
-	bool registered = false;
-	int rc;
+	bool sends = direction & CHAN_SEND;
+	int rc = 0;
 
-	if ((direction & CHAN_SEND) && permits_of(ch) > 0)
+	if (sends && permits_of(ch) > 0)
 		return CHAN_EWRONGEND;
-	rc = direction & CHAN_SEND ? producer_register(e, ch, p, &registered) : 0;
-	if (rc == 0 && !end)
+	if (sends && (rc = producer_claim(e, ch, p)) < 0)
+		return rc;
+	if (!end)
 		rc = end_new(e, p, ch, &end);
 	if (rc < 0) {
-		if (registered)
-			producer_unregister(ch, p);
+		if (sends)
+			producer_give_back(e, ch, p);
 		return rc;
 	}
 	channel_hold(ch, direction & ~end->direction, +1);
@@ -150,6 +152,15 @@ int party_open(struct engine *e, struct party *p, struct channel *ch, uint8_t di
 	end->allowed |= direction;
 	end->count++;
 	return 0;
+}
+
+int party_open(struct engine *e, struct party *p, struct channel *ch, uint8_t direction)
+{
+	int rc = open_end(e, p, ch, direction);
+
+	if (rc == 0 && direction & CHAN_SEND)
+		producer_keep(ch, p);
+	return rc;
 }
 
 static void end_free(struct engine *e, struct party *p, struct end *end)
@@ -221,10 +232,20 @@ int reference_open(struct engine *e, struct party *p, uint32_t type, const struc
 
 	if (!reference_get(type, v, &ref) || !(ch = seqmap_get(&e->channels, ref.channel)))
 		return 0;
-	rc = party_open(e, p, ch, ref.direction);
+	rc = open_end(e, p, ch, ref.direction);
 	if (rc == 0)
 		party_end_of(p, ch->id)->delegated |= ref.direction;
 	return rc;
+}
+
+/* The channel to which the value hands an end for sending over, or NULL. */
+static struct channel *sends_to(struct engine *e, uint32_t type, const struct value *v)
+{
+	struct type_chan_ref ref;
+
+	if (!reference_get(type, v, &ref) || !(ref.direction & CHAN_SEND))
+		return NULL;
+	return seqmap_get(&e->channels, ref.channel);
 }
 
 void reference_release(struct engine *e, struct party *p, uint32_t type, const struct value *v)
@@ -234,6 +255,23 @@ void reference_release(struct engine *e, struct party *p, uint32_t type, const s
 
 	if (reference_get(type, v, &ref) && (end = party_end_of(p, ref.channel)))
 		party_release(e, p, end);
+	reference_lapse(e, p, type, v);
+}
+
+void reference_lapse(struct engine *e, struct party *p, uint32_t type, const struct value *v)
+{
+	struct channel *ch = sends_to(e, type, v);
+
+	if (ch)
+		producer_give_back(e, ch, p);
+}
+
+void reference_keep(struct engine *e, struct party *p, uint32_t type, const struct value *v)
+{
+	struct channel *ch = sends_to(e, type, v);
+
+	if (ch)
+		producer_keep(ch, p);
 }
 
 /* ---- its deliveries and its end

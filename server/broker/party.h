@@ -68,8 +68,8 @@ static inline void party_drop_ops(struct party *p, uint64_t n)
 struct end *party_end_of(struct party *p, uint64_t channel);
 
 /*
- * Opens an end once more. 0, CHAN_ELIMIT (ends_max, or the channel's producers are complete without
- * the party) or CHAN_ENOMEM, and nothing changed.
+ * Opens an end once more, and for sending is a producer for good. 0, CHAN_ELIMIT (ends_max, or the
+ * channel's producers are complete without the party) or CHAN_ENOMEM, and nothing changed.
  */
 int party_open(struct engine *e, struct party *p, struct channel *ch, uint8_t direction);
 
@@ -97,10 +97,16 @@ static inline bool type_may_refer(uint32_t type)
 bool reference_get(uint32_t type, const struct value *v, struct type_chan_ref *ret_ref);
 
 /*
- * The value is delivered to the party: it opens the end that the reference names; when the value
- * comes back the end is released. 0, CHAN_ELIMIT or CHAN_ENOMEM.
+ * The value is delivered to the party: it opens the end that the reference names, and may make the
+ * party a producer on trial. 0, CHAN_ELIMIT or CHAN_ENOMEM. What then becomes of it is said by one
+ * of the others:
+ *   release   it comes back before it was taken, and takes the end with it
+ *   lapse     it was taken, and its lease has ended so that it comes back: the end stays
+ *   keep      it is the party's: taken for good, acknowledged, or nobody's any more
  */
 int reference_open(struct engine *e, struct party *p, uint32_t type, const struct value *v);
 void reference_release(struct engine *e, struct party *p, uint32_t type, const struct value *v);
+void reference_lapse(struct engine *e, struct party *p, uint32_t type, const struct value *v);
+void reference_keep(struct engine *e, struct party *p, uint32_t type, const struct value *v);
 
 #endif

@@ -17,18 +17,30 @@ static bool complete(const struct channel *ch, uint32_t count)
 	return max != PRODUCERS_AUTO && count >= (uint32_t)max;
 }
 
+/* Whether that many are done and nobody is left who could send. */
+static bool all_are_done(const struct channel *ch, uint32_t done)
+{
+	if (ch->attributes->producers_max == PRODUCERS_AUTO)
+		return done == ch->producers_came;
+	return complete(ch, done);
+}
+
 bool producers_complete(const struct channel *ch, const struct party *p)
 {
 	return producers_counted(ch) && !find(ch, p) && complete(ch, ch->producers_came);
 }
 
-int producer_register(struct engine *e, struct channel *ch, struct party *p, bool *ret_new)
+/* What changes producers does so while the channel counts them, and is open. */
+static bool is_open(const struct channel *ch)
+{
+	return producers_counted(ch) && !ch->closing;
+}
+
+static int producer_new(
+	struct engine *e, struct channel *ch, struct party *p, struct producer **ret_one)
 {
 	struct producer *one;
 
-	*ret_new = false;
-	if (!producers_counted(ch) || ch->closing || find(ch, p))
-		return 0;
 	if (complete(ch, ch->producers_came) || p->producing.live >= e->options.limits.ends_max)
 		return CHAN_ELIMIT;
 	if (seqmap_reserve(&p->producing, 1) < 0)
@@ -40,8 +52,29 @@ int producer_register(struct engine *e, struct channel *ch, struct party *p, boo
 	list_push_back(&ch->producers, &one->link);
 	seqmap_put(&p->producing, ch->id, one);
 	ch->producers_came++;
-	*ret_new = true;
+	*ret_one = one;
 	return 0;
+}
+
+int producer_claim(struct engine *e, struct channel *ch, struct party *p)
+{
+	struct producer *one;
+	int rc = 0;
+
+	if (!is_open(ch))
+		return 0;
+	one = find(ch, p);
+	if (!one)
+		rc = producer_new(e, ch, p, &one);
+	if (rc == 0 && !one->kept)
+		one->claims++;
+	return rc;
+}
+
+void producer_keep(struct channel *ch, struct party *p)
+{
+	if (is_open(ch))
+		find(ch, p)->kept = true;
 }
 
 /* Forgets that it is registered, not that it came. */
@@ -52,10 +85,16 @@ static void forget(struct producer *one)
 	free(one);
 }
 
-void producer_unregister(struct channel *ch, struct party *p)
+void producer_give_back(struct engine *e, struct channel *ch, struct party *p)
 {
+	struct producer *one = is_open(ch) ? find(ch, p) : NULL;
+
+	if (!one || one->kept || --one->claims > 0)
+		return;
 	ch->producers_came--;
-	forget(find(ch, p));
+	forget(one);
+	if (ch->producers_done > 0 && all_are_done(ch, ch->producers_done))
+		channel_close(e, ch, p, PRODUCER_LEFT, false); /* has memory of its own */
 }
 
 bool producer_is_done_slowly(const struct channel *ch, const struct party *p)
@@ -78,9 +117,13 @@ static void withdraw_aside(struct engine *e, struct channel *ch, const struct pa
 int producer_close(struct engine *e, struct channel *ch, struct party *p, const char *reason)
 {
 	uint32_t done = ch->producers_done + 1;
-	bool last = ch->attributes->producers_max == PRODUCERS_AUTO ? done == ch->producers_came
-								    : complete(ch, done);
+	bool last;
+	int rc = producer_claim(e, ch, p);
 
+	if (rc < 0)
+		return rc;
+	producer_keep(ch, p);
+	last = all_are_done(ch, done);
 	if (last && channel_close(e, ch, p, reason, false) < 0)
 		return CHAN_ENOMEM;
 	find(ch, p)->done = true;
@@ -100,7 +143,7 @@ void producers_end(struct engine *e, struct party *p)
 		struct producer *one = entry->ptr;
 		struct channel *ch = one->channel;
 
-		if (!one->done && !ch->closing)
+		if (one->kept && !one->done && !ch->closing)
 			channel_close(e, ch, p, PRODUCER_DIED, true); /* has memory of its own */
 		forget(one);
 	}

@@ -6,6 +6,11 @@
  * PRODUCERS_AUTO: of those that came) the channel is closed. A session that ends and is not done
  * aborts it. Giving the end up changes nothing: a program that opens and releases as it goes along
  * has not said that its stream is complete.
+ *
+ * Whom a chan value makes a producer is one *on trial* until the value is settled: taken, or
+ * acknowledged where it is leased. It has its place among the others all the while; but if the last
+ * such value goes back it never was one, and whoever receives the value next has the place. MAKE,
+ * OPEN and CLOSE end a trial, too.
  */
 #ifndef BROKER_PRODUCERS_H
 #define BROKER_PRODUCERS_H
@@ -18,10 +23,15 @@ struct party;
 /* The reason of such an abort. */
 #define PRODUCER_DIED "its session ended, and it had not closed the channel"
 
+/* The reason of a close by who was on trial and the last that was not done. */
+#define PRODUCER_LEFT "it gave back what made it the last producer that had not closed"
+
 struct producer {
 	struct list link; /* channel->producers */
 	struct channel *channel;
 	struct party *party;
+	uint32_t claims; /* on trial: values that it has out or leased and that made it one */
+	bool kept;       /* for good */
 	bool done;
 };
 
@@ -32,12 +42,14 @@ static inline bool producers_counted(const struct channel *ch)
 }
 
 /*
- * The party is about to have an end for sending. 0, and *ret_new says whether that registered it;
- * CHAN_ELIMIT: others are all that there may be; CHAN_ENOMEM. On channels that do not count, or are
- * closed, it does nothing.
+ * The party is about to have an end for sending: 0, and one claim more if it is on trial;
+ * CHAN_ELIMIT: others are all that there may be; CHAN_ENOMEM. Each claim is then given back, which
+ * may close the channel, unless the party is kept. On channels that do not count, or are closed,
+ * none of the three does anything.
  */
-int producer_register(struct engine *e, struct channel *ch, struct party *p, bool *ret_new);
-void producer_unregister(struct channel *ch, struct party *p);
+int producer_claim(struct engine *e, struct channel *ch, struct party *p);
+void producer_give_back(struct engine *e, struct channel *ch, struct party *p);
+void producer_keep(struct channel *ch, struct party *p);
 
 /* Whether the party has closed its side of the channel. */
 bool producer_is_done_slowly(const struct channel *ch, const struct party *p);
@@ -46,7 +58,8 @@ static inline bool producer_is_done(const struct channel *ch, const struct party
 	return ch->producers_done > 0 && producer_is_done_slowly(ch, p);
 }
 
-/* The party's CLOSE. 0, or CHAN_ENOMEM with nothing changed. */
+/* The party's CLOSE. 0; CHAN_ENOMEM; or CHAN_ELIMIT: it is none, as what made it one went back, and
+ * others are all that there may be. */
 int producer_close(struct engine *e, struct channel *ch, struct party *p, const char *reason);
 
 /* The party ends. */

@@ -100,7 +100,8 @@ static struct value *any_value(void)
 
 static struct wire_case cases[VALUES_MAX];
 static struct wire_range ranges[3];
-static struct wire_attribute attribute = {"durable", {NULL, 0}};
+static struct wire_attribute attributes[] = {{"durable", {NULL, 0}},
+	{"producers", {(const uint8_t *)"auto", 4}}, {"producers", {(const uint8_t *)"2", 1}}};
 
 static void fill_open(struct message *m)
 {
@@ -111,8 +112,8 @@ static void fill_open(struct message *m)
 		m->make.capacity = rarely() ? (int64_t)number() : below(4);
 		m->make.temporary = below(2);
 		m->make.direction = rarely() ? (uint32_t)number() : below(4);
-		m->make.attributes = &attribute;
-		m->make.attribute_count = rarely();
+		m->make.attributes = &attributes[rarely() ? 0 : 1 + below(2)];
+		m->make.attribute_count = below(2);
 		return;
 	}
 	m->open.name = name();

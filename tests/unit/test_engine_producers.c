@@ -320,6 +320,248 @@ static void who_gets_an_end_as_a_value_is_a_producer(void **state)
 	expect("c fail 2 EABORTED");
 }
 
+/* ---- producers on trial -------------------------------------------------------------------------
+ */
+
+/* a is one of the producers, and hands its end on by n values in the channel that is returned. */
+static uint64_t offer(uint64_t ch, int n)
+{
+	uint64_t refs = make_typed("refs", CHAN_TYPE_CHAN, 5);
+	uint8_t bytes[300];
+	size_t len = reference(bytes, ch, CHAN_SEND);
+
+	produce(a);
+	while (n-- > 0)
+		send_bytes(a, refs, bytes, len);
+	a->seq = 0;
+	ignore_answers();
+	return refs;
+}
+
+/* Whether c could be a producer, of which it gives no proof. */
+static void expect_place(bool free)
+{
+	ignore_answers();
+	c->seq = 0;
+	open_end(c, "ch", CHAN_SEND);
+	if (free)
+		expect("c opened 1");
+	else
+		expect("c fail 1 ELIMIT");
+	c->seq = 0;
+}
+
+static void expect_producers(uint64_t ch, uint64_t n)
+{
+	assert_int_equal(stat_channel(d, ch)->producers, n);
+}
+
+static void who_gives_the_end_back_was_no_producer(void **state)
+{
+	uint64_t ch = counted("2", 1), refs = offer(ch, 1);
+
+	(void)state;
+	recv(b, refs);
+	expect_producers(ch, 2);
+	expect_place(false); /* it is b's while b may take the value */
+	expect_text("a[10]@host, b[11]@host");
+	give_back(b, 1);
+	expect_producers(ch, 1);
+	end(b);
+	assert_false(stat_channel(d, ch)->closed);
+	recv(c, refs);
+	taken(c, 1);
+	expect_producers(ch, 2);
+	ignore_answers();
+	end(c);
+	assert_true(stat_channel(d, ch)->aborted);
+}
+
+static void who_loses_the_end_was_no_producer(void **state)
+{
+	uint64_t ch = counted("2", 1), refs = offer(ch, 1);
+
+	(void)state;
+	recv(b, refs);
+	absent(b);
+	expect_producers(ch, 2);
+	revoke_from(b);
+	expect_producers(ch, 1);
+	present(b);
+	recv(b, refs);
+	expect_producers(ch, 2);
+	end(b);
+	assert_false(stat_channel(d, ch)->closed);
+	ignore_answers();
+	expect_place(true);
+}
+
+static void an_end_that_was_released_goes_back_as_well(void **state)
+{
+	uint64_t ch = counted("2", 1), refs = offer(ch, 1);
+
+	(void)state;
+	recv(b, refs);
+	release(b, ch);
+	expect_producers(ch, 2);
+	give_back(b, 1);
+	ignore_answers();
+	expect_producers(ch, 1);
+	expect_place(true);
+}
+
+static void the_last_of_several_values_ends_the_trial(void **state)
+{
+	uint64_t ch = counted("2", 1), refs = offer(ch, 3);
+
+	(void)state;
+	recv_how(b, refs, (struct how){.credit = 3});
+	give_back(b, 1);
+	give_back(b, 3);
+	expect_producers(ch, 2);
+	give_back(b, 2);
+	expect_producers(ch, 1);
+	recv_how(b, refs, (struct how){.credit = 2});
+	taken(b, 4);
+	give_back(b, 5); /* it is one for good */
+	expect_producers(ch, 2);
+	end(b);
+	assert_true(stat_channel(d, ch)->aborted);
+}
+
+static void who_opens_an_end_by_itself_is_a_producer_for_good(void **state)
+{
+	uint64_t ch = counted("2", 1), refs = offer(ch, 1);
+
+	(void)state;
+	recv(b, refs);
+	open_end(b, "ch", CHAN_SEND);
+	give_back(b, 1);
+	expect_producers(ch, 2);
+	end(b);
+	assert_true(stat_channel(d, ch)->aborted);
+}
+
+static void a_close_on_trial_counts(void **state)
+{
+	uint64_t ch = counted("2", 1), refs = offer(ch, 1);
+
+	(void)state;
+	recv(b, refs);
+	close_channel(b, ch);
+	give_back(b, 1);
+	ignore_answers();
+	expect_producers(ch, 1);
+	expect_place(false);
+	close_channel(a, ch);
+	assert_true(stat_channel(d, ch)->closed);
+	recv(c, refs); /* nothing to be a producer of any more */
+	taken(c, 1);
+	ignore_answers();
+	end(c);
+	assert_false(stat_channel(d, ch)->aborted);
+}
+
+static void a_leased_end_is_held_on_trial_until_it_is_acknowledged(void **state)
+{
+	uint64_t ch = counted("2", 1), refs = offer(ch, 1);
+	const struct how leased = {.lease_ns = 50};
+
+	(void)state;
+	recv_how(b, refs, leased);
+	taken(b, 1);
+	expect_producers(ch, 2);
+	nack(b, 1, 0);
+	expect_producers(ch, 1);
+	recv_how(b, refs, leased);
+	taken(b, 2);
+	pass_ns(50);
+	expect_producers(ch, 1);
+	recv_how(b, refs, leased);
+	taken(b, 3);
+	end(b); /* a worker that died, whose work another one does */
+	expect_producers(ch, 1);
+	recv_how(c, refs, leased);
+	taken(c, 1);
+	ack(c, 1);
+	expect_producers(ch, 2);
+	ignore_answers();
+	end(c);
+	assert_true(stat_channel(d, ch)->aborted);
+}
+
+static void who_has_lost_the_lease_of_its_end_closes_if_there_is_a_place(void **state)
+{
+	uint64_t ch = counted("2", 1), refs = offer(ch, 1);
+	const struct how leased = {.lease_ns = 50};
+
+	(void)state;
+	recv_how(b, refs, leased);
+	taken(b, 1);
+	nack(b, 1, 0);
+	recv(c, refs);
+	ignore_answers();
+	close_channel(b, ch);
+	expect("b fail 2 ELIMIT");
+	expect_text("close 'ch': its producers are all registered (2; 0 have closed): a[10]@host, "
+		    "c[12]@host");
+	give_back(c, 1);
+	close_channel(b, ch);
+	expect("b done 3");
+	expect_producers(ch, 1);
+	expect_place(false);
+}
+
+static void a_channel_that_goes_settles_the_ends_in_it(void **state)
+{
+	uint64_t ch = counted("2", 1), refs = offer(ch, 2);
+
+	(void)state;
+	recv_how(b, refs, (struct how){.lease_ns = 50});
+	taken(b, 1);
+	recv(c, refs);
+	remove_channel(d, "refs"); /* nobody else will have b's value */
+	expect_producers(ch, 2);
+	taken(c, 1);
+	give_back(c, 1);
+	expect_producers(ch, 2);
+	end(b);
+	assert_true(stat_channel(d, ch)->aborted);
+}
+
+static void with_auto_the_channel_stays_open_for_who_is_on_trial(void **state)
+{
+	uint64_t ch = counted("auto", 1), refs = offer(ch, 1);
+
+	(void)state;
+	recv(b, refs);
+	recv(c, ch);
+	ignore_answers();
+	close_channel(a, ch);
+	expect("a done 1");
+	give_back(b, 1);
+	expect("c fail 1 ECLOSED");
+	expect_text("closed by b[11]@host, reason: it gave back what made it the last producer");
+}
+
+static void with_auto_who_was_on_trial_may_go_on(void **state)
+{
+	uint64_t ch = counted("auto", 1), refs = offer(ch, 1);
+
+	(void)state;
+	recv(b, refs);
+	recv(c, ch);
+	close_channel(a, ch);
+	taken(b, 1);
+	ignore_answers();
+	send(b, ch, "x");
+	expect("b done 2; c got 1 #1 x");
+	close_channel(b, ch);
+	taken(c, 1);
+	recv(c, ch);
+	expect("b done 3; c fail 2 ECLOSED");
+}
+
 static void removal_forgets_producers(void **state)
 {
 	counted("1", 1);
@@ -353,6 +595,17 @@ int main(void)
 		TEST(an_end_that_is_given_up_leaves_its_producer_registered),
 		TEST(a_producer_may_abort),
 		TEST(who_gets_an_end_as_a_value_is_a_producer),
+		TEST(who_gives_the_end_back_was_no_producer),
+		TEST(who_loses_the_end_was_no_producer),
+		TEST(an_end_that_was_released_goes_back_as_well),
+		TEST(the_last_of_several_values_ends_the_trial),
+		TEST(who_opens_an_end_by_itself_is_a_producer_for_good),
+		TEST(a_close_on_trial_counts),
+		TEST(a_leased_end_is_held_on_trial_until_it_is_acknowledged),
+		TEST(who_has_lost_the_lease_of_its_end_closes_if_there_is_a_place),
+		TEST(a_channel_that_goes_settles_the_ends_in_it),
+		TEST(with_auto_the_channel_stays_open_for_who_is_on_trial),
+		TEST(with_auto_who_was_on_trial_may_go_on),
 		TEST(removal_forgets_producers),
 	};
 
