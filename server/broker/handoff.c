@@ -116,15 +116,28 @@ static void tell_deliveries(const struct waiter *w, struct delivery *const *list
 }
 
 /*
+ * Whether the party may have one more lease: each delivery that is out may become one, so that none
+ * needs be refused when it is taken.
+ */
+static bool may_lease(const struct party *p)
+{
+	return p->deliveries.live < LEASES_MAX;
+}
+
+/*
  * What is in d is out to a receiver, who is to be told. 0, or the receiver cannot hold it and
- * nothing has changed: CHAN_ENOMEM, or CHAN_ELIMIT for a chan value that would open another end.
+ * nothing has changed: CHAN_ENOMEM, or CHAN_ELIMIT for a chan value that would open another end, and
+ * for a lease too many.
  */
 static int put_out(struct engine *e, struct channel *ch, struct waiter *w, struct delivery *d)
 {
 	struct operation *op = waiter_operation(w);
 	struct party *p = op->party;
-	int rc = seqmap_reserve(&p->deliveries, d->count);
+	int rc;
 
+	if (w->lease_ns && !may_lease(p))
+		return CHAN_ELIMIT;
+	rc = seqmap_reserve(&p->deliveries, d->count);
 	if (rc == 0 && type_may_refer(ch->type))
 		rc = reference_open(e, p, ch->type, d->value);
 	if (rc < 0)

@@ -95,10 +95,6 @@ int op_grant(struct call *c)
 		operation_end(c->engine, op);
 		return 0;
 	}
-	if (w->lease_ns && c->party->leased + credit > LEASES_MAX) {
-		operation_fail(c->engine, op, CHAN_ELIMIT, 0);
-		return 0;
-	}
 	if (op->recv.credit == 0)
 		waiter_to_tail(c->engine, w);
 	op->recv.credit += credit;

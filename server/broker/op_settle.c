@@ -158,16 +158,30 @@ static int settle(struct call *c, enum delivery_state state, settle_some *settle
 	return 0;
 }
 
-/* Whether a time is within bounds; else that was answered, where an answer is wanted. */
-static bool check_time(struct call *c, const char *what, uint64_t ns, uint64_t min_ns)
+/* Whether a time is within bounds: 0; CHAN_EINVAL, and it was answered; or CHAN_EPROTOCOL, as no
+ * answer is wanted, and what was asked for does not come about. */
+static int check_time(struct call *c, const char *what, uint64_t ns, uint64_t min_ns)
 {
 	if (ns >= min_ns && ns <= LEASE_NS_MAX)
-		return true;
-	if (c->message->seq)
-		answer_fail(call_asked(c), CHAN_EINVAL,
-			"%s: %s of %" PRIu64 " ns is not between %" PRIu64 " and the limit, %llu",
-			message_kind_name(c->message->kind), what, ns, min_ns, LEASE_NS_MAX);
-	return false;
+		return 0;
+	if (c->message->seq == 0)
+		return CHAN_EPROTOCOL;
+	return answer_fail(call_asked(c), CHAN_EINVAL,
+		"%s: %s of %" PRIu64 " ns is not between %" PRIu64 " and the limit, %llu",
+		message_kind_name(c->message->kind), what, ns, min_ns, LEASE_NS_MAX);
+}
+
+static int check_delay(struct call *c)
+{
+	return check_time(c, "a delay", c->message->settle.delay_ns, 0);
+}
+
+/* Those in the state, unless the time is out of bounds. */
+static int settle_timed(struct call *c, int rc, enum delivery_state state, settle_some *settle_from)
+{
+	if (rc == 0)
+		return settle(c, state, settle_from);
+	return rc == CHAN_EPROTOCOL ? rc : 0;
 }
 
 int op_taken(struct call *c)
@@ -177,9 +191,7 @@ int op_taken(struct call *c)
 
 int op_return(struct call *c)
 {
-	if (!check_time(c, "a delay", c->message->settle.delay_ns, 0))
-		return 0;
-	return settle(c, DELIVERY_OUT, settle_returned);
+	return settle_timed(c, check_delay(c), DELIVERY_OUT, settle_returned);
 }
 
 int op_ack(struct call *c)
@@ -189,14 +201,12 @@ int op_ack(struct call *c)
 
 int op_nack(struct call *c)
 {
-	if (!check_time(c, "a delay", c->message->settle.delay_ns, 0))
-		return 0;
-	return settle(c, DELIVERY_LEASED, settle_nack);
+	return settle_timed(c, check_delay(c), DELIVERY_LEASED, settle_nack);
 }
 
 int op_extend(struct call *c)
 {
-	if (!check_time(c, "a lease", c->message->settle.lease_ns, 1))
-		return 0;
-	return settle(c, DELIVERY_LEASED, settle_extend);
+	int rc = check_time(c, "a lease", c->message->settle.lease_ns, 1);
+
+	return settle_timed(c, rc, DELIVERY_LEASED, settle_extend);
 }

@@ -294,8 +294,6 @@ static void times_have_bounds(void **state)
 	SELECT(b, (struct how){.lease_ns = LEASE_NS_MAX + 1}, {jobs, NULL});
 	expect("b fail 2 EINVAL; b fail 3 EINVAL; b fail 4 EINVAL; b fail 5 EINVAL; "
 	       "b fail 6 EINVAL; b fail 7 EINVAL");
-	nack(b, 1, LEASE_NS_MAX + 1); /* wants no answer, and gets none */
-	expect_nothing();
 	settle_asked(b, MESSAGE_NACK, 1, 1, LEASE_NS_MAX);
 	expect("b done 8");
 }
@@ -319,12 +317,37 @@ static void a_session_holds_so_many_leases(void **state)
 		stage.log_bytes = 0;
 	}
 	ignore_answers();
-	grant(b, s, 1);
 	lease(b, jobs);
-	expect("b fail 1 ELIMIT; b fail 2 ELIMIT");
+	expect("b fail 2 ELIMIT");
+	grant(b, s, 1);
+	send(c, jobs, "y");
+	expect("c done 1; b fail 1 ELIMIT");
 	ack(b, 1);
 	lease(b, jobs);
+	expect("b got 3 #65537 y token 66537");
+	send(c, jobs, "z");
+	lease(b, jobs); /* what is out will be a lease, too */
 	recv(b, jobs);
+	expect("c done 2; b fail 4 ELIMIT; b got 5 #65538 z");
+	taken(b, LEASES_MAX + 1);
+	assert_int_equal(stat_channel(a, jobs)->leased, LEASES_MAX);
+}
+
+/* Who is to be told of a bad time by nothing breaks the rules with it. */
+static void a_time_out_of_bounds_without_a_number_is_a_breach(void **state)
+{
+	struct wire_range range = {1, 1};
+	struct message m = {.settle = {.deliveries = {&range, 1}, .delay_ns = LEASE_NS_MAX + 1}};
+
+	(void)state;
+	leased_channel(b, 1);
+	m.kind = MESSAGE_NACK;
+	assert_int_equal(apply(b, &m, NULL, 0), CHAN_EPROTOCOL);
+	m.kind = MESSAGE_RETURN;
+	assert_int_equal(apply(b, &m, NULL, 0), CHAN_EPROTOCOL);
+	m.kind = MESSAGE_EXTEND;
+	m.settle.lease_ns = 0;
+	assert_int_equal(apply(b, &m, NULL, 0), CHAN_EPROTOCOL);
 	expect_nothing();
 }
 
@@ -706,6 +729,7 @@ int main(void)
 		TEST(a_value_that_was_not_taken_may_be_delayed_too),
 		TEST(times_have_bounds),
 		TEST(a_session_holds_so_many_leases),
+		TEST(a_time_out_of_bounds_without_a_number_is_a_breach),
 		TEST(what_comes_back_to_an_unbuffered_channel_goes_first),
 		TEST(a_select_sees_what_came_back),
 		TEST(a_sender_that_dies_leaves_the_leased_value),
