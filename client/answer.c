@@ -235,6 +235,7 @@ static int deliver_one(
 		return 0;
 	}
 	DL_APPEND(op->chan->inbox, d);
+	session_note_delivered(a->s, op->chan);
 	if (id < op->chan->stream_first) /* one in pieces comes later than it began */
 		op->chan->stream_first = id;
 	return 0;
@@ -370,8 +371,10 @@ static void revoke_partial(struct session *s, struct partial *p)
 
 	if (ch && p->delivery < ch->stream_first)
 		ch->stream_first = p->delivery;
-	if (ch)
+	if (ch) {
+		session_note_delivered(s, ch);
 		session_note_grant(s, ch, p->delivery);
+	}
 	drop_partial(s, p);
 }
 

@@ -22,6 +22,7 @@ short chan_events(struct chan_client *c)
 	short events = POLLIN;
 
 	client_lock(c);
+	session_ask(&c->session, c);
 	session_confirm(&c->session);
 	client_flush(c);
 	if (c->link == LINK_UP && client_has_output(c))
@@ -39,6 +40,7 @@ int chan_process(struct chan_client *c)
 	if (c->link != LINK_UP && s->end.status == 0)
 		client_process_down(c);
 	c->choked = false;
+	session_ask(s, c);
 	client_flush(c);
 	client_poll(c);
 	client_check_life(c);

@@ -175,6 +175,14 @@ bool end_is_streamed(const struct chan *ch)
 	return ch->options.credit > 1 && ch->capacity > 0;
 }
 
+bool end_confirms_late(const struct chan *ch)
+{
+	const struct chan_end_options *o = &ch->options;
+
+	return o->confirm_late && end_is_streamed(ch) && !o->lease_ns && !o->manual &&
+	       ch->client->keeper.running;
+}
+
 void end_feed(struct chan *ch)
 {
 	struct chan_op *op;
@@ -218,6 +226,8 @@ static void start_stream(struct chan *ch)
 	op->m.recv.lease_ns = (uint64_t)ch->options.lease_ns;
 	ch->stream = op;
 	ch->stream_first = UINT64_MAX;
+	ch->credit_left = end_credit(ch);
+	ch->grant_due = 0;
 	session_submit(&ch->client->session, op);
 }
 

@@ -57,8 +57,10 @@ struct chan {
 	struct delivery *inbox;     /* what it brought, oldest first */
 	struct chan_op *receivers;  /* OP_LOCAL, oldest first */
 	bool drained;               /* the stream found the channel closed and drained */
+	uint32_t credit_left;       /* of the stream, at the broker */
 	uint32_t grant_due;         /* values handed over whose credit was not granted again */
-	struct chan *next_granting; /* session.granting, while grant_due > 0 */
+	bool granting;              /* on session.granting */
+	struct chan *next_granting;
 };
 
 /* An end in END_OPENING, with one reference. NULL: out of memory, with the thread's error set. */
@@ -91,6 +93,10 @@ void end_release(struct chan *ch);
 
 /* Whether values are fetched ahead of the receives. */
 bool end_is_streamed(const struct chan *ch);
+
+/* Whether confirmations may leave with what follows. On an unbuffered channel a sender waits for
+ * them; without a keeper nothing might follow. */
+bool end_confirms_late(const struct chan *ch);
 
 /* The credit that its stream has. */
 uint32_t end_credit(const struct chan *ch);

@@ -34,6 +34,7 @@ struct waiter {
 	bool waking; /* on that list */
 	bool ready;  /* what it waits for may have happened */
 	bool any;    /* it waits for whatever happens, not for one operation */
+	bool hears;  /* what it waits for may be the answer of a send */
 };
 
 enum link {
@@ -92,6 +93,10 @@ void client_wait_op(struct chan_client *c, struct chan_op *op);
  * rarely waited for: 0, CHAN_ETIMEDOUT, or -EINTR after a signal. At once when the session is
  * over. */
 int client_wait_any(struct chan_client *c, int64_t deadline_ns);
+
+/* The thread is about to wait, and not for the sends that have gathered: these may leave with the
+ * word that their answers can wait, if no other thread waits for one. */
+void client_let_ride(struct chan_client *c);
 
 /* Writes what is to be written, as far as the socket takes it; nothing if another thread does. */
 void client_flush(struct chan_client *c);
@@ -152,6 +157,10 @@ int client_await(struct chan_client *c, struct chan_op *op, struct chan_completi
 /* Hands a delivery to the program, whose memory it is then, and notes its confirmation. 0, or as
  * value_unpack: the delivery is still the caller's. */
 int client_hand_over(struct chan *ch, struct delivery *d, struct chan_value *ret_value);
+
+/* What was handed over is confirmed before the program works on it, but for an end that has asked for
+ * less. */
+void client_confirm_now(struct chan *ch);
 
 /* Takes the outcome of an operation that is done, and frees it. */
 void client_take(struct chan_op *op, struct chan_completion *ret);

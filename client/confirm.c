@@ -55,10 +55,23 @@ void session_confirm(struct session *s)
 		m.grant.credit = ch->grant_due;
 		if (ch->stream && !ch->stream->cancelled && session_put(s, &m) < 0)
 			s->doomed = CHAN_ENOMEM;
+		ch->credit_left += ch->grant_due;
 		ch->grant_due = 0;
+		ch->granting = false;
 		end_unref(ch);
 	}
 	s->granting = NULL;
+}
+
+/* What is granted more often costs a frame each time, and what is granted later the broker's waiting
+ * for it. */
+static void look_at_credit(struct session *s, struct chan *ch)
+{
+	if (ch->granting || ch->grant_due == 0 || ch->credit_left > end_credit(ch) / 2)
+		return;
+	ch->granting = true;
+	end_ref(ch);
+	LL_PREPEND2(s->granting, ch, next_granting);
 }
 
 void session_note_grant(struct session *s, struct chan *ch, uint64_t delivery)
@@ -66,11 +79,15 @@ void session_note_grant(struct session *s, struct chan *ch, uint64_t delivery)
 	/* The numbers of deliveries rise: a lower one came by a stream that has ended. */
 	if (!ch->stream || delivery < ch->stream_first)
 		return;
-	if (ch->grant_due == 0) {
-		end_ref(ch);
-		LL_PREPEND2(s->granting, ch, next_granting);
-	}
 	ch->grant_due++;
+	look_at_credit(s, ch);
+}
+
+void session_note_delivered(struct session *s, struct chan *ch)
+{
+	if (ch->credit_left > 0)
+		ch->credit_left--;
+	look_at_credit(s, ch);
 }
 
 void session_return(struct session *s, uint64_t delivery)

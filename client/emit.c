@@ -49,6 +49,7 @@ void batch_seal(struct session *s)
 	b->m.send.payload_bytes = buf_len(&b->payload);
 	if (frame_put(s, &b->m, 0, buf_data(&b->payload), buf_len(&b->payload)) < 0)
 		s->doomed = CHAN_ENOMEM;
+	s->riding = b->m.send.ride;
 	buf_consume(&b->payload, buf_len(&b->payload));
 	b->count = 0;
 }
@@ -158,6 +159,8 @@ int emit_frame(struct session *s, struct chan_op *op, uint8_t flags, const void 
 	rc = frame_put(s, &op->m, flags, payload, n);
 	if (rc < 0)
 		give_back_numbers(s, op, run);
+	else if (op->m.kind != MESSAGE_RECV && op->m.kind != MESSAGE_SELECT)
+		s->riding = false; /* it asks */
 	return rc;
 }
 

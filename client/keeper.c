@@ -8,6 +8,7 @@
 /*
  * Looks a heartbeat. A broker that takes back what is out to who is silent for two heartbeats, and
  * a hand-over that wants an answer to something said 1.6 heartbeats ago, leave that much slack.
+ * Confirmations that nothing has taken along leave then, too.
  */
 #define LOOKS 4
 
@@ -42,6 +43,7 @@ static int64_t look_after(struct chan_client *c)
 	}
 	if (session_waits(s))
 		session_ping(s, s->heartbeat_ns);
+	session_settle(s);
 	client_flush(c);
 	if (c->link != LINK_UP) /* lost just now: who does not sleep yet is not woken */
 		return 0;

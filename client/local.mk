@@ -21,6 +21,7 @@ chan_sources = \
 	client/reconnect.c client/reconnect.h \
 	client/recv.c \
 	client/resend.c client/resend.h \
+	client/ride.c \
 	client/run.c \
 	client/select.c \
 	client/send.c \

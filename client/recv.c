@@ -24,13 +24,6 @@ int recv_build(struct chan *ch, int64_t timeout_ns, struct chan_op **ret_op)
 	return 0;
 }
 
-/* What was handed over is confirmed before the program works on it. */
-static void confirm_now(struct chan_client *c)
-{
-	session_settle(&c->session);
-	client_flush(c);
-}
-
 /* A receive of a client that was taken for lost fails with CHAN_EGONE; it lives, and asks again. */
 static int recv_one(struct chan *ch, struct chan_value *ret_value, int64_t timeout_ns)
 {
@@ -62,7 +55,7 @@ int chan_recv_timeout(struct chan *ch, struct chan_value *ret_value, int64_t tim
 
 	client_lock(ch->client);
 	rc = recv_one(ch, ret_value, timeout_ns);
-	confirm_now(ch->client);
+	client_confirm_now(ch);
 	client_unlock(ch->client);
 	return rc;
 }
@@ -109,7 +102,7 @@ int chan_recvv(struct chan *ch, struct chan_value *values, size_t n, int64_t tim
 	rc = recv_one(ch, values, timeout_ns);
 	if (rc > 0)
 		rc = take_at_hand(ch, values, 1, max);
-	confirm_now(ch->client);
+	client_confirm_now(ch);
 	client_unlock(ch->client);
 	return rc;
 }

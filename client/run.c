@@ -7,6 +7,20 @@
 #include <string.h>
 #include <utlist.h>
 
+/* Whether the caller is about to wait for it, and for no send before it. */
+static bool is_waited_for(const struct chan_op *op)
+{
+	return !op->async && (op->kind == OP_RECV || op->kind == OP_SELECT);
+}
+
+/* Its frame goes behind the sends that have gathered, which leave with it. */
+static void submit_to_broker(struct chan_op *op)
+{
+	if (is_waited_for(op))
+		client_let_ride(op->client);
+	session_submit(&op->client->session, op);
+}
+
 void client_submit(struct chan_op *op)
 {
 	if (op->count == 0)
@@ -14,7 +28,7 @@ void client_submit(struct chan_op *op)
 	else if (op->kind == OP_RECV && end_is_streamed(op->chan))
 		end_receive(op->chan, op);
 	else
-		session_submit(&op->client->session, op);
+		submit_to_broker(op);
 }
 
 void client_start(struct chan_op *op, void *tag, struct chan_op **ret_op)
@@ -37,9 +51,9 @@ static struct chan *received_from(const struct chan_op *op)
 }
 
 /*
- * A value was handed over, which confirms it: when the program has all that its call gets, as it
- * may then work on it for longer than the broker waits for a silent client. New credit is given
- * when half of it is used, or the program is about to wait for more.
+ * A value was handed over, which confirms it: when the program has all that its call gets
+ * (client_confirm_now), as it may then work on it for longer than the broker waits for a silent
+ * client. New credit is given when half of it is due, or the program is about to wait for more.
  */
 static void confirm_taken(struct chan *ch, uint64_t delivery)
 {
@@ -47,8 +61,16 @@ static void confirm_taken(struct chan *ch, uint64_t delivery)
 
 	session_note_taken(s, delivery);
 	session_note_grant(s, ch, delivery);
-	if (!end_is_streamed(ch) || !ch->inbox || ch->grant_due >= end_credit(ch) / 2)
+	if (!end_is_streamed(ch) || ch->grant_due >= end_credit(ch) / 2)
 		session_confirm(s);
+}
+
+void client_confirm_now(struct chan *ch)
+{
+	if (end_confirms_late(ch))
+		return;
+	session_settle(&ch->client->session);
+	client_flush(ch->client);
 }
 
 int client_hand_over(struct chan *ch, struct delivery *d, struct chan_value *ret_value)

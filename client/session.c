@@ -32,6 +32,7 @@ static void drop_confirmations(struct session *s)
 
 	LL_FOREACH_SAFE2 (s->granting, ch, next, next_granting) {
 		ch->grant_due = 0;
+		ch->granting = false;
 		end_unref(ch);
 	}
 	s->granting = NULL;

@@ -59,6 +59,7 @@ struct session {
 	struct buf control;   /* the same of those that do not count, which go ahead */
 	struct resend resend; /* frames that are being written, and were */
 	struct batch batch;
+	bool riding;  /* answers may be kept by the broker until we ask, see ride.c */
 	uint64_t seq; /* the last that was used */
 	struct flight flight;
 	uint64_t ops_in_flight, bytes_in_flight; /* counted as the broker does */
@@ -72,7 +73,7 @@ struct session {
 	size_t taken_count, taken_size;
 	struct lease *leases; /* lease.c: values handed over under a lease, by rising id */
 	size_t lease_count, lease_size;
-	struct chan *granting; /* counted: ends with grant_due, by next_granting */
+	struct chan *granting; /* counted: ends to which credit is to be given anew */
 	uint64_t by_hand; /* values handed over that the program has not confirmed or returned */
 
 	/* Signs of life. The broker revokes what is out to a client that is silent for two
@@ -144,15 +145,25 @@ void session_fill(struct session *s);
 /* How many frames, and so numbers, a CONFIRM or RETURN of so many ranges takes. */
 uint32_t session_settle_frames(size_t ranges);
 
+/* ---- ride.c: answers that may come late ---------------------------------------------------- */
+
+/* The sends that have gathered leave, and nobody waits for their answers. */
+void session_let_ride(struct session *s);
+
+/* Somebody waits for a send by now: asks for the answers that are kept, if there may be any. */
+void session_ask(struct session *s, struct chan_client *c);
+
 /* ---- confirm.c: deliveries, and signs of life --------------------------------------------- */
 
 /* Ranges of one frame; each takes at most 24 bytes of its header. */
 #define RANGES_PER_FRAME (FRAME_HEADER_BYTES_MAX / 32u)
 
-/* Note that a value was handed over, and that credit for one more is due to the end's stream, if
- * that is what brought the delivery; session_confirm appends frames for what was noted. */
+/* Note that a value was handed over, that credit for one more is due to the end's stream, if that
+ * is what brought the delivery, and that one came by that stream, which uses credit; session_confirm
+ * appends frames for what was noted: confirmations, and credit where no more than half is left. */
 void session_note_taken(struct session *s, uint64_t delivery);
 void session_note_grant(struct session *s, struct chan *ch, uint64_t delivery);
+void session_note_delivered(struct session *s, struct chan *ch);
 void session_confirm(struct session *s);
 
 /* Gives one value back at once. */

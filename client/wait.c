@@ -323,10 +323,20 @@ static int reconnect_turn(struct chan_client *c, struct waiter *w, int64_t deadl
 	return doze(c, w, next_ns < deadline_ns ? next_ns : deadline_ns);
 }
 
-static int wait_turn(struct chan_client *c, struct waiter *w, int64_t deadline_ns)
+/* Sends off what has gathered, and confirmations. */
+static void say_all(struct chan_client *c, const struct waiter *w)
 {
+	if (w->hears || c->session.backlog)
+		session_ask(&c->session, c);
+	else
+		client_let_ride(c);
 	session_confirm(&c->session);
 	client_flush(c);
+}
+
+static int wait_turn(struct chan_client *c, struct waiter *w, int64_t deadline_ns)
+{
+	say_all(c, w);
 	if (w->ready || c->session.end.status < 0)
 		return 0;
 	if (c->link != LINK_UP)
@@ -353,8 +363,9 @@ static struct waiter *waiter_new(void)
 	return w;
 }
 
-/* Without memory nobody can wait, and the session ends: NULL. */
-static struct waiter *waiter_take(struct chan_client *c, bool any)
+/* For op, or with NULL for whatever happens. Without memory nobody can wait, and the session ends:
+ * NULL. */
+static struct waiter *waiter_take(struct chan_client *c, const struct chan_op *op)
 {
 	struct waiter *w = c->idle_waiters;
 
@@ -366,7 +377,8 @@ static struct waiter *waiter_take(struct chan_client *c, bool any)
 		client_fail(c, CHAN_ENOMEM, "out of memory");
 		return NULL;
 	}
-	w->any = any;
+	w->any = !op;
+	w->hears = !op || op->kind == OP_SEND;
 	w->ready = false;
 	return w;
 }
@@ -406,7 +418,7 @@ static int wait_with(struct chan_client *c, struct waiter *w, int64_t deadline_n
 
 int client_wait_any(struct chan_client *c, int64_t deadline_ns)
 {
-	struct waiter *w = waiter_take(c, true);
+	struct waiter *w = waiter_take(c, NULL);
 	int rc;
 
 	if (!w)
@@ -423,7 +435,7 @@ void client_wait_op(struct chan_client *c, struct chan_op *op)
 
 	if (op->state == OP_DONE)
 		return;
-	w = waiter_take(c, false);
+	w = waiter_take(c, op);
 	if (!w)
 		return; /* the session's end has ended op */
 	op->waiter = w;

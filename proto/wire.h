@@ -197,6 +197,7 @@ struct message {
 			uint32_t participant;
 			uint64_t epoch;
 			uint32_t type; /* that the values are meant to have; 0: not said */
+			bool ride;
 		} send;
 		struct {
 			uint64_t channel;

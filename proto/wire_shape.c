@@ -163,7 +163,7 @@ static const struct field release_fields[] = {SEQ_OF(Release), NUMBER(Release, r
 static const struct field send_fields[] = {SEQ_OF(Send), NUMBER(Send, send, channel),
 	NUMBER(Send, send, count), NUMBER(Send, send, payload_bytes), TRY_OF(Send, send),
 	NUMBER(Send, send, timeout_ns), NUMBER(Send, send, participant), NUMBER(Send, send, epoch),
-	NUMBER(Send, send, type)};
+	NUMBER(Send, send, type), ANY_OF(BOOL, Send, send, ride)};
 static const struct field piece_fields[] = {FIELD(SEQ, Chand__Piece, id, struct message, seq)};
 static const struct field recv_fields[] = {SEQ_OF(Recv), NUMBER(Recv, recv, channel),
 	ANY_OF(COUNT, Recv, recv, credit), ANY_OF(BOOL, Recv, recv, stream), TRY_OF(Recv, recv),

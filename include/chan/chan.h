@@ -316,6 +316,16 @@ struct chan_end_options {
 	 * it, receiving a value confirms it. */
 	bool manual;
 
+	/*
+	 * Let the confirmation of a value leave with what the program says next, or when it waits,
+	 * a quarter of chan_heartbeat_ns later at the latest, instead of before the call returns: that
+	 * saves a system call a value where each is answered by a send. In return a program that is
+	 * stopped just then, for as long as the broker waits for a silent client, goes on with a
+	 * value that somebody else was given, too (marked by attempt). For ends with credit above 1,
+	 * of a client with a keeper; without lease_ns and manual. Else it has no effect.
+	 */
+	bool confirm_late;
+
 	/* Receive values as CHAN_TYPE_RAW. */
 	bool raw;
 

@@ -316,6 +316,7 @@ size_t broker_flush(struct session *s, struct connection **chain)
 	if (!s->connection)
 		return 0;
 	s->answers = NULL;
+	ride_left(&s->ride);
 	if (s->failed) {
 		log_limited(&limit, LOG_LEVEL_WARNING,
 			"out of memory for an answer; its connection is cut");
@@ -347,6 +348,16 @@ void broker_end_party(struct broker *b, struct session *s, int status, const cha
 		connection_close(s->connection, status, text);
 }
 
+/* Whether they wait for company. */
+static bool keeps_answers(struct broker *b, struct session *s)
+{
+	if (!ride_waits(&s->ride) || s->failed)
+		return false;
+	list_remove(&s->touched);
+	watch_ride(b);
+	return true;
+}
+
 /* About a round's worth of answers is for whoever writes *chain, and each further round for another
  * goroutine. A chain is written from its end: who is given a value comes before who sent it, as the
  * last that was touched. */
@@ -363,6 +374,8 @@ static void flush_touched(struct broker *b, struct connection **chain)
 		}
 		if (s->failed || (s->half && s->party && !engine_party_waiting(s->party)))
 			broker_end_party(b, s, 0, NULL);
+		if (keeps_answers(b, s))
+			continue;
 		bytes += broker_flush(s, chain);
 		if (bytes < WRITER_ROUND_BYTES)
 			continue;
@@ -406,8 +419,17 @@ static void finish_party(struct broker *b, struct session *s, int64_t now_ns)
 	s->half = true;
 	b->half_count++;
 	engine_party_finish(b->engine, s->party, now_ns);
+	ride_end(&s->ride);
 	broker_touch(b, s);
 	watch_half(s);
+}
+
+/* What the operation says about answers that may wait; those that did may have to leave. */
+static void note_leave(struct broker *b, struct session *s, const struct message *m)
+{
+	ride_note_operation(&s->ride, m);
+	if (s->answers)
+		broker_touch(b, s);
 }
 
 /* An operation of a client. */
@@ -419,6 +441,7 @@ static void operate(struct broker *b, struct session *s, struct batch *batch, st
 
 	if (!s->party)
 		return;
+	note_leave(b, s, &op->m);
 	rc = engine_apply(b->engine, s->party, &op->m, values, op->value_count, now_ns);
 	op->value_count = 0; /* their references were the engine's to take */
 	if (rc < 0)
@@ -484,6 +507,7 @@ static void advance(struct broker *b, struct connection **chain, int64_t now_ns)
 		b->dropped = engine_values_buffered(b->engine);
 		enter_state(b, BROKER_LEAVING, 2 * CONNECTION_LINGER_NS);
 		resume_expire(b, now_ns, true);
+		watch_end_rides(b);
 		flush_touched(b, chain);
 		if (!close_connections(b))
 			b->state = BROKER_STOPPED;

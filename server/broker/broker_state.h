@@ -51,6 +51,7 @@ struct broker {
 	int64_t state_deadline_ns; /* of SETTLING and LEAVING */
 	int64_t watch_ns;  /* next look at sessions; DEADLINE_NEVER: none is to be looked at */
 	int64_t keeper_ns; /* the keeper comes then by itself */
+	bool rides;        /* since the last look answers were kept (ride.h) */
 	uint64_t dropped; /* values that were in buffers at the end */
 	bool abandoned;   /* at the end some connections still referred to all this */
 
@@ -97,6 +98,11 @@ void resume_expire(struct broker *b, int64_t now_ns, bool all);
  */
 
 void watch(struct broker *b, int64_t now_ns);
+
+/* Answers of a session were kept; the next look has those of all leave, so that nobody waits for
+ * ever for what a client has forgotten to ask for. */
+void watch_ride(struct broker *b);
+void watch_end_rides(struct broker *b);
 
 /* A session that may have been silent was heard. */
 void watch_heard(struct broker *b, struct session *s);

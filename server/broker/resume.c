@@ -130,6 +130,7 @@ static void attach(struct broker *b, struct session *s, struct connection *c, ui
 	}
 	s->outgoing = NULL;
 	s->answers = NULL;
+	ride_left(&s->ride);
 	s->connection = connection_ref(c);
 	list_remove(&s->link);
 	list_push_back(&b->sessions, &s->link);

@@ -514,5 +514,6 @@ void session_answer(struct session *s, const struct message *m, struct value *co
 	}
 	if (!s->answers || outbox_add(s->answers, m, values, attempts, value_count) < 0)
 		s->failed = true;
+	ride_note_answer(&s->ride, m);
 	broker_touch(s->broker, s);
 }

@@ -15,6 +15,7 @@
 #include "server/base/list.h"
 #include "server/broker/batch.h"
 #include "server/broker/outbox.h"
+#include "server/broker/ride.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -42,7 +43,8 @@ struct session {
 	struct list link;       /* in broker.sessions */
 	struct list touched;    /* in broker.touched while it has answers or failed */
 	struct party *party;    /* NULL before the HELLO was applied, and after the end */
-	struct outbox *answers; /* of this turn; NULL: none */
+	struct outbox *answers; /* of this turn, and those that ride has kept; NULL: none */
+	struct ride ride;
 	bool half;              /* the client asks for nothing more: it ends with its last send */
 	bool silent;            /* absent, since nothing was heard of it */
 	uint8_t pings;          /* said since something was heard, in a row */

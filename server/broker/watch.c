@@ -128,6 +128,30 @@ static void check_heartbeat(
 	ping(s, chain);
 }
 
+/* ---- answers that wait for company ---------------------------------------------------------- */
+
+void watch_ride(struct broker *b)
+{
+	b->rides = true;
+	if (b->watch_ns == DEADLINE_NEVER)
+		b->watch_ns = clock_now_ns() + WATCH_TICK_NS;
+}
+
+void watch_end_rides(struct broker *b)
+{
+	struct session *s;
+
+	if (!b->rides)
+		return;
+	b->rides = false;
+	LIST_FOREACH (s, &b->sessions, link) {
+		if (!ride_waits(&s->ride))
+			continue;
+		s->ride.due = true;
+		broker_touch(b, s);
+	}
+}
+
 /* ---- the tick ------------------------------------------------------------------------------- */
 
 static void look(struct broker *b, int64_t now_ns)
@@ -135,6 +159,7 @@ static void look(struct broker *b, int64_t now_ns)
 	struct connection *chain = NULL;
 	struct session *s, *next;
 
+	watch_end_rides(b);
 	LIST_FOREACH (s, &b->sessions, link) {
 		if (!s->party)
 			continue;
@@ -154,7 +179,7 @@ static void look(struct broker *b, int64_t now_ns)
 void watch(struct broker *b, int64_t now_ns)
 {
 	bool wanted = engine_waiting(b->engine) || engine_deliveries_out(b->engine) ||
-		      b->detached_count || b->half_count;
+		      b->detached_count || b->half_count || b->rides;
 
 	if (now_ns >= b->watch_ns)
 		look(b, now_ns);

@@ -37,6 +37,10 @@ integration_tests += tests/integration/test_resume
 tests_integration_test_resume_SOURCES = tests/integration/test_resume.c $(support_sources)
 tests_integration_test_resume_LDADD = $(integration_libs)
 
+integration_tests += tests/integration/test_ride
+tests_integration_test_ride_SOURCES = tests/integration/test_ride.c $(support_sources)
+tests_integration_test_ride_LDADD = $(integration_libs)
+
 integration_tests += tests/integration/test_daemon
 tests_integration_test_daemon_SOURCES = tests/integration/test_daemon.c $(support_sources)
 tests_integration_test_daemon_LDADD = $(integration_libs)

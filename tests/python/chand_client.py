@@ -172,7 +172,7 @@ MESSAGES = {
                  '6 wait_create bool, 7 timeout_ns uint, 8 participant uint'),
     RELEASE: fields('1 seq uint, 2 channel uint'),
     SEND: fields('1 seq uint, 2 channel uint, 3 count uint, 4 payload_bytes uint, 5 try bool,'
-                 '6 timeout_ns uint, 7 participant uint, 8 epoch uint, 9 type uint'),
+                 '6 timeout_ns uint, 7 participant uint, 8 epoch uint, 9 type uint, 10 ride bool'),
     PIECE: fields('1 id uint'),
     RECV: fields('1 seq uint, 2 channel uint, 3 credit uint, 4 stream bool, 5 try bool, 6 timeout_ns uint,'
                  '7 participant uint, 8 epoch uint, 9 lease_ns uint'),

@@ -387,6 +387,7 @@ uint64_t peer_send_many(struct peer *p, uint64_t channel, int count, const char 
 	m.send.channel = channel;
 	m.send.count = (uint32_t)count;
 	m.send.payload_bytes = buf_len(&payload);
+	m.send.ride = p->rides;
 	p->seq += (uint64_t)count;
 	peer_say_payload(p, &m, 0, buf_data(&payload), buf_len(&payload));
 	buf_fini(&payload);

@@ -18,6 +18,7 @@ struct peer {
 	int fd;       /* -1: closed */
 	bool said_all; /* its sending side is shut */
 	uint64_t seq; /* last used */
+	bool rides;   /* its sends say that their answers may wait */
 	struct buf in;
 	size_t parsed; /* bytes at the head of in that hold the last frame heard */
 	struct wire_scratch *scratch;

@@ -599,21 +599,34 @@ static void test_values_fetched_ahead_are_granted_together(void **state)
 	hang_up(c);
 }
 
-static void test_about_to_wait_confirms(void **state)
+/* New credit is given before it runs out, and not a frame for each value. */
+static void test_about_to_wait_grants(void **state)
 {
+	struct chan_end_options by_hand = {.credit = 4, .manual = true};
 	struct chan_client *c = fake_client(&broker);
-	struct chan *ch = fake_open(&broker, c, 1, 5, CHAN_TYPE_STRING, 10, &ahead);
-	char *text;
+	struct chan *ch = fake_open(&broker, c, 1, 5, CHAN_TYPE_STRING, 10, &by_hand);
+	struct chan_value v[3];
 
 	(void)state;
-	deliver_some(2, 1, 1);
-	assert_int_equal(chan_recv_string(ch, &text, NULL), 1);
-	free(text);
+	deliver_some(2, 1, 3);
+	assert_int_equal(chan_recv(ch, &v[0]), 1);
 	fake_read(&broker, MESSAGE_RECV);
-	assert_int_equal(chan_start_recv(ch, CHAN_FOREVER, NULL, NULL), 0);
+	assert_int_equal(chan_start_confirm(ch, &v[0], 1, NULL, NULL), 0);
 	chan_events(c);
 	fake_read(&broker, MESSAGE_TAKEN);
-	fake_read(&broker, MESSAGE_GRANT);
+	assert_int_equal(fake_read(&broker, MESSAGE_GRANT)->grant.credit, 1);
+	/* Half is left: */
+	assert_int_equal(chan_recvv(ch, v + 1, 2, CHAN_FOREVER), 2);
+	assert_int_equal(chan_start_confirm(ch, v + 1, 1, NULL, NULL), 0);
+	chan_events(c);
+	fake_read(&broker, MESSAGE_TAKEN);
+	assert_int_equal(fake_read(&broker, MESSAGE_GRANT)->grant.credit, 1);
+	assert_int_equal(chan_start_confirm(ch, v + 2, 1, NULL, NULL), 0);
+	chan_events(c);
+	fake_read(&broker, MESSAGE_TAKEN);
+	assert_true(fake_is_quiet(&broker));
+	for (int i = 0; i < 3; i++)
+		chan_value_clear(&v[i]);
 	hang_up(c);
 }
 
@@ -746,7 +759,7 @@ static void test_credit_goes_to_the_stream_that_gave_it(void **state)
 	struct chan_end_options options = {.credit = 4, .manual = true};
 	struct chan_client *c = fake_client(&broker);
 	struct chan *ch = fake_open(&broker, c, 1, 5, CHAN_TYPE_STRING, 10, &options);
-	struct chan_value old[3], v;
+	struct chan_value old[3], v[2];
 	const struct message *m;
 
 	(void)state;
@@ -754,22 +767,23 @@ static void test_credit_goes_to_the_stream_that_gave_it(void **state)
 	assert_int_equal(chan_recvv(ch, old, 3, CHAN_FOREVER), 3);
 	write_gone(1, 3);
 	fake_fail(&broker, 2, 1, CHAN_EGONE);
-	deliver_some(3, 4, 1);
-	assert_int_equal(chan_recv(ch, &v), 1);
+	deliver_some(3, 4, 2);
+	assert_int_equal(chan_recvv(ch, v, 2, CHAN_FOREVER), 2);
 	fake_fail(&broker, 4, 1, CHAN_EGONE);
 	assert_int_equal(chan_confirm(ch, old, 3), CHAN_EGONE);
 	fake_done(&broker, 5, 1);
-	assert_int_equal(chan_confirm(ch, &v, 1), 0);
+	assert_int_equal(chan_confirm(ch, v, 2), 0);
 	chan_events(c);
 	assert_int_equal(fake_read(&broker, MESSAGE_RECV)->seq, 2);
 	assert_int_equal(fake_read(&broker, MESSAGE_RECV)->seq, 3);
 	fake_read(&broker, MESSAGE_TAKEN);
 	fake_read(&broker, MESSAGE_TAKEN);
 	m = fake_read(&broker, MESSAGE_GRANT);
-	assert_true(m->seq == 3 && m->grant.credit == 1);
+	assert_true(m->seq == 3 && m->grant.credit == 2);
 	for (int i = 0; i < 3; i++)
 		chan_value_clear(&old[i]);
-	chan_value_clear(&v);
+	for (int i = 0; i < 2; i++)
+		chan_value_clear(&v[i]);
 	hang_up(c);
 }
 
@@ -1302,7 +1316,7 @@ int main(void)
 		TEST(test_a_value_that_is_none_is_not_believed),
 		TEST(test_manual_confirmation),
 		TEST(test_values_fetched_ahead_are_granted_together),
-		TEST(test_about_to_wait_confirms),
+		TEST(test_about_to_wait_grants),
 		TEST(test_a_stream_that_is_drained_stays_so),
 		TEST(test_deadlines_of_values_fetched_ahead),
 		TEST(test_a_stream_that_fails_begins_anew),

@@ -515,7 +515,7 @@ static void test_credit_of_a_value_that_went_in_the_middle(void **state)
 {
 	struct chan_client *c = client();
 	struct chan *ch = fake_open(
-		&broker, c, 1, 5, CHAN_TYPE_STRING, 9, &(struct chan_end_options){.credit = 4});
+		&broker, c, 1, 5, CHAN_TYPE_STRING, 9, &(struct chan_end_options){.credit = 2});
 	struct message m = {.kind = MESSAGE_DELIVER, .seq = 2};
 	struct buf out = {0};
 
