@@ -16,6 +16,9 @@
 #include "proto/limits.h"
 #include <stdlib.h>
 
+/* From here on it pays to exchange buffers instead of copying from one to the other. */
+#define MOVE_BYTES_MIN 4096u
+
 /* ---- frames ------------------------------------------------------------------------------- */
 
 bool frame_counts(enum message_kind kind)
@@ -119,6 +122,14 @@ static bool within_limits(const struct session *s, const struct chan_op *op, siz
 	       s->bytes_in_flight + bytes <= s->limits.bytes_in_flight;
 }
 
+static void count_numbers(struct session *s, struct chan_op *op, uint32_t n, size_t bytes)
+{
+	s->seq += n;
+	s->ops_in_flight += n;
+	s->bytes_in_flight += bytes;
+	op->sent += n;
+}
+
 /* Numbers for n values more of op that go in one frame. NULL: out of memory. */
 static struct flight_run *take_numbers(
 	struct session *s, struct chan_op *op, uint32_t n, size_t bytes)
@@ -129,10 +140,7 @@ static struct flight_run *take_numbers(
 		return NULL;
 	run->base = op->sent;
 	run->bytes = (uint32_t)bytes;
-	s->seq += n;
-	s->ops_in_flight += n;
-	s->bytes_in_flight += bytes;
-	op->sent += n;
+	count_numbers(s, op, n, bytes);
 	return run;
 }
 
@@ -265,30 +273,79 @@ static void batch_begin(struct session *s, struct chan_op *op)
 	s->batch.m = op->m;
 }
 
-/* Puts the first value of op->payload, of so many bytes, into the frame that is gathering. */
-static int batch_add(struct session *s, struct chan_op *op, size_t bytes)
+/* Some of the first values of op->payload. */
+struct lot {
+	uint32_t count;
+	size_t bytes;
+};
+
+static uint32_t least(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
+/* As many of the next values as go with the first, which does, into the frame that is gathering. */
+static struct lot take_lot(const struct session *s, const struct chan_op *op, size_t first_bytes)
+{
+	const struct batch *b = &s->batch;
+	const uint8_t *at = buf_data(&op->payload) + 1;
+	uint32_t max = least(op->count - op->sent, s->limits.batch_values - b->count);
+	size_t room = s->limits.frame_payload_bytes - buf_len(&b->payload);
+	size_t unused = s->limits.bytes_in_flight > s->bytes_in_flight
+				? s->limits.bytes_in_flight - s->bytes_in_flight
+				: 0;
+	struct lot lot = {1, first_bytes};
+	size_t bytes;
+
+	max = least(max, (uint32_t)(s->limits.ops_in_flight / 2 - s->ops_in_flight));
+	room = room < unused ? room : unused;
+	for (; lot.count < max; lot.count++, lot.bytes += bytes) {
+		bytes = VALUE_PREFIX_BYTES + get_be32(at + lot.bytes);
+		if (bytes > room || lot.bytes > room - bytes)
+			break;
+	}
+	return lot;
+}
+
+/* Whether a payload can be moved as it is: a large one that is all there is, to where nothing is. */
+static bool is_moved(const struct buf *to, const struct buf *from, size_t bytes)
+{
+	return bytes >= MOVE_BYTES_MIN && buf_len(to) == 0 && bytes == buf_len(from);
+}
+
+/* There is room for it. */
+static void move_payload(struct buf *to, struct buf *from, size_t bytes)
+{
+	struct buf emptied = *to;
+
+	if (is_moved(to, from, bytes)) {
+		*to = *from;
+		*from = emptied;
+	} else {
+		buf_append(to, buf_data(from), bytes);
+		buf_consume(from, bytes);
+	}
+}
+
+/* Puts the lot into the frame that is gathering. 0 or CHAN_ENOMEM, and then nothing was. */
+static int batch_add(struct session *s, struct chan_op *op, struct lot lot)
 {
 	struct batch *b = &s->batch;
-	struct flight_run *run;
-	int rc = buf_append(&b->payload, buf_data(&op->payload), bytes);
+	struct flight_run *run = b->count > 0 ? &s->flight.runs[s->flight.end - 1] : NULL;
 
-	if (rc < 0)
-		return rc;
-	run = b->count > 0 ? &s->flight.runs[s->flight.end - 1] : NULL;
+	if (!is_moved(&b->payload, &op->payload, lot.bytes) &&
+		buf_reserve(&b->payload, lot.bytes) < 0)
+		return CHAN_ENOMEM;
 	if (run && run->op == op) {
-		run->count++;
-		run->left++;
-		run->bytes += (uint32_t)bytes;
-		s->seq++;
-		s->ops_in_flight++;
-		s->bytes_in_flight += bytes;
-		op->sent++;
-	} else if (!take_numbers(s, op, 1, bytes)) {
-		b->payload.end -= bytes;
+		run->count += lot.count;
+		run->left += lot.count;
+		run->bytes += (uint32_t)lot.bytes;
+		count_numbers(s, op, lot.count, lot.bytes);
+	} else if (!take_numbers(s, op, lot.count, lot.bytes)) {
 		return CHAN_ENOMEM;
 	}
-	b->count++;
-	buf_consume(&op->payload, bytes);
+	b->count += lot.count;
+	move_payload(&b->payload, &op->payload, lot.bytes);
 	return 0;
 }
 
@@ -302,7 +359,7 @@ static int emit_send(struct session *s, struct chan_op *op)
 		if (op->chan->transfers > 0 || !within_limits(s, op, bytes))
 			return EMIT_HELD;
 		if (bytes <= s->limits.frame_payload_bytes && batch_takes(s, op, bytes)) {
-			rc = batch_add(s, op, bytes);
+			rc = batch_add(s, op, take_lot(s, op, bytes));
 			continue;
 		}
 		if (op->sent > op->answered && frame_by_frame(op))
@@ -314,7 +371,7 @@ static int emit_send(struct session *s, struct chan_op *op)
 			continue;
 		}
 		batch_begin(s, op);
-		rc = batch_add(s, op, bytes);
+		rc = batch_add(s, op, take_lot(s, op, bytes));
 	}
 	return rc < 0 ? rc : EMIT_SENT;
 }

@@ -65,6 +65,12 @@ static bool encode(struct encoded *e, const struct chan_value *v)
 	}
 }
 
+/* What was encoded here fits its type; text is the program's. */
+static bool may_not_fit(const struct chan_value *v)
+{
+	return v->type == CHAN_TYPE_RAW || v->type == CHAN_TYPE_STRING;
+}
+
 static int check(const struct chan *ch, const struct chan_value *v, const struct encoded *e,
 	size_t len, const char *asked)
 {
@@ -77,7 +83,8 @@ static int check(const struct chan *ch, const struct chan_value *v, const struct
 		return error_say(CHAN_ETOOLARGE,
 			"%s '%s': the value has %zu bytes, the broker takes %u", asked, ch->name,
 			len, max);
-	if (type_check(v->type == CHAN_TYPE_RAW ? ch->type : v->type, e->bytes, e->len) < 0)
+	if (may_not_fit(v) &&
+		type_check(v->type == CHAN_TYPE_RAW ? ch->type : v->type, e->bytes, e->len) < 0)
 		return error_say(CHAN_ETYPE, "%s '%s': the value does not fit: %s", asked, ch->name,
 			type_rule(v->type == CHAN_TYPE_RAW ? ch->type : v->type));
 	return 0;
@@ -87,9 +94,8 @@ int value_pack(
 	struct buf *payload, const struct chan *ch, const struct chan_value *v, const char *asked)
 {
 	bool tagged = ch->type == CHAN_TYPE_ANY && v->type != CHAN_TYPE_RAW;
-	uint8_t tag = (uint8_t)v->type;
-	size_t before = buf_len(payload);
 	struct encoded e;
+	uint8_t *at;
 	int rc;
 
 	if (!encode(&e, v))
@@ -98,15 +104,15 @@ int value_pack(
 	rc = check(ch, v, &e, e.len + tagged, asked);
 	if (rc < 0)
 		return rc;
-	rc = wire_value_put_prefix(payload, e.len + tagged, 1, 0);
-	if (rc == 0 && tagged)
-		rc = buf_append(payload, &tag, 1);
-	if (rc == 0 && e.len > 0)
-		rc = buf_append(payload, e.bytes, e.len);
-	if (rc == 0)
-		return 0;
-	payload->end = payload->start + before;
-	return error_say(CHAN_ENOMEM, "%s '%s': out of memory", asked, ch->name);
+	if (buf_reserve(payload, VALUE_PREFIX_BYTES + tagged + e.len) < 0)
+		return error_say(CHAN_ENOMEM, "%s '%s': out of memory", asked, ch->name);
+	at = wire_value_prefix(payload->bytes + payload->end, e.len + tagged);
+	if (tagged)
+		*at++ = (uint8_t)v->type;
+	if (e.len > 0)
+		memcpy(at, e.bytes, e.len);
+	payload->end = (size_t)(at + e.len - payload->bytes);
+	return 0;
 }
 
 /* ---- back --------------------------------------------------------------------------------- */

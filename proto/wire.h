@@ -9,7 +9,9 @@
 #define PROTO_WIRE_H
 
 #include "proto/buf.h"
+#include "proto/endian.h"
 #include "proto/frame.h"
+#include "proto/limits.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -352,6 +354,15 @@ int wire_values_next(const uint8_t **at, size_t *left, uint32_t *lens, uint32_t 
 
 /* Bytes that a value takes in a payload. */
 size_t wire_value_bytes(size_t len, uint32_t attempt, uint64_t token);
+
+/* Writes what stands before the bytes of a value without an envelope, VALUE_PREFIX_BYTES; returns
+ * where those go. */
+static inline uint8_t *wire_value_prefix(uint8_t *at, size_t len)
+{
+	at[0] = 0;
+	put_be32(at + 1, (uint32_t)len);
+	return at + VALUE_PREFIX_BYTES;
+}
 
 /* Appends what stands before a value's bytes: its prefix and, with attempt > 1 or a token, an
  * envelope. CHAN_ENOMEM and CHAN_ETOOLARGE (not below 4 GiB) leave out as it was. */
