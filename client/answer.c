@@ -201,77 +201,94 @@ static int on_list(struct answer *a)
 
 /* ---- deliveries --------------------------------------------------------------------------- */
 
-static struct delivery *delivery_new(uint64_t id, const struct wire_value *v)
+/* The payload of a DELIVER, whole, or what is left of it. */
+struct contents {
+	const uint8_t *at;
+	size_t left; /* bytes */
+	uint32_t count; /* values */
+	uint64_t id; /* of the next one's delivery */
+	struct packing packing;
+};
+
+/* The next value. 1, 0 at the end, or a status. */
+static int next_delivery(struct answer *a, struct contents *in, struct delivery **ret_delivery)
 {
-	struct delivery *d = malloc(sizeof(*d) + v->len + 1);
-
-	if (!d)
-		return NULL;
-	d->id = id;
-	d->attempt = v->attempt;
-	d->token = v->token;
-	d->len = v->len;
-	memcpy(d->bytes, v->bytes, v->len);
-	d->bytes[v->len] = 0;
-	return d;
-}
-
-/* One value for the operation of run. */
-static int deliver_one(
-	struct answer *a, struct flight_run *run, uint64_t id, const struct wire_value *v)
-{
-	struct chan_op *op = run->op;
-	struct delivery *d;
-
-	if (op->kind == OP_STREAM && op->chan->released) {
-		session_return(a->s, id);
-		return 0;
-	}
-	d = delivery_new(id, v);
-	if (!d)
-		return CHAN_ENOMEM;
-	if (op->kind != OP_STREAM) {
-		op->delivery = d;
-		return 0;
-	}
-	DL_APPEND(op->chan->inbox, d);
-	session_note_delivered(a->s, op->chan);
-	if (id < op->chan->stream_first) /* one in pieces comes later than it began */
-		op->chan->stream_first = id;
-	return 0;
-}
-
-/* The payload of a DELIVER, whole. m is a's message, or that of the first of several pieces. */
-static int deliver(struct answer *a, const struct message *m, const uint8_t *payload, size_t left)
-{
-	struct flight_run *run;
+	size_t left = in->left;
 	struct wire_value v;
-	uint32_t n = 0;
 	int rc;
 
-	run = flight_find(&a->s->flight, m->seq);
-	if (!run || (run->op->kind != OP_STREAM && m->deliver.count != 1))
-		return breach(a, "a delivery that was not asked for");
-	if (!note_case(run->op, m->deliver.case_index))
-		return breach(a, "a case that the select does not have");
-	if (run->op->kind == OP_SELECT &&
-		run->op->cases[m->deliver.case_index].direction != CHAN_RECV)
-		return breach(a, "a delivery to a send case");
-	if (run->op->kind != OP_SELECT && run->op->kind != OP_RECV && run->op->kind != OP_STREAM)
-		return breach(a, "a delivery to what is no receive");
-	while ((rc = wire_value_next(&payload, &left, &v)) > 0 && n < m->deliver.count) {
-		rc = deliver_one(a, run, m->deliver.delivery + n, &v);
-		if (rc < 0)
-			return rc;
-		n++;
-	}
-	if (rc != 0 || n != m->deliver.count)
+	if (in->count == 0 && in->left == 0)
+		return 0;
+	rc = in->count > 0 ? wire_value_next(&in->at, &in->left, &v) : 0;
+	if (rc <= 0)
 		return breach(a, "a payload that is not as many values as it says");
-	if (run->op->kind == OP_STREAM)
-		end_feed(run->op->chan);
-	else
-		session_answer(a->s, run, m->seq, 1, NULL);
-	return 0;
+	*ret_delivery = delivery_new(&in->packing, in->id, &v, in->count, left);
+	in->count--;
+	in->id++;
+	return *ret_delivery ? 1 : CHAN_ENOMEM;
+}
+
+/* For a stream, whose end may have been given up: then they go back. */
+static int deliver_to_stream(struct answer *a, struct chan *ch, struct contents *in)
+{
+	uint64_t first = in->id;
+	struct delivery *d;
+	int rc;
+
+	while ((rc = next_delivery(a, in, &d)) > 0) {
+		if (!ch->released) {
+			DL_APPEND(ch->inbox, d);
+			continue;
+		}
+		session_return(a->s, d->id);
+		delivery_free(d);
+	}
+	if (ch->released)
+		return rc;
+	if (first < ch->stream_first) /* one in pieces comes later than it began */
+		ch->stream_first = first;
+	session_note_delivered(a->s, ch, (uint32_t)(in->id - first));
+	if (rc == 0)
+		end_feed(ch);
+	return rc;
+}
+
+static int deliver_to_receive(
+	struct answer *a, struct flight_run *run, uint64_t seq, struct contents *in)
+{
+	struct delivery *d;
+	int rc = next_delivery(a, in, &d);
+
+	if (rc < 0)
+		return rc;
+	run->op->delivery = d;
+	rc = next_delivery(a, in, &d); /* there is no other */
+	if (rc == 0)
+		session_answer(a->s, run, seq, 1, NULL);
+	return rc;
+}
+
+/* m is a's message, or that of the first of several pieces. */
+static int deliver(struct answer *a, const struct message *m, const uint8_t *payload, size_t left)
+{
+	struct contents in = {.at = payload,
+		.left = left,
+		.count = m->deliver.count,
+		.id = m->deliver.delivery};
+	struct flight_run *run = flight_find(&a->s->flight, m->seq);
+	struct chan_op *op = run ? run->op : NULL;
+
+	if (!op || (op->kind != OP_STREAM && m->deliver.count != 1))
+		return breach(a, "a delivery that was not asked for");
+	if (!note_case(op, m->deliver.case_index))
+		return breach(a, "a case that the select does not have");
+	if (op->kind == OP_SELECT && op->cases[m->deliver.case_index].direction != CHAN_RECV)
+		return breach(a, "a delivery to a send case");
+	if (op->kind != OP_SELECT && op->kind != OP_RECV && op->kind != OP_STREAM)
+		return breach(a, "a delivery to what is no receive");
+	if (op->kind == OP_STREAM)
+		return deliver_to_stream(a, op->chan, &in);
+	return deliver_to_receive(a, run, m->seq, &in);
 }
 
 static int begin_partial(struct answer *a)
@@ -358,8 +375,8 @@ static void revoke_inbox(struct session *s, struct chan *ch, const struct wire_r
 		if (!within(ranges, d->id))
 			continue;
 		DL_DELETE(ch->inbox, d);
-		session_note_grant(s, ch, d->id);
-		free(d);
+		session_note_grant(s, ch, d->id, 1);
+		delivery_free(d);
 	}
 }
 
@@ -372,8 +389,8 @@ static void revoke_partial(struct session *s, struct partial *p)
 	if (ch && p->delivery < ch->stream_first)
 		ch->stream_first = p->delivery;
 	if (ch) {
-		session_note_delivered(s, ch);
-		session_note_grant(s, ch, p->delivery);
+		session_note_delivered(s, ch, 1);
+		session_note_grant(s, ch, p->delivery, 1);
 	}
 	drop_partial(s, p);
 }
@@ -385,7 +402,7 @@ static void revoke_done(struct chan_op *list, const struct wire_ranges *ranges)
 	DL_FOREACH (list, op) {
 		if (!op->delivery || !within(ranges, op->delivery->id))
 			continue;
-		free(op->delivery);
+		delivery_free(op->delivery);
 		op->delivery = NULL;
 		failure_set(&op->failure, CHAN_EGONE, NULL);
 	}

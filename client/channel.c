@@ -41,7 +41,7 @@ void end_drop_inbox(struct chan *ch)
 	struct delivery *d, *next;
 
 	DL_FOREACH_SAFE (ch->inbox, d, next)
-		free(d);
+		delivery_free(d);
 	ch->inbox = NULL;
 }
 

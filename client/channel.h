@@ -7,20 +7,11 @@
 #define CLIENT_CHANNEL_H
 
 #include "chan/chan.h"
+#include "client/delivery.h"
 #include "client/op.h"
 #include "proto/type.h"
 #include <stdbool.h>
 #include <stdint.h>
-
-/* A value that came and was not handed to the program. */
-struct delivery {
-	struct delivery *prev, *next;
-	uint64_t id;
-	uint64_t token;
-	uint32_t attempt;
-	size_t len;
-	uint8_t bytes[]; /* len, and a NUL */
-};
 
 enum end_state {
 	END_OPENING,   /* a make or open is under way; nobody else knows the end */

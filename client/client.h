@@ -154,9 +154,17 @@ int client_run(struct chan_client *c, struct chan_op *op, struct chan_completion
  * and ret is wanted. */
 int client_await(struct chan_client *c, struct chan_op *op, struct chan_completion *ret);
 
-/* Hands a delivery to the program, whose memory it is then, and notes its confirmation. 0, or as
- * value_unpack: the delivery is still the caller's. */
+/* Hands a delivery to the program, whose memory it is then. 0, or as value_unpack: the delivery is
+ * still the caller's. */
 int client_hand_over(struct chan *ch, struct delivery *d, struct chan_value *ret_value);
+
+/*
+ * So many deliveries with neighbouring numbers were handed over, which confirms them, where not the
+ * program does: when it has all that its call gets (client_confirm_now), as it may then work on it for
+ * longer than the broker waits for a silent client. New credit is given when half of it is due, or
+ * the program is about to wait for more.
+ */
+void client_handed_over(struct chan *ch, uint64_t first, uint32_t n);
 
 /* What was handed over is confirmed before the program works on it, but for an end that has asked for
  * less. */

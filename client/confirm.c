@@ -8,26 +8,35 @@
 #include <stdlib.h>
 #include <utlist.h>
 
-void session_note_taken(struct session *s, uint64_t delivery)
+/* A further range. NULL: out of memory, and the session cannot go on. */
+static struct wire_range *new_range(struct session *s)
 {
-	struct wire_range *last = s->taken_count ? &s->taken[s->taken_count - 1] : NULL;
 	size_t size = s->taken_size ? s->taken_size * 2 : 16;
 	struct wire_range *grown;
 
-	if (last && last->first + last->count == delivery) {
-		last->count++;
-		return;
-	}
 	if (s->taken_count == s->taken_size) {
 		grown = realloc(s->taken, size * sizeof(*grown));
 		if (!grown) {
 			s->doomed = CHAN_ENOMEM;
-			return;
+			return NULL;
 		}
 		s->taken = grown;
 		s->taken_size = size;
 	}
-	s->taken[s->taken_count++] = (struct wire_range){delivery, 1};
+	return &s->taken[s->taken_count++];
+}
+
+void session_note_taken(struct session *s, uint64_t first, uint32_t n)
+{
+	struct wire_range *range = s->taken_count ? &s->taken[s->taken_count - 1] : NULL;
+
+	if (range && range->first + range->count == first) {
+		range->count += n;
+		return;
+	}
+	range = new_range(s);
+	if (range)
+		*range = (struct wire_range){first, n};
 }
 
 void session_settle(struct session *s)
@@ -74,19 +83,20 @@ static void look_at_credit(struct session *s, struct chan *ch)
 	LL_PREPEND2(s->granting, ch, next_granting);
 }
 
-void session_note_grant(struct session *s, struct chan *ch, uint64_t delivery)
+void session_note_grant(struct session *s, struct chan *ch, uint64_t first, uint32_t n)
 {
-	/* The numbers of deliveries rise: a lower one came by a stream that has ended. */
-	if (!ch->stream || delivery < ch->stream_first)
+	/* The numbers of deliveries rise: lower ones came by a stream that has ended. */
+	if (!ch->stream || first + n <= ch->stream_first)
 		return;
-	ch->grant_due++;
+	if (first < ch->stream_first)
+		n -= (uint32_t)(ch->stream_first - first);
+	ch->grant_due += n;
 	look_at_credit(s, ch);
 }
 
-void session_note_delivered(struct session *s, struct chan *ch)
+void session_note_delivered(struct session *s, struct chan *ch, uint32_t n)
 {
-	if (ch->credit_left > 0)
-		ch->credit_left--;
+	ch->credit_left -= n < ch->credit_left ? n : ch->credit_left;
 	look_at_credit(s, ch);
 }
 

@@ -8,6 +8,7 @@ chan_sources = \
 	client/clock.h \
 	client/confirm.c \
 	client/credentials.c client/credentials.h \
+	client/delivery.c client/delivery.h \
 	client/dial.c \
 	client/emit.c client/emit.h \
 	client/error.c client/error.h \

@@ -68,7 +68,7 @@ void op_unref(struct chan_op *op)
 		return;
 	if (op->delivery) {
 		session_return(&op->client->session, op->delivery->id);
-		free(op->delivery);
+		delivery_free(op->delivery);
 	}
 	for (i = 0; i < op->case_count; i++)
 		end_unref(op->cases[i].chan);

@@ -70,24 +70,40 @@ int chan_try_recv(struct chan *ch, struct chan_value *ret_value)
 	return chan_recv_timeout(ch, ret_value, CHAN_TRY);
 }
 
+/* Hands the first of the inbox over, whose number is *ret_id; false: it cannot be. */
+static bool take_first(struct chan *ch, struct chan_value *ret_value, uint64_t *ret_id)
+{
+	struct delivery *d = ch->inbox;
+
+	*ret_id = d->id;
+	DL_DELETE(ch->inbox, d);
+	if (client_hand_over(ch, d, ret_value) == 0)
+		return true;
+	session_return(&ch->client->session, *ret_id);
+	delivery_free(d);
+	return false;
+}
+
 /* What is at hand now and may be handed over. Each is a receive that is over as soon as it is
- * submitted, so none is made. */
+ * submitted, so none is made; neighbours are noted together. */
 static int take_at_hand(struct chan *ch, struct chan_value *values, int have, int n)
 {
 	struct session *s = &ch->client->session;
-	struct delivery *d;
+	uint64_t id, first = 0;
+	uint32_t count = 0;
 
 	if (ch->receivers || s->end.status < 0 || !session_is_fresh(s))
 		return have;
-	while (have < n && (d = ch->inbox)) {
-		DL_DELETE(ch->inbox, d);
-		if (client_hand_over(ch, d, &values[have]) < 0) {
-			session_return(s, d->id);
-			free(d);
-			break;
-		}
-		have++;
+	for (; have < n && ch->inbox && take_first(ch, &values[have], &id); have++, count++) {
+		if (count > 0 && id == first + count)
+			continue;
+		if (count > 0)
+			client_handed_over(ch, first, count);
+		first = id;
+		count = 0;
 	}
+	if (count > 0)
+		client_handed_over(ch, first, count);
 	return have;
 }
 
@@ -186,32 +202,37 @@ int chan_recv_chan(struct chan *ch, struct chan **ret_chan)
 	return rc;
 }
 
-/* Moves the text to the start of the memory that it stands in, which the program can free. */
-static void *detach(struct chan_value *v)
+/* Text of that type, in memory of its own, which the program can free. */
+static int recv_text(struct chan *ch, enum chan_type type, void **ret_text, size_t *ret_len)
 {
-	return memmove(v->memory, v->bytes, v->len + 1);
+	struct chan_value v;
+	int rc = recv_typed(ch, type, &v);
+	void *text;
+
+	if (rc <= 0)
+		return rc;
+	text = delivery_detach(v.memory, v.bytes, v.len);
+	if (!text) {
+		chan_value_clear(&v);
+		return error_say(CHAN_ENOMEM, "receive from '%s': out of memory", ch->name);
+	}
+	*ret_text = text;
+	if (ret_len)
+		*ret_len = v.len;
+	return 1;
 }
 
 int chan_recv_bytes(struct chan *ch, void **ret_bytes, size_t *ret_len)
 {
-	struct chan_value v;
-	int rc = recv_typed(ch, CHAN_TYPE_BYTES, &v);
-
-	if (rc > 0)
-		*ret_bytes = detach(&v);
-	if (rc > 0 && ret_len)
-		*ret_len = v.len;
-	return rc;
+	return recv_text(ch, CHAN_TYPE_BYTES, ret_bytes, ret_len);
 }
 
 int chan_recv_string(struct chan *ch, char **ret_string, size_t *ret_len)
 {
-	struct chan_value v;
-	int rc = recv_typed(ch, CHAN_TYPE_STRING, &v);
+	void *text = NULL;
+	int rc = recv_text(ch, CHAN_TYPE_STRING, &text, ret_len);
 
 	if (rc > 0)
-		*ret_string = detach(&v);
-	if (rc > 0 && ret_len)
-		*ret_len = v.len;
+		*ret_string = text;
 	return rc;
 }

@@ -50,17 +50,16 @@ static struct chan *received_from(const struct chan_op *op)
 	return op->kind == OP_SELECT ? op->cases[op->case_index].chan : op->chan;
 }
 
-/*
- * A value was handed over, which confirms it: when the program has all that its call gets
- * (client_confirm_now), as it may then work on it for longer than the broker waits for a silent
- * client. New credit is given when half of it is due, or the program is about to wait for more.
- */
-static void confirm_taken(struct chan *ch, uint64_t delivery)
+void client_handed_over(struct chan *ch, uint64_t first, uint32_t n)
 {
 	struct session *s = &ch->client->session;
 
-	session_note_taken(s, delivery);
-	session_note_grant(s, ch, delivery);
+	if (ch->options.manual && !ch->options.lease_ns) {
+		s->by_hand += n;
+		return;
+	}
+	session_note_taken(s, first, n);
+	session_note_grant(s, ch, first, n);
 	if (!end_is_streamed(ch) || ch->grant_due >= end_credit(ch) / 2)
 		session_confirm(s);
 }
@@ -84,16 +83,13 @@ int client_hand_over(struct chan *ch, struct delivery *d, struct chan_value *ret
 		ret_value->delivery = id;
 	if (ch->options.lease_ns)
 		lease_hold(&ch->client->session, id, ch->options.lease_ns);
-	if (ch->options.lease_ns || !ch->options.manual)
-		confirm_taken(ch, id);
-	else
-		ch->client->session.by_hand++;
 	return 0;
 }
 
 static void hand_over(struct chan_op *op, struct chan_value *ret_value)
 {
 	struct session *s = &op->client->session;
+	uint64_t id = op->delivery->id;
 	int rc;
 
 	if (s->end.status < 0) { /* it goes to somebody else */
@@ -101,10 +97,12 @@ static void hand_over(struct chan_op *op, struct chan_value *ret_value)
 		return;
 	}
 	rc = client_hand_over(received_from(op), op->delivery, ret_value);
-	if (rc < 0)
+	if (rc < 0) {
 		failure_set(&op->failure, rc, NULL);
-	else
-		op->delivery = NULL;
+		return;
+	}
+	op->delivery = NULL;
+	client_handed_over(received_from(op), id, 1);
 }
 
 /* The index that the program knows it by; -1: none. */

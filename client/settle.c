@@ -87,7 +87,7 @@ static void let_go(struct chan *ch, enum op_kind kind, struct chan_value *v)
 	if (settlings[kind].leased) {
 		lease_forget(s, &(struct wire_range){v->delivery, 1});
 	} else {
-		session_note_grant(s, ch, v->delivery);
+		session_note_grant(s, ch, v->delivery, 1);
 		s->by_hand -= s->by_hand > 0; /* a copy of it may have been settled before */
 	}
 	v->delivery = 0;

@@ -149,26 +149,23 @@ static bool points_into_memory(enum chan_type type)
 
 int value_unpack(struct chan *ch, struct delivery *d, struct chan_value *ret_value)
 {
-	struct chan_value v = chan_value_of(CHAN_TYPE_RAW);
 	enum chan_type type = ch->options.raw ? CHAN_TYPE_RAW : ch->type;
 	const uint8_t *bytes = d->bytes;
 	size_t len = d->len;
-	int rc = type_check(ch->type, bytes, len);
+	int rc = ch->type == CHAN_TYPE_BYTES ? 0 : type_check(ch->type, bytes, len);
 
 	if (rc == 0 && type == CHAN_TYPE_ANY)
 		rc = type_any_split(bytes, len, &type, &bytes, &len);
 	if (rc < 0)
 		return CHAN_EPROTOCOL;
-	rc = decode(ch, type, bytes, len, &v);
+	*ret_value = (struct chan_value){.attempt = d->attempt, .token = d->token};
+	rc = decode(ch, type, bytes, len, ret_value);
 	if (rc < 0)
 		return rc;
-	v.attempt = d->attempt;
-	v.token = d->token;
 	if (points_into_memory(type))
-		v.memory = d;
+		ret_value->memory = d;
 	else
-		free(d);
-	*ret_value = v;
+		delivery_free(d);
 	return 0;
 }
 
@@ -176,7 +173,7 @@ void chan_value_clear(struct chan_value *v)
 {
 	if (v->type == CHAN_TYPE_CHAN)
 		chan_release(v->chan);
-	free(v->memory);
+	delivery_free(v->memory);
 	*v = chan_value_of(CHAN_TYPE_RAW);
 }
 

@@ -21,6 +21,9 @@ tests_unit_test_client_ride_SOURCES = tests/unit/test_client_ride.c tests/suppor
 	tests/support/fake_broker.h
 tests_unit_test_client_ride_LDADD = $(client_parts_libs)
 
+unit_tests += tests/unit/test_delivery
+tests_unit_test_delivery_LDADD = $(client_parts_libs)
+
 unit_tests += tests/unit/test_flight
 tests_unit_test_flight_LDADD = $(client_parts_libs)
 
