@@ -216,6 +216,13 @@ static inline void sanitizer_slab_gone(const void *base, size_t bytes)
 #endif
 }
 
+/* Valgrind does not know the system call, and complains each time. */
+#ifdef CHAND_VALGRIND
+#define SANITIZER_DISLIKES_PROCESS_MADVISE 1
+#else
+#define SANITIZER_DISLIKES_PROCESS_MADVISE 0
+#endif
+
 /* The leak checker reads all of a slab, where a guard that /proc/self/maps does not show kills it. */
 #ifdef SANITIZER_ADDRESS
 #define SANITIZER_WANTS_MAPPED_GUARDS 1
