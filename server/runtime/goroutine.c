@@ -61,20 +61,20 @@ void goroutine_main(void *arg)
 	birth->call(birth->code, birth->args);
 }
 
-int goroutine_new(struct machine *m, const struct go_site *site,
+/* In line in both of its callers: a start is some hundred instructions, and each call counts. */
+static inline __attribute__((always_inline)) int bear(struct processor *p, const struct go_site *site,
 	void (*call)(void *code, void *args), void *code, const void *args, size_t args_bytes,
 	struct goroutine **ret_g)
 {
-	struct processor *p = m ? m->p : NULL;
+	int rc = stack_pool_promise(p);
 	struct newborn *n;
-	int rc;
 
-	rc = stack_pool_promise(p);
 	if (rc < 0)
 		return rc;
 	n = newborn_new(p, args_bytes);
 	n->call = call;
 	n->code = code;
+	n->args_bytes = (uint32_t)args_bytes;
 	if (args_bytes > 0)
 		memcpy(n->args, args, args_bytes);
 	/* Dumps may read these at any time. */
@@ -87,17 +87,24 @@ int goroutine_new(struct machine *m, const struct go_site *site,
 	return 0;
 }
 
+int goroutine_new(struct machine *m, const struct go_site *site,
+	void (*call)(void *code, void *args), void *code, const void *args, size_t args_bytes,
+	struct goroutine **ret_g)
+{
+	return bear(m ? m->p : NULL, site, call, code, args, args_bytes, ret_g);
+}
+
 /* Lays out g's stack so that it begins with n's call. */
 static void prepare_call(struct goroutine *g, const struct newborn *n)
 {
-	struct birth *birth = (struct birth *)((char *)g - sizeof(*birth) -
-		(n->args_bytes + _Alignof(struct birth) - 1) / _Alignof(struct birth) *
-			_Alignof(struct birth));
+	size_t args_bytes = newborn_round_up(n->args_bytes);
+	struct birth *birth = (struct birth *)((char *)g - sizeof(*birth) - args_bytes);
 
 	birth->call = n->call;
 	birth->code = n->code;
-	if (n->args_bytes > 0)
-		memcpy(birth->args, n->args, n->args_bytes);
+	/* Both are aligned and have room for whole pieces. */
+	for (size_t at = 0; at < args_bytes; at += _Alignof(struct birth))
+		memcpy(birth->args + at, n->args + at, _Alignof(struct birth));
 	context_init(&g->context, birth, birth);
 	sanitizer_stack_begin(&g->context.sanitizer);
 }
@@ -137,7 +144,7 @@ int go_spawn(const struct go_site *site, void (*call)(void *code, void *args), v
 {
 	struct machine *m = this_machine();
 	struct goroutine *g;
-	int rc = goroutine_new(m, site, call, code, args, args_bytes, &g);
+	int rc = bear(m ? m->p : NULL, site, call, code, args, args_bytes, &g);
 
 	if (rc == 0)
 		put_new(m, g);

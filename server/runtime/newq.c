@@ -15,21 +15,6 @@
 _Static_assert(NEWQ_CAPACITY == 1 << NEWQ_HEAD_BITS && NEWQ_CAPACITY < 1 << NEWQ_LENGTH_BITS,
 	"a full queue's head and length have to fit");
 
-bool newq_put(struct newq *q, struct goroutine *g)
-{
-	uint64_t word = atomic_load_explicit(&q->word, memory_order_relaxed);
-	uint32_t length;
-
-	do {
-		length = newq_word_length(word);
-		if (length == NEWQ_CAPACITY)
-			return false;
-		atomic_store_explicit(&q->ring[(newq_word_head(word) + length) % NEWQ_CAPACITY], g,
-			memory_order_relaxed);
-	} while (!newq_change(q, &word, word + 1));
-	return true;
-}
-
 struct goroutine *newq_get_oldest(struct newq *q)
 {
 	uint64_t word = atomic_load_explicit(&q->word, memory_order_relaxed);

@@ -26,7 +26,7 @@ struct newq {
 
 /* Owner: puts one that is the youngest; false when there is no room. What the owner looks at next is
  * looked at after the put, in the one order of all (see sched.c). */
-bool newq_put(struct newq *q, struct goroutine *g);
+static inline bool newq_put(struct newq *q, struct goroutine *g);
 
 /* Owner: takes the youngest, the oldest; NULL when there is none. */
 static inline struct goroutine *newq_get(struct newq *q);
@@ -85,6 +85,21 @@ static inline uint32_t newq_length(struct newq *q)
 static inline struct goroutine *newq_at(struct newq *q, uint32_t i)
 {
 	return atomic_load_explicit(&q->ring[i % NEWQ_CAPACITY], memory_order_relaxed);
+}
+
+static inline bool newq_put(struct newq *q, struct goroutine *g)
+{
+	uint64_t word = atomic_load_explicit(&q->word, memory_order_relaxed);
+	uint32_t length;
+
+	do {
+		length = newq_word_length(word);
+		if (length == NEWQ_CAPACITY)
+			return false;
+		atomic_store_explicit(&q->ring[(newq_word_head(word) + length) % NEWQ_CAPACITY], g,
+			memory_order_relaxed);
+	} while (!newq_change(q, &word, word + 1));
+	return true;
 }
 
 static inline struct goroutine *newq_get(struct newq *q)

@@ -17,24 +17,12 @@
 #include "server/runtime/stack.h"
 #include "server/runtime/stackpool.h"
 
-struct nursery {
-	struct goroutine *holder;
-	_Atomic int32_t balance;
-	int32_t cut;
-	_Atomic uint32_t filled_bytes; /* stored with release after the newborns below it */
-};
-
 /* Each nursery has a number, its holder's id. */
 static _Atomic uint64_t nurseries;
 
-static size_t round_up(size_t bytes)
-{
-	return (bytes + _Alignof(struct newborn) - 1) & -_Alignof(struct newborn);
-}
-
 static size_t first_offset(void)
 {
-	return round_up(sizeof(struct nursery));
+	return newborn_round_up(sizeof(struct nursery));
 }
 
 static struct nursery *nursery_of(const struct goroutine *holder)
@@ -59,7 +47,7 @@ static struct nursery *nursery_open(struct processor *p)
 }
 
 /* What was its newborns' is a stack's again: acquire, for what follows must not come before. */
-static void nursery_free(struct processor *p, struct nursery *nursery)
+void nursery_free(struct processor *p, struct nursery *nursery)
 {
 	struct goroutine *holder = nursery->holder;
 
@@ -67,74 +55,25 @@ static void nursery_free(struct processor *p, struct nursery *nursery)
 	stack_pool_put(p, holder);
 }
 
-/* Adds n to the balance; true when that made it zero. A run's only processor needs no locked
- * instruction. */
-static bool balance_add(struct processor *p, struct nursery *nursery, int32_t n)
-{
-	int32_t now;
-
-	if (!p || !p->runq.alone)
-		return atomic_fetch_add_explicit(&nursery->balance, n, memory_order_acq_rel) == -n;
-	now = atomic_load_explicit(&nursery->balance, memory_order_relaxed) + n;
-	atomic_store_explicit(&nursery->balance, now, memory_order_relaxed);
-	return now == 0;
-}
-
 static void nursery_close(struct processor *p, struct nursery *nursery)
 {
-	if (balance_add(p, nursery, nursery->cut))
+	if (nursery_balance(p, nursery, nursery->cut))
 		nursery_free(p, nursery);
 }
 
-static bool has_room(const struct nursery *nursery, size_t bytes)
+struct newborn *newborn_new_slow(struct processor *p, size_t bytes)
 {
-	size_t room = (size_t)((char *)nursery->holder - (char *)nursery);
+	struct nursery *nursery = nursery_open(p);
+	struct newborn *n = nursery_cut(nursery, bytes);
 
-	return room - atomic_load_explicit(&nursery->filled_bytes, memory_order_relaxed) >= bytes;
-}
-
-static struct newborn *nursery_cut(struct nursery *nursery, size_t bytes)
-{
-	struct newborn *n = (struct newborn *)((char *)nursery +
-		atomic_load_explicit(&nursery->filled_bytes, memory_order_relaxed));
-
-	n->nursery = nursery;
-	n->bytes = (uint32_t)bytes;
-	nursery->cut++;
-	return n;
-}
-
-struct newborn *newborn_new(struct processor *p, size_t args_bytes)
-{
-	size_t bytes = round_up(sizeof(struct newborn) + args_bytes);
-	struct nursery *nursery = p ? p->nursery : nursery_open(NULL);
-	struct newborn *n;
-
-	if (p && (!nursery || !has_room(nursery, bytes))) {
-		if (nursery)
-			nursery_close(p, nursery);
-		nursery = p->nursery = nursery_open(p);
-	}
-	n = nursery_cut(nursery, bytes);
-	n->args_bytes = (uint32_t)args_bytes;
-	if (!p)
+	if (!p) {
 		nursery_close(NULL, nursery);
+		return n;
+	}
+	if (p->nursery)
+		nursery_close(p, p->nursery);
+	p->nursery = nursery;
 	return n;
-}
-
-void newborn_publish(struct newborn *n)
-{
-	atomic_store_explicit(&n->nursery->filled_bytes,
-		(uint32_t)((char *)n + n->bytes - (char *)n->nursery), memory_order_release);
-}
-
-void newborn_free(struct processor *p, struct newborn *n)
-{
-	struct nursery *nursery = n->nursery;
-
-	atomic_store_explicit(&n->g.state, G_IDLE, memory_order_relaxed);
-	if (balance_add(p, nursery, -1))
-		nursery_free(p, nursery);
 }
 
 /* ---- For dumps ---- */

@@ -687,18 +687,21 @@ static struct goroutine *next_own(struct machine *m)
 	return get_own(p);
 }
 
+/* The clock is due; see struct pace. */
+static __attribute__((noinline)) void pace_look(struct pace *pace)
+{
+	int64_t now_ns = clock_now_ns();
+
+	pace->begin_ns = (uint64_t)(now_ns - pace->since_ns) / pace->sample;
+	pace->since_ns = now_ns;
+	pace->left = pace->sample = pace->begin_ns < NS_PER_US ? PACE_SAMPLE : 1;
+}
+
 /* Another newborn begins. */
 static void pace_note(struct pace *pace)
 {
-	int64_t now_ns;
-
-	pace->begun++;
-	if (pace->begin_ns < NS_PER_US && pace->begun < PACE_SAMPLE)
-		return;
-	now_ns = clock_now_ns();
-	pace->begin_ns = (uint64_t)(now_ns - pace->since_ns) / pace->begun;
-	pace->since_ns = now_ns;
-	pace->begun = 0;
+	if (--pace->left == 0)
+		pace_look(pace);
 }
 
 static struct context *begin_running(struct machine *m, struct goroutine *g)

@@ -33,7 +33,8 @@ enum { MACHINES_MAX = GO_PROCS_MAX + 256 };
 struct pace {
 	uint64_t begin_ns;
 	int64_t since_ns; /* of the last look at the clock */
-	uint32_t begun;   /* since then */
+	uint32_t sample;  /* how many begin between that and the next */
+	uint32_t left;    /* of those */
 };
 
 struct processor {
