@@ -8,7 +8,6 @@
 static struct {
 	struct lock lock; /* guards all below */
 	struct go_queue queue;
-	_Atomic uint32_t count; /* as the queue's; read without the lock to see whether it is worth it */
 	size_t count_min; /* the least that stood here since the last trim: nobody needed those */
 	uint32_t promises;
 	_Atomic uint32_t trim_epoch;
@@ -86,25 +85,23 @@ static void move(struct go_queue *to, struct go_queue *from, uint32_t n)
 		push_warm(to, g);
 }
 
-/* The global list has changed; with its lock. */
-static void note_count(void)
+/* After some were taken off the global list, with its lock. */
+static void note_least(void)
 {
-	atomic_store_explicit(&pool.count, (uint32_t)pool.queue.count, memory_order_relaxed);
 	if (pool.queue.count < pool.count_min)
 		pool.count_min = pool.queue.count;
 }
 
+/* The lock is taken even where the list looks empty: that it is, is what stack_take relies on. */
 static __attribute__((noinline)) struct goroutine *take_global(struct processor *p)
 {
 	struct goroutine *g;
 
-	if (atomic_load_explicit(&pool.count, memory_order_relaxed) == 0)
-		return NULL;
 	lock_acquire(&pool.lock);
 	if (p)
 		move(&p->stacks.free, &pool.queue, FREE_MAX / 2);
 	g = go_queue_pop(p ? &p->stacks.free : &pool.queue);
-	note_count();
+	note_least();
 	lock_release(&pool.lock);
 	return g;
 }
@@ -125,7 +122,6 @@ void stack_pool_put(struct processor *p, struct goroutine *g)
 		return;
 	lock_acquire(&pool.lock);
 	move(&pool.queue, &p->stacks.free, FREE_MAX / 2);
-	note_count();
 	lock_release(&pool.lock);
 }
 
@@ -162,7 +158,7 @@ static bool take_batch(struct go_queue *batch, size_t n)
 	lock_acquire(&pool.lock);
 	while (batch->count < n && (g = go_queue_pop(&pool.queue)))
 		go_queue_push(batch, g);
-	note_count();
+	note_least();
 	lock_release(&pool.lock);
 	return batch->count > 0;
 }
@@ -175,7 +171,6 @@ static void return_batch(struct go_queue *batch)
 	lock_acquire(&pool.lock);
 	while ((g = go_queue_pop(batch)))
 		go_queue_push(&pool.queue, g);
-	note_count();
 	lock_release(&pool.lock);
 }
 
@@ -229,7 +224,6 @@ void stack_pool_trim(void)
 void stack_pool_reset(void)
 {
 	pool.queue = (struct go_queue){0};
-	pool.count = 0;
 	pool.count_min = 0;
 	pool.promises = 0;
 }
