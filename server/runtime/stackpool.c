@@ -221,6 +221,29 @@ void stack_pool_trim(void)
 	lock_release(&pool.lock);
 }
 
+/* All of `from`, the warmest first, before all of `to`. */
+static void splice(struct go_queue *to, struct go_queue *from)
+{
+	if (from->count == 0)
+		return;
+	from->tail->link = to->head;
+	if (to->count == 0)
+		to->tail = from->tail;
+	to->head = from->head;
+	to->count += from->count;
+	*from = (struct go_queue){0};
+}
+
+void stack_pool_collect(void)
+{
+	lock_acquire(&pool.lock);
+	lock_acquire(&sched.lock);
+	for (struct processor *p = sched.idle_processors; p; p = p->idle_link)
+		splice(&pool.queue, &p->stacks.free);
+	lock_release(&sched.lock);
+	lock_release(&pool.lock);
+}
+
 void stack_pool_reset(void)
 {
 	pool.queue = (struct go_queue){0};

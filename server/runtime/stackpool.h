@@ -47,6 +47,10 @@ void stack_pool_put(struct processor *p, struct goroutine *g);
 void stack_pool_trim(void);
 void stack_pool_trim_own(struct processor *p);
 
+/* Puts on the global list what idle processors keep, which they do not see to: before a stack_pool_trim
+ * that finds it there. */
+void stack_pool_collect(void);
+
 /* Forgets everything, when a run has ended. */
 void stack_pool_reset(void);
 

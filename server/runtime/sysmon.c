@@ -115,6 +115,7 @@ static void *sysmon_main(void *arg)
 			stack_pool_trim();
 		idle_ticks = all_idle() ? idle_ticks + 1 : 0;
 		if (idle_ticks == IDLE_TICKS_MAX) {
+			stack_pool_collect();
 			stack_pool_trim();
 			sleep_while_idle();
 			idle_ticks = 0;

@@ -20,6 +20,7 @@ static int begin(void **state)
 	if (!ps || stack_init(&options) < 0)
 		return -1;
 	memset(ps, 0, 2 * sizeof(*ps));
+	lock_init(&sched.lock, LOCK_RANK_SCHED);
 	return 0;
 }
 
@@ -113,6 +114,27 @@ static void what_nobody_needs_is_given_back(void **state)
 	assert_true(used < FREE_MAX);
 }
 
+/* Of processors that do nothing: they would keep them for as long as they do nothing. */
+static void idle_processors_keep_none(void **state)
+{
+	struct goroutine *a, *b;
+
+	(void)state;
+	assert_int_equal(stack_pool_promise(&ps[1]), 0);
+	assert_int_equal(stack_pool_promise(&ps[1]), 0);
+	a = stack_pool_take(&ps[1]);
+	b = stack_pool_take(&ps[1]);
+	stack_pool_put(&ps[1], a);
+	stack_pool_put(&ps[1], b);
+	sched.idle_processors = &ps[1];
+	stack_pool_collect();
+	sched.idle_processors = NULL;
+	assert_int_equal(ps[1].stacks.free.count, 0);
+	/* There for everybody, and in their order. */
+	assert_ptr_equal(stack_pool_take(NULL), b);
+	assert_ptr_equal(stack_pool_take(NULL), a);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -120,6 +142,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(they_go_round_between_processors, begin, end),
 		cmocka_unit_test_setup_teardown(a_promise_is_kept, begin, end),
 		cmocka_unit_test_setup_teardown(what_nobody_needs_is_given_back, begin, end),
+		cmocka_unit_test_setup_teardown(idle_processors_keep_none, begin, end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
