@@ -74,6 +74,7 @@ struct machine {
 	bool (*unlock)(struct goroutine *g, void *arg);
 	void *unlock_arg;
 
+	struct goroutine *newborn;   /* g0 is to begin it; see begins_cold() */
 	bool spinning;               /* looks for work to steal; counted in sched.spinning */
 	struct processor *next_p;    /* handed over by who wakes it */
 	struct note note;            /* sleeps here in stop_machine */
