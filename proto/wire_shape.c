@@ -35,13 +35,15 @@
 #define SEQ_OF(K) FIELD(SEQ, Chand__##K, seq, struct message, seq)
 #define TRY_OF(K, m) FIELD(BOOL, Chand__##K, try_, struct message, m.try)
 
-#define SHAPE_OF(descriptor_, fields_, Plain)                                                      \
+#define SHAPE_OF(descriptor_, fields_, Plain, ...)                                                 \
 	{                                                                                          \
 		.descriptor = &(descriptor_), .fields = (fields_),                                 \
 		.field_count = sizeof(fields_) / sizeof((fields_)[0]),                             \
-		.plain_bytes = sizeof(Plain)                                                       \
+		.plain_bytes = sizeof(Plain), __VA_ARGS__                                          \
 	}
-#define KIND_SHAPE(K, k) SHAPE_OF(chand__##k##__descriptor, k##_fields, struct message)
+#define KIND_SHAPE(K, k, ...)                                                                      \
+	SHAPE_OF(chand__##k##__descriptor, k##_fields, struct message, __VA_ARGS__)
+#define NUMBERS_ONLY .numbers_only = true
 
 /* Messages within messages. */
 #define SPEAKER(how_, f) FIELD(how_, Chand__Speaker, f, struct wire_speaker, f)
@@ -63,7 +65,7 @@ static const struct field limits_fields[] = {LIMIT(frame_header_bytes), LIMIT(fr
 	LIMIT(batch_values), LIMIT(ops_in_flight), LIMIT(bytes_in_flight), LIMIT(unseen_bytes),
 	LIMIT(lease_ns)};
 static const struct shape limits_shape =
-	SHAPE_OF(chand__limits__descriptor, limits_fields, struct wire_limits);
+	SHAPE_OF(chand__limits__descriptor, limits_fields, struct wire_limits, NUMBERS_ONLY);
 
 static const struct field attribute_fields[] = {
 	FIELD(TEXT, Chand__Attribute, name, struct wire_attribute, name),
@@ -75,13 +77,13 @@ static const struct field range_fields[] = {
 	FIELD_SCALAR(Chand__Range, first, struct wire_range, first),
 	FIELD_SCALAR(Chand__Range, count, struct wire_range, count)};
 static const struct shape range_shape =
-	SHAPE_OF(chand__range__descriptor, range_fields, struct wire_range);
+	SHAPE_OF(chand__range__descriptor, range_fields, struct wire_range, NUMBERS_ONLY);
 
 #define CASE(f) FIELD_SCALAR(Chand__Case, f, struct wire_case, f)
 static const struct field case_fields[] = {
 	CASE(channel), CASE(direction), CASE(epoch), CASE(type), CASE(lease_ns)};
 static const struct shape case_shape =
-	SHAPE_OF(chand__case__descriptor, case_fields, struct wire_case);
+	SHAPE_OF(chand__case__descriptor, case_fields, struct wire_case, NUMBERS_ONLY);
 
 #define STAT_NUMBER(f) FIELD_SCALAR(Chand__ChannelStat, f, struct wire_channel_stat, f)
 #define STAT_ANY(how_, f) FIELD(how_, Chand__ChannelStat, f, struct wire_channel_stat, f)
@@ -230,33 +232,33 @@ static const struct field waiters_fields[] = {SEQ_OF(Waiters),
 static const struct shape shapes[] = {
 	[MESSAGE_HELLO] = KIND_SHAPE(Hello, hello),
 	[MESSAGE_BYE] = {.descriptor = &chand__bye__descriptor},
-	[MESSAGE_PING] = KIND_SHAPE(Ping, ping),
-	[MESSAGE_PONG] = KIND_SHAPE(Pong, pong),
-	[MESSAGE_SEEN] = KIND_SHAPE(Seen, seen),
+	[MESSAGE_PING] = KIND_SHAPE(Ping, ping, NUMBERS_ONLY),
+	[MESSAGE_PONG] = KIND_SHAPE(Pong, pong, NUMBERS_ONLY),
+	[MESSAGE_SEEN] = KIND_SHAPE(Seen, seen, NUMBERS_ONLY),
 	[MESSAGE_MAKE] = KIND_SHAPE(Make, make),
 	[MESSAGE_OPEN] = KIND_SHAPE(Open, open),
-	[MESSAGE_RELEASE] = KIND_SHAPE(Release, release),
-	[MESSAGE_SEND] = KIND_SHAPE(Send, send),
-	[MESSAGE_PIECE] = KIND_SHAPE(Piece, piece),
-	[MESSAGE_RECV] = KIND_SHAPE(Recv, recv),
-	[MESSAGE_GRANT] = KIND_SHAPE(Grant, grant),
+	[MESSAGE_RELEASE] = KIND_SHAPE(Release, release, NUMBERS_ONLY),
+	[MESSAGE_SEND] = KIND_SHAPE(Send, send, NUMBERS_ONLY),
+	[MESSAGE_PIECE] = KIND_SHAPE(Piece, piece, NUMBERS_ONLY),
+	[MESSAGE_RECV] = KIND_SHAPE(Recv, recv, NUMBERS_ONLY, .count_number = 3),
+	[MESSAGE_GRANT] = KIND_SHAPE(Grant, grant, NUMBERS_ONLY),
 	[MESSAGE_TAKEN] = KIND_SHAPE(Taken, taken),
 	[MESSAGE_RETURN] = KIND_SHAPE(Return, return ),
 	[MESSAGE_ACK] = KIND_SHAPE(Ack, ack),
 	[MESSAGE_NACK] = KIND_SHAPE(Nack, nack),
 	[MESSAGE_EXTEND] = KIND_SHAPE(Extend, extend),
 	[MESSAGE_SELECT] = KIND_SHAPE(Select, select),
-	[MESSAGE_CANCEL] = KIND_SHAPE(Cancel, cancel),
+	[MESSAGE_CANCEL] = KIND_SHAPE(Cancel, cancel, NUMBERS_ONLY),
 	[MESSAGE_CLOSE] = KIND_SHAPE(Close, close),
 	[MESSAGE_REMOVE] = KIND_SHAPE(Remove, remove),
 	[MESSAGE_STAT] = KIND_SHAPE(Stat, stat),
 	[MESSAGE_LIST] = KIND_SHAPE(List, list),
-	[MESSAGE_PS] = KIND_SHAPE(Ps, ps),
+	[MESSAGE_PS] = KIND_SHAPE(Ps, ps, NUMBERS_ONLY),
 	[MESSAGE_WELCOME] = KIND_SHAPE(Welcome, welcome),
 	[MESSAGE_OPENED] = KIND_SHAPE(Opened, opened),
-	[MESSAGE_DONE] = KIND_SHAPE(Done, done),
+	[MESSAGE_DONE] = KIND_SHAPE(Done, done, NUMBERS_ONLY, .count_number = 2),
 	[MESSAGE_FAIL] = KIND_SHAPE(Fail, fail),
-	[MESSAGE_DELIVER] = KIND_SHAPE(Deliver, deliver),
+	[MESSAGE_DELIVER] = KIND_SHAPE(Deliver, deliver, NUMBERS_ONLY),
 	[MESSAGE_GONE] = KIND_SHAPE(Gone, gone),
 	[MESSAGE_STATS] = KIND_SHAPE(Stats, stats),
 	[MESSAGE_WAITERS] = KIND_SHAPE(Waiters, waiters),

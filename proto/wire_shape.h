@@ -9,6 +9,7 @@
 
 #include "proto/arena.h"
 #include <protobuf-c/protobuf-c.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -39,8 +40,10 @@ struct field {
 struct shape {
 	const ProtobufCMessageDescriptor *descriptor;
 	const struct field *fields; /* the one of number n is fields[n - 1] */
-	size_t field_count;
-	size_t plain_bytes; /* of an element of a LIST */
+	uint8_t field_count;
+	uint8_t count_number; /* of the COUNT; 0: there is none */
+	bool numbers_only;    /* of all fields, below 16 and none a STATUS; a SEQ is the first */
+	size_t plain_bytes;   /* of an element of a LIST */
 };
 
 /* The shape of a kind's header, or NULL when there is no such kind. */

@@ -353,6 +353,11 @@ static void check_rows(const struct shape *s)
 
 	assert_int_equal(s->field_count, d->n_fields);
 	for (unsigned k = 0; k < d->n_fields; k++) {
+		const struct field *f = &s->fields[k];
+
+		assert_int_equal(s->count_number == k + 1, f->how == COUNT && s->numbers_only);
+		assert_true(!s->numbers_only || (k < 15 && f->how <= COUNT) || f->how == BOOL);
+		assert_true(!s->numbers_only || f->how != SEQ || k == 0);
 		assert_int_equal(d->fields[k].id, k + 1);
 		if (d->fields[k].offset != s->fields[k].pb)
 			fail_msg("%s.%s is not where its number is", d->short_name,
