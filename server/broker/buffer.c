@@ -3,7 +3,7 @@
  * those that were and came back. The latter are older, so they go first; but for dead letters of
  * other channels, whose place is where they came in.
  *
- * The ring is allocated from the first value on, grows by doubling, and is given back when it is
+ * The ring is allocated from the second value on, grows by doubling, and is given back when it is
  * empty and was large.
  */
 #include "server/broker/buffer.h"
@@ -29,43 +29,59 @@ bool channel_drained(const struct channel *ch)
 	       ch->delayed_count == 0;
 }
 
+/* Where the values lie: for one alone no memory is asked for. */
+static struct value **ring_slots(struct channel *ch)
+{
+	return ch->ring_size == 1 ? &ch->only : ch->ring;
+}
+
 static uint32_t ring_at(const struct channel *ch, uint32_t i)
 {
 	return (ch->ring_first + i) & (ch->ring_size - 1);
 }
 
-/* Room for n more values in the ring's memory. */
-static bool ring_grow(struct channel *ch, uint32_t n)
+static struct value *ring_value(const struct channel *ch, uint32_t i)
 {
-	uint32_t size = ch->ring_size ? ch->ring_size : RING_MIN;
-	struct value **ring;
-
-	if (n <= ch->ring_size - ch->ring_count)
-		return true;
-	while (size - ch->ring_count < n)
-		size *= 2;
-	ring = malloc(size * sizeof(*ring));
-	if (!ring)
-		return false;
-	for (uint32_t i = 0; i < ch->ring_count; i++)
-		ring[i] = ch->ring[ring_at(ch, i)];
-	free(ch->ring);
-	ch->ring = ring;
-	ch->ring_size = size;
-	ch->ring_first = 0;
-	return true;
+	return ring_slots((struct channel *)ch)[ring_at(ch, i)];
 }
 
 static void ring_free(struct channel *ch)
 {
-	free(ch->ring);
+	if (ch->ring_size > 1)
+		free(ch->ring);
 	ch->ring = NULL;
 	ch->ring_size = ch->ring_first = ch->ring_count = 0;
 }
 
+/* Room for n values more; n is not 0. */
+static bool ring_grow(struct channel *ch, uint32_t n)
+{
+	uint32_t count = ch->ring_count, size = ch->ring_size ? ch->ring_size : 1;
+	struct value **ring;
+
+	if (n <= ch->ring_size - count)
+		return true;
+	if (count + n == 1) {
+		ch->ring_size = 1;
+		return true;
+	}
+	while (size < RING_MIN || size - count < n)
+		size *= 2;
+	ring = malloc(size * sizeof(*ring));
+	if (!ring)
+		return false;
+	for (uint32_t i = 0; i < count; i++)
+		ring[i] = ring_value(ch, i);
+	ring_free(ch);
+	ch->ring = ring;
+	ch->ring_size = size;
+	ch->ring_count = count;
+	return true;
+}
+
 struct value *buffer_peek(const struct channel *ch)
 {
-	return ch->ring[ring_at(ch, BROKEN(lifo) ? ch->ring_count - 1 : 0)];
+	return ring_value(ch, BROKEN(lifo) ? ch->ring_count - 1 : 0);
 }
 
 uint32_t buffer_run(const struct channel *ch, uint32_t max)
@@ -77,7 +93,7 @@ uint32_t buffer_run(const struct channel *ch, uint32_t max)
 		return 1;
 	if (max > ch->ring_count)
 		max = ch->ring_count;
-	while (n < max && ch->ring[ring_at(ch, n)] == v + n)
+	while (n < max && ring_value(ch, n) == v + n)
 		n++;
 	return n;
 }
@@ -95,12 +111,14 @@ uint32_t buffer_accept(
 	struct engine *e, struct channel *ch, struct value *const *values, uint32_t count)
 {
 	uint64_t room = channel_room(ch), bytes = 0;
+	struct value **slots;
 	uint32_t n = count < room ? count : (uint32_t)room;
 
-	if (!ring_grow(ch, n))
+	if (n > 0 && !ring_grow(ch, n))
 		n = ch->ring_size - ch->ring_count;
+	slots = ring_slots(ch);
 	for (uint32_t i = 0; i < n; i++) {
-		ch->ring[ring_at(ch, ch->ring_count + i)] = values[i];
+		slots[ring_at(ch, ch->ring_count + i)] = values[i];
 		bytes += values[i]->len;
 	}
 	ch->ring_count += n;
@@ -144,8 +162,8 @@ void buffer_pop_returned(struct channel *ch)
 
 static struct value *next_delayed(const struct channel *ch, struct buffer_position *at)
 {
-	at->delayed = at->delayed ? at->delayed->next : ch->delayed.next;
-	if (at->delayed == &ch->delayed)
+	at->delayed = at->delayed ? at->delayed->next : ch->queues->delayed.next;
+	if (at->delayed == &ch->queues->delayed)
 		return NULL;
 	return list_entry(at->delayed, struct delivery, link)->value;
 }
@@ -161,7 +179,7 @@ struct value *buffer_next(const struct channel *ch, struct buffer_position *at)
 	at->index++;
 	if (at->node)
 		return list_entry(at->node, struct delivery, node)->value;
-	return ch->ring[ring_at(ch, at->index - 1 - ch->returned_count)];
+	return ring_value(ch, at->index - 1 - ch->returned_count);
 }
 
 void buffer_drop(struct engine *e, struct channel *ch)
@@ -174,6 +192,6 @@ void buffer_drop(struct engine *e, struct channel *ch)
 		delivery_free(&e->deliveries, d);
 	}
 	for (uint32_t i = 0; i < ch->ring_count; i++)
-		buffer_forget(e, ch, ch->ring[ring_at(ch, i)], 1);
+		buffer_forget(e, ch, ring_value(ch, i), 1);
 	ring_free(ch);
 }

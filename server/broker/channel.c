@@ -43,6 +43,15 @@ _Static_assert(sizeof(PRODUCER_LEFT) >= sizeof(PRODUCER_DIED), "the longer reaso
 
 /* ---- birth and death ------------------------------------------------------------------------ */
 
+/* Of channels in which nothing has waited yet: empty, and never changed. */
+static struct channel_queues no_queues = {
+	.senders.list = LIST_INIT(no_queues.senders.list),
+	.receivers.list = LIST_INIT(no_queues.receivers.list),
+	.aside = LIST_INIT(no_queues.aside),
+	.leased = LIST_INIT(no_queues.leased),
+	.delayed = LIST_INIT(no_queues.delayed),
+};
+
 struct channel *channel_new(const char *name, uint32_t type, int64_t capacity, bool temporary,
 	struct attributes *attributes)
 {
@@ -65,13 +74,27 @@ struct channel *channel_new(const char *name, uint32_t type, int64_t capacity, b
 	ch->capacity = capacity;
 	ch->temporary = temporary;
 	ch->refs = 1;
-	waitq_init(&ch->senders);
-	waitq_init(&ch->receivers);
-	list_init(&ch->aside);
-	list_init(&ch->leased);
-	list_init(&ch->delayed);
+	ch->queues = &no_queues;
 	list_init(&ch->producers);
 	return ch;
+}
+
+int channel_need_queues(struct channel *ch)
+{
+	struct channel_queues *q;
+
+	if (ch->queues != &no_queues)
+		return 0;
+	q = malloc(sizeof(*q));
+	if (!q)
+		return CHAN_ENOMEM;
+	waitq_init(&q->senders);
+	waitq_init(&q->receivers);
+	list_init(&q->aside);
+	list_init(&q->leased);
+	list_init(&q->delayed);
+	ch->queues = q;
+	return 0;
 }
 
 struct channel *channel_ref(struct channel *ch)
@@ -84,6 +107,8 @@ void channel_unref(struct channel *ch)
 {
 	if (--ch->refs > 0)
 		return;
+	if (ch->queues != &no_queues)
+		free(ch->queues);
 	free(ch->closing);
 	free(ch->spare);
 	free(ch->attributes);
@@ -144,7 +169,7 @@ int channel_close(struct engine *e, struct channel *ch, const struct party *by, 
 	closing->reason = memcpy(closing->by + by_bytes, reason, reason_bytes);
 	ch->closing = closing;
 	channel_touch(e, ch);
-	LIST_FOREACH (w, &ch->aside, link)
+	LIST_FOREACH (w, &ch->queues->aside, link)
 		if (w->direction == CHAN_SEND)
 			operation_withdraw(
 				e, waiter_operation(w), channel_closed_status(ch), w->index);
@@ -166,7 +191,7 @@ static void fail_receivers_aside(struct engine *e, struct channel *ch, int statu
 	struct list rest, *link;
 
 	list_init(&rest);
-	while ((link = list_pop_front(&ch->aside))) {
+	while ((link = list_pop_front(&ch->queues->aside))) {
 		struct waiter *w = list_entry(link, struct waiter, link);
 		struct operation *op = waiter_operation(w);
 
@@ -175,7 +200,7 @@ static void fail_receivers_aside(struct engine *e, struct channel *ch, int statu
 			(!bereaved || channel_bereaved(ch, op->party, CHAN_RECV)))
 			operation_fail(e, op, status, w->index);
 	}
-	list_splice_back(&ch->aside, &rest);
+	list_splice_back(&ch->queues->aside, &rest);
 }
 
 bool channel_bereaved(const struct channel *ch, const struct party *p, uint8_t direction)
@@ -231,19 +256,19 @@ static void tell_bereaved(struct engine *e, struct channel *ch)
 		ch->loss = false;
 		return;
 	}
-	fail_some(e, &ch->senders, waits_for_nobody, CHAN_EABORTED);
+	fail_some(e, &ch->queues->senders, waits_for_nobody, CHAN_EABORTED);
 	if (!channel_drained(ch))
 		return;
 	ch->loss = false;
-	fail_some(e, &ch->receivers, waits_for_nobody, CHAN_EABORTED);
+	fail_some(e, &ch->queues->receivers, waits_for_nobody, CHAN_EABORTED);
 	fail_receivers_aside(e, ch, CHAN_EABORTED, true);
 }
 
 /* Everybody aside. The delivery of a sender whose value is out goes on without it. */
 static void fail_aside(struct engine *e, struct channel *ch, int status)
 {
-	while (!list_empty(&ch->aside)) {
-		struct waiter *w = list_entry(ch->aside.next, struct waiter, link);
+	while (!list_empty(&ch->queues->aside)) {
+		struct waiter *w = list_entry(ch->queues->aside.next, struct waiter, link);
 		struct operation *op = waiter_operation(w);
 
 		if (op->delivery) {
@@ -263,8 +288,8 @@ void channel_remove(struct engine *e, struct channel *ch)
 	seqmap_remove(&e->channels, ch->id);
 	if (ch->name[0])
 		names_remove(&e->names, &ch->named);
-	fail_queue(e, &ch->senders, CHAN_EREMOVED);
-	fail_queue(e, &ch->receivers, CHAN_EREMOVED);
+	fail_queue(e, &ch->queues->senders, CHAN_EREMOVED);
+	fail_queue(e, &ch->queues->receivers, CHAN_EREMOVED);
 	fail_aside(e, ch, CHAN_EREMOVED);
 	buffer_drop(e, ch);
 	leases_drop(e, ch);
@@ -290,9 +315,9 @@ bool channel_case_ready(struct waiter *w)
 		return true;
 	if (w->direction == CHAN_SEND)
 		return ch->closing || channel_room(ch) > 0 || producer_is_done(ch, op->party) ||
-		       (channel_pairs(ch) && waitq_first_other(&ch->receivers, op));
+		       (channel_pairs(ch) && waitq_first_other(&ch->queues->receivers, op));
 	return channel_has_value(ch) || (ch->closing && channel_drained(ch)) ||
-	       (channel_pairs(ch) && waitq_first_other(&ch->senders, op));
+	       (channel_pairs(ch) && waitq_first_other(&ch->queues->senders, op));
 }
 
 void channel_pump(struct engine *e, struct channel *ch)
@@ -304,10 +329,10 @@ void channel_pump(struct engine *e, struct channel *ch)
 		return;
 	}
 	if (ch->closing)
-		fail_queue(e, &ch->senders, channel_closed_status(ch));
+		fail_queue(e, &ch->queues->senders, channel_closed_status(ch));
 	if (ch->fewer_producers) {
 		ch->fewer_producers = false;
-		fail_some(e, &ch->senders, sends_no_more, CHAN_ECLOSED);
+		fail_some(e, &ch->queues->senders, sends_no_more, CHAN_ECLOSED);
 	}
 	if (ch->capacity)
 		handoff_let_in(e, ch);
@@ -316,7 +341,7 @@ void channel_pump(struct engine *e, struct channel *ch)
 	if (!ch->capacity)
 		handoff_pairs(e, ch);
 	if (ch->closing && channel_drained(ch)) {
-		fail_queue(e, &ch->receivers, channel_closed_status(ch));
+		fail_queue(e, &ch->queues->receivers, channel_closed_status(ch));
 		fail_receivers_aside(e, ch, channel_closed_status(ch), false);
 	}
 	if (ch->loss)

@@ -12,6 +12,14 @@
 struct attributes;
 struct closing; /* who closed it, when, why */
 
+/* What waits in a channel. Most of those that are many hold a value or nothing, and have none. */
+struct channel_queues {
+	struct waitq senders, receivers;
+	/* Senders whose value is out; streams without credit; receivers of absent parties. */
+	struct list aside;
+	struct list leased, delayed; /* struct delivery, by link: see lease.h */
+};
+
 struct channel {
 	struct name_node named; /* in engine->names unless it is unnamed or removed */
 	uint64_t id;
@@ -31,7 +39,10 @@ struct channel {
 	uint32_t held[2]; /* of both together, those that can send and those that can receive */
 
 	/* Values that were never out: a ring of them, in order of acceptance. */
-	struct value **ring;
+	union {
+		struct value **ring;
+		struct value *only; /* of a ring_size of 1 */
+	};
 	uint32_t ring_size, ring_first, ring_count;
 	/* Values that were out and came back, by order, and dead letters of other channels. */
 	struct heap_node *returned; /* struct delivery */
@@ -39,15 +50,12 @@ struct channel {
 	uint32_t in_flight; /* deliveries out, of an unbuffered channel too */
 	uint32_t borrowed;  /* of those: still their senders' */
 
-	/* Values that wait for time, see lease.h: struct delivery, by link. */
-	struct list leased, delayed;
+	/* Values that wait for time, see lease.h: in queues, which holds all that wait. */
 	uint32_t leased_count, delayed_count;
 	uint64_t token; /* of the last lease */
 	bool lifted;    /* its length has been, or may be, above its capacity */
 
-	struct waitq senders, receivers;
-	/* Senders whose value is out; streams without credit; receivers of absent parties. */
-	struct list aside;
+	struct channel_queues *queues; /* its own from the first operation on that waits */
 	struct channel *next_dirty;
 	struct closing *closing; /* NULL: open */
 	struct closing *spare;   /* for an end that finds no memory, where it must come; or NULL */
@@ -80,6 +88,9 @@ struct closing {
 struct channel *channel_new(const char *name, uint32_t type, int64_t capacity, bool temporary,
 	struct attributes *attributes);
 struct channel *channel_ref(struct channel *ch);
+
+/* Before an operation may wait in it (a value goes out to none but such). 0 or CHAN_ENOMEM. */
+int channel_need_queues(struct channel *ch);
 void channel_unref(struct channel *ch);
 
 /* Puts it on the list of channels that engine_step pumps. */

@@ -24,10 +24,10 @@ static void check_buffer(const struct channel *ch)
 
 static void check_queues(const struct channel *ch)
 {
-	const struct waiter *s = waitq_first(&ch->senders), *r = waitq_first(&ch->receivers);
+	const struct waiter *s = waitq_first(&ch->queues->senders), *r = waitq_first(&ch->queues->receivers);
 
-	check((s == NULL) == (ch->senders.count == 0));
-	check((r == NULL) == (ch->receivers.count == 0));
+	check((s == NULL) == (ch->queues->senders.count == 0));
+	check((r == NULL) == (ch->queues->receivers.count == 0));
 	check(!r || !channel_has_value(ch));
 	check(!s || channel_room(ch) == 0);
 	if (s && r && channel_pairs(ch))
@@ -47,12 +47,12 @@ static void check_timed(const struct channel *ch, struct census *sum)
 	uint32_t leased = 0, delayed = 0;
 	const struct delivery *d;
 
-	LIST_FOREACH (d, &ch->leased, link) {
+	LIST_FOREACH (d, &ch->queues->leased, link) {
 		check(d->state == DELIVERY_LEASED && d->channel == ch);
 		check(seqmap_get(&d->party->deliveries, d->id) == d);
 		leased++;
 	}
-	LIST_FOREACH (d, &ch->delayed, link) {
+	LIST_FOREACH (d, &ch->queues->delayed, link) {
 		check(d->state == DELIVERY_DELAYED && d->channel == ch);
 		delayed++;
 	}
@@ -110,7 +110,7 @@ static void check_channel(const struct channel *ch, struct census *sum)
 	check_queues(ch);
 	check_timed(ch, sum);
 	check_producers(ch);
-	sum->queued += ch->senders.count + ch->receivers.count;
+	sum->queued += ch->queues->senders.count + ch->queues->receivers.count;
 	sum->deliveries_out += ch->in_flight;
 	sum->values_buffered += channel_length(ch) + ch->leased_count;
 }

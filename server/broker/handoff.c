@@ -48,7 +48,7 @@ void handoff_let_in(struct engine *e, struct channel *ch)
 {
 	struct waiter *w;
 
-	while (channel_room(ch) > 0 && (w = waitq_first(&ch->senders))) {
+	while (channel_room(ch) > 0 && (w = waitq_first(&ch->queues->senders))) {
 		if (waiter_operation(w)->kind == OP_SELECT)
 			let_in_select(e, ch, w);
 		else
@@ -219,7 +219,7 @@ static uint32_t turn_of(const struct channel *ch, const struct waiter *w)
 {
 	const struct operation *op = waiter_operation(w);
 
-	if (op->kind != OP_RECV || ch->receivers.count > 1 || ch->returned)
+	if (op->kind != OP_RECV || ch->queues->receivers.count > 1 || ch->returned)
 		return 1;
 	return op->recv.credit < RUN_MAX ? op->recv.credit : RUN_MAX;
 }
@@ -249,7 +249,7 @@ void handoff_out(struct engine *e, struct channel *ch)
 {
 	struct waiter *w;
 
-	while (channel_has_value(ch) && (w = waitq_first(&ch->receivers))) {
+	while (channel_has_value(ch) && (w = waitq_first(&ch->queues->receivers))) {
 		if (ch->returned && buffer_returned_first(ch))
 			hand_out_returned(e, ch, w);
 		else
@@ -301,16 +301,16 @@ static void rendezvous(struct engine *e, struct channel *ch, struct waiter *s, s
 /* The longest waiting pair that are not one select: false when there is none. */
 static bool find_pair(struct channel *ch, struct waiter **ret_sender, struct waiter **ret_receiver)
 {
-	struct waiter *s = waitq_first(&ch->senders), *r = waitq_first(&ch->receivers), *other;
+	struct waiter *s = waitq_first(&ch->queues->senders), *r = waitq_first(&ch->queues->receivers), *other;
 
 	if (!s || !r)
 		return false;
 	if (waiter_operation(s) == waiter_operation(r)) {
-		other = waitq_first_other(&ch->receivers, waiter_operation(s));
+		other = waitq_first_other(&ch->queues->receivers, waiter_operation(s));
 		if (other)
 			r = other;
 		else
-			s = waitq_first_other(&ch->senders, waiter_operation(r));
+			s = waitq_first_other(&ch->queues->senders, waiter_operation(r));
 	}
 	*ret_sender = s;
 	*ret_receiver = r;

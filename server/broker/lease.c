@@ -39,7 +39,7 @@ void lease_begin(struct engine *e, struct party *p, struct delivery *d)
 	d->state = DELIVERY_LEASED;
 	d->party = p;
 	p->leased++;
-	list_push_back(&ch->leased, &d->link);
+	list_push_back(&ch->queues->leased, &d->link);
 	ch->leased_count++;
 	ch->lifted = true;
 	start_timer(e, d, (uint64_t)d->lease_ns);
@@ -122,7 +122,7 @@ void value_come_back(struct engine *e, struct delivery *d, uint64_t delay_ns)
 		return;
 	}
 	d->state = DELIVERY_DELAYED;
-	list_push_back(&ch->delayed, &d->link);
+	list_push_back(&ch->queues->delayed, &d->link);
 	ch->delayed_count++;
 	start_timer(e, d, delay_ns);
 }
@@ -195,13 +195,13 @@ void leases_drop(struct engine *e, struct channel *ch)
 
 	gone.party = NULL;
 	gone.count = 0;
-	LIST_FOREACH_SAFE (d, next, &ch->leased, link) {
+	LIST_FOREACH_SAFE (d, next, &ch->queues->leased, link) {
 		notice_add(&gone, d);
 		lease_end(e, d);
 		forget(e, d);
 	}
 	notice_send(&gone);
-	LIST_FOREACH_SAFE (d, next, &ch->delayed, link) {
+	LIST_FOREACH_SAFE (d, next, &ch->queues->delayed, link) {
 		delay_end(e, d);
 		buffer_forget(e, ch, d->value, 1);
 		delivery_free(&e->deliveries, d);

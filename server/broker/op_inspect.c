@@ -30,7 +30,7 @@ static uint32_t page_rows(uint32_t asked)
 /* Senders that wait, also those whose value is out. */
 static uint64_t senders_waiting(const struct channel *ch)
 {
-	return ch->senders.count + ch->borrowed;
+	return ch->queues->senders.count + ch->borrowed;
 }
 
 static struct wire_channel_stat stat_of(const struct channel *ch)
@@ -46,7 +46,7 @@ static struct wire_channel_stat stat_of(const struct channel *ch)
 		.closed = c != NULL,
 		.temporary = ch->temporary,
 		.senders_waiting = senders_waiting(ch),
-		.receivers_waiting = ch->receivers.count,
+		.receivers_waiting = ch->queues->receivers.count,
 		.in_flight = ch->in_flight,
 		.sent = ch->accepted + ch->moved_in,
 		.received = ch->taken,

@@ -41,6 +41,7 @@ int op_recv(struct call *c)
 		call_channel(c, a, "receive from", m->recv.channel, CHAN_RECV, m->recv.epoch);
 	struct operation_request r = {
 		.kind = OP_RECV,
+		.channel = ch,
 		.seq = a.seq,
 		.participant = m->recv.participant,
 		.try = m->recv.try,

@@ -73,6 +73,7 @@ static void stand_to_send(
 	struct operation *op;
 	struct operation_request r = {
 		.kind = OP_SEND,
+		.channel = ch,
 		.seq = a.seq,
 		.participant = c->message->send.participant,
 		.try = c->message->send.try,

@@ -202,7 +202,7 @@ bool call_unpack(struct call *c, uint32_t index)
 	const struct value_pack *pack = value_pack(c->values[index]);
 	struct value *lone;
 
-	if (pack->count == 1 || has_room(c, c->values[index]))
+	if (c->values[index]->count == 1 || has_room(c, c->values[index]))
 		return false;
 	for (uint32_t i = index; i < c->value_count && value_pack(c->values[i]) == pack; i++) {
 		lone = value_new(c->values[i]->len);

@@ -80,7 +80,7 @@ struct operation *waiter_operation(const struct waiter *w)
 
 struct waitq *waiter_queue(const struct waiter *w)
 {
-	return w->direction == CHAN_SEND ? &w->channel->senders : &w->channel->receivers;
+	return w->direction == CHAN_SEND ? &w->channel->queues->senders : &w->channel->queues->receivers;
 }
 
 void waiter_bind(struct waiter *w, struct channel *ch, uint8_t direction)
@@ -103,7 +103,7 @@ void waiter_stand(struct waiter *w)
 void waiter_set_aside(struct waiter *w)
 {
 	w->place = PLACE_ASIDE;
-	list_push_back(&w->channel->aside, &w->link);
+	list_push_back(&w->channel->queues->aside, &w->link);
 }
 
 void waiter_leave(struct waiter *w)
@@ -177,7 +177,8 @@ int operation_new(struct engine *e, struct party *p, const struct operation_requ
 
 	if (rc < 0)
 		return rc;
-	if (seqmap_reserve(&p->operations, 1) < 0 || seqmap_reserve(&e->operations, 1) < 0)
+	if ((r->channel && channel_need_queues(r->channel) < 0) ||
+		seqmap_reserve(&p->operations, 1) < 0 || seqmap_reserve(&e->operations, 1) < 0)
 		return CHAN_ENOMEM;
 	op = calloc(1, bytes);
 	if (!op)

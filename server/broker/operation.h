@@ -121,6 +121,7 @@ struct pending_cancel {
 /* What an operation is made from. */
 struct operation_request {
 	enum operation_kind kind;
+	struct channel *channel; /* of a SEND or RECV */
 	uint64_t seq;
 	uint32_t participant;
 	bool try;

@@ -109,7 +109,7 @@ static void withdraw_aside(struct engine *e, struct channel *ch, const struct pa
 {
 	struct waiter *w;
 
-	LIST_FOREACH (w, &ch->aside, link)
+	LIST_FOREACH (w, &ch->queues->aside, link)
 		if (w->direction == CHAN_SEND && waiter_operation(w)->party == p)
 			operation_withdraw(e, waiter_operation(w), CHAN_ECLOSED, w->index);
 }

@@ -51,8 +51,10 @@ struct engine {
 /* What all values of a pack cost, which is what stays in memory while one of them does. */
 static inline uint64_t pack_cost(const struct value_pack *p)
 {
-	return value_run_bytes(p->values, p->count) +
-	       (uint64_t)p->count * (VALUE_OVERHEAD_BYTES - VALUE_PREFIX_BYTES);
+	uint32_t count = p->values[0].count;
+
+	return value_run_bytes(p->values, count) +
+	       (uint64_t)count * (VALUE_OVERHEAD_BYTES - VALUE_PREFIX_BYTES);
 }
 
 /* Of every channel, so far: one that fails over to another broker will count its epochs. */

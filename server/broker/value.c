@@ -10,7 +10,7 @@ static struct value_pack *pack_new(uint32_t count, size_t bytes)
 
 	if (!p)
 		return NULL;
-	p->refs = p->count = count;
+	p->refs = count;
 	p->held = 0;
 	return p;
 }
@@ -28,7 +28,7 @@ struct value *value_new(size_t len)
 	prefix = (uint8_t *)(p->values + 1);
 	prefix[0] = 0;
 	put_be32(prefix + 1, (uint32_t)len);
-	p->values[0] = (struct value){prefix + VALUE_PREFIX_BYTES, (uint32_t)len, 0};
+	p->values[0] = (struct value){prefix + VALUE_PREFIX_BYTES, (uint32_t)len, 0, 1};
 	return p->values;
 }
 
@@ -46,7 +46,7 @@ struct value *value_pack_new(const uint8_t *payload, const uint32_t *lens, uint3
 	at = memcpy(p->values + count, payload, bytes);
 	for (uint32_t i = 0; i < count; i++) {
 		at += VALUE_PREFIX_BYTES;
-		p->values[i] = (struct value){at, lens[i], i};
+		p->values[i] = (struct value){at, lens[i], (uint16_t)i, (uint16_t)count};
 		at += lens[i];
 	}
 	return p->values;

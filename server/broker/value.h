@@ -24,7 +24,7 @@ struct quota_account;
 struct value {
 	uint8_t *bytes; /* in its pack, behind the prefix that it has in a payload (wire.h) */
 	uint32_t len;
-	uint32_t index; /* in its pack */
+	uint16_t index, count; /* in its pack; of all that are there */
 };
 
 /* Of one pack, together with their prefixes. More would bring little: memory for it is asked for
@@ -34,7 +34,6 @@ struct value {
 
 struct value_pack {
 	uint32_t refs; /* atomic; of all its values together */
-	uint32_t count;
 	uint32_t held; /* the engine's: how often it holds values of it */
 	struct quota_account *account; /* the engine's: whose they are, while it holds any */
 	struct value values[];         /* and their bytes behind them */
