@@ -125,16 +125,19 @@ void channel_touch(struct engine *e, struct channel *ch)
 	e->dirty_end = &ch->next_dirty;
 }
 
-/* Without printf for those with a name: operations that succeed have their label made, too. */
+/* Without printf: operations that succeed have their label made, too. */
+const char *name_label(const char *name, char label[CHANNEL_LABEL_MAX])
+{
+	label[0] = '\'';
+	strcpy(stpcpy(label + 1, name), "'");
+	return label;
+}
+
 const char *channel_label(const struct channel *ch, char label[CHANNEL_LABEL_MAX])
 {
-	if (ch->name[0]) {
-		label[0] = '\'';
-		strcpy(stpcpy(label + 1, ch->name), "'");
-	} else {
-		snprintf(label, CHANNEL_LABEL_MAX, "unnamed channel %llu",
-			(unsigned long long)ch->id);
-	}
+	if (ch->name[0])
+		return name_label(ch->name, label);
+	snprintf(label, CHANNEL_LABEL_MAX, "unnamed channel %llu", (unsigned long long)ch->id);
 	return label;
 }
 

@@ -157,4 +157,7 @@ void channel_remove(struct engine *e, struct channel *ch);
 #define CHANNEL_LABEL_MAX 280
 const char *channel_label(const struct channel *ch, char label[CHANNEL_LABEL_MAX]);
 
+/* The same for a name, of NAME_BYTES_MAX bytes at most. */
+const char *name_label(const char *name, char label[CHANNEL_LABEL_MAX]);
+
 #endif

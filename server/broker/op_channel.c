@@ -257,7 +257,7 @@ static int permit_dead_letter(struct call *c, const struct attributes *attribute
 
 	if (!attributes || !attributes->dead_letter[0])
 		return 0;
-	snprintf(label, sizeof(label), "'%.255s'", attributes->dead_letter);
+	name_label(attributes->dead_letter, label);
 	return permit_open(c, call_asked(c), CHAN_SEND, attributes->dead_letter,
 		"send dead letters to", label);
 }
@@ -345,7 +345,7 @@ static int permit_make(struct call *c)
 
 	if (!m->make.name[0])
 		return permit_unnamed(c, a);
-	snprintf(label, sizeof(label), "'%.255s'", m->make.name);
+	name_label(m->make.name, label);
 	rc = permit(c, a, ACCESS_MAKE, m->make.name, "make", label);
 	if (rc < 0)
 		return rc;
@@ -394,7 +394,7 @@ static void open_named(struct call *c)
 			m->open.name);
 		return;
 	}
-	snprintf(label, sizeof(label), "'%.255s'", m->open.name);
+	name_label(m->open.name, label);
 	if (permit_open(c, call_asked(c), direction, m->open.name, "open", label) < 0)
 		return;
 	ch = find_named(c->engine, m->open.name);
