@@ -25,6 +25,7 @@ static const struct limit {
 		1000000},
 	{"connection_burst", LIMIT_COUNT, offsetof(struct quota_limits, connection_burst), 1,
 		1000000},
+	{"sessions", LIMIT_COUNT, offsetof(struct quota_limits, sessions), 0, 100000000},
 	{"channels", LIMIT_COUNT, offsetof(struct quota_limits, channels), 0, 100000000},
 	{"buffered_bytes", LIMIT_SIZE, offsetof(struct quota_limits, buffered_bytes), 0,
 		INT64_C(1) << 40},

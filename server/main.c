@@ -27,8 +27,9 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-/* Descriptors beside those of connections: listeners, the poller, signals, standard streams. */
-#define DESCRIPTORS_OWN 64
+/* Descriptors beside those of connections_max: listeners, the poller, signals, standard streams;
+ * and connections beyond a bound that resume, or are told that they may not stay. */
+#define DESCRIPTORS_OWN 160
 
 enum { LISTENERS_MAX = CONFIG_LISTEN_MAX * ADDRESS_SOCKETS_MAX };
 

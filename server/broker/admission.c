@@ -6,10 +6,13 @@
 #include <stdio.h>
 #include <string.h>
 
-void admission_init(struct admission *a, struct access *access)
+void admission_init(
+	struct admission *a, struct access *access, uint32_t connections_max, uint32_t sessions_max)
 {
 	lock_init(&a->lock, LOCK_RANK_OUTER);
 	a->access = access_ref(access);
+	a->connections_max = connections_max;
+	a->sessions_max = sessions_max;
 	quota_table_init(&a->accounts, random_seed());
 }
 
@@ -17,6 +20,13 @@ void admission_fini(struct admission *a)
 {
 	quota_table_fini(&a->accounts);
 	access_unref(a->access);
+}
+
+void admission_set_connections_max(struct admission *a, uint32_t connections_max)
+{
+	lock_acquire(&a->lock);
+	a->connections_max = connections_max;
+	lock_release(&a->lock);
 }
 
 void admission_replace(struct admission *a, struct access *access)
@@ -102,18 +112,42 @@ static int identify_hello(struct access *access, struct stream *stream, const st
 /* ---- counting ---------------------------------------------------------------------------------
  */
 
+static int check_total(const struct admission *a, char *why, size_t why_bytes)
+{
+	if (a->connections < a->connections_max)
+		return 0;
+	snprintf(why, why_bytes,
+		"the broker has %" PRIu32
+		" connections, its limit (connections_max); try again later",
+		a->connections);
+	return CHAN_ELIMIT;
+}
+
 static int check_account(
+	const struct quota_account *account, const char *who, char *why, size_t why_bytes)
+{
+	if (account->connections < account->limits.connections)
+		return 0;
+	snprintf(why, why_bytes,
+		"%.200s has %" PRIu64 " connection%s, its limit (connections of its quota); close "
+		"some first",
+		who, account->connections, account->connections == 1 ? "" : "s");
+	return CHAN_ELIMIT;
+}
+
+static int check_room(
+	const struct admission *a, const struct admitted *m, char *why, size_t why_bytes)
+{
+	int rc = check_total(a, why, why_bytes);
+
+	return rc < 0 ? rc : check_account(m->account, identity_label(m->identity), why, why_bytes);
+}
+
+static int check_rate(
 	struct quota_account *account, const char *who, int64_t now_ns, char *why, size_t why_bytes)
 {
 	int64_t wait_ns;
 
-	if (account->connections >= account->limits.connections) {
-		snprintf(why, why_bytes,
-			"%.200s has %" PRIu64 " connections, its limit (connections of its quota); "
-			"close some first",
-			who, account->connections);
-		return CHAN_ELIMIT;
-	}
 	if (quota_take_rate(account, now_ns, &wait_ns))
 		return 0;
 	snprintf(why, why_bytes,
@@ -123,30 +157,63 @@ static int check_account(
 	return CHAN_ELIMIT;
 }
 
-/* Counts one more connection of an identity, by the limits of now. */
-static int enter_account(struct admission *a, const struct access *access,
-	const struct identity *identity, struct quota_account **ret_account, char *why,
-	size_t why_bytes)
+static void count_regular(struct admission *a, struct admitted *m)
 {
-	struct quota_limits limits = access_limits(access, identity);
-	int64_t now_ns = clock_now_ns();
-	struct quota_account *account;
+	a->connections++;
+	m->account->connections++;
+}
+
+static void count_extra(struct admission *a, struct admitted *m)
+{
+	a->extras++;
+	m->account->extras++;
+	m->extra = true;
+}
+
+static void uncount_extra(struct admission *a, struct admitted *m)
+{
+	a->extras--;
+	m->account->extras--;
+	m->extra = false;
+}
+
+/* Counts one more connection, which has an account: among the others, or where there is no room for
+ * it as an extra, if it may be one. */
+static int enter(
+	struct admission *a, struct admitted *m, bool may_be_extra, char *why, size_t why_bytes)
+{
+	const char *who = identity_label(m->identity);
+	int rc = check_room(a, m, why, why_bytes);
+
+	if (rc < 0 && (!may_be_extra || a->extras >= ADMISSION_EXTRAS_MAX ||
+			      m->account->extras >= ADMISSION_ACCOUNT_EXTRAS_MAX))
+		return rc;
+	m->extra = rc < 0;
+	rc = check_rate(m->account, who, clock_now_ns(), why, why_bytes);
+	if (rc == 0 && m->extra)
+		count_extra(a, m);
+	else if (rc == 0)
+		count_regular(a, m);
+	return rc;
+}
+
+/* The same by the limits of now, of a connection that has an identity and gets an account. */
+static int enter_account(struct admission *a, const struct access *access, struct admitted *m,
+	bool may_be_extra, char *why, size_t why_bytes)
+{
+	struct quota_limits limits = access_limits(access, m->identity);
 	int rc = CHAN_ENOMEM;
 
 	snprintf(why, why_bytes, "the broker is out of memory");
 	lock_acquire(&a->lock);
-	account = quota_get(&a->accounts, identity_account(identity), &limits);
-	if (account) {
-		account->limits = limits;
-		rc = check_account(account, identity_label(identity), now_ns, why, why_bytes);
-		if (rc == 0)
-			account->connections++;
-		else
-			quota_put(&a->accounts, account, now_ns);
+	m->account = quota_get(&a->accounts, identity_account(m->identity), &limits);
+	if (m->account) {
+		m->account->limits = limits;
+		rc = enter(a, m, may_be_extra, why, why_bytes);
+		if (rc < 0)
+			quota_put(&a->accounts, m->account, clock_now_ns());
 	}
 	lock_release(&a->lock);
-	if (rc == 0)
-		*ret_account = account;
 	return rc;
 }
 
@@ -154,7 +221,12 @@ void admission_leave(struct admission *a, struct admitted *m)
 {
 	if (m->account) {
 		lock_acquire(&a->lock);
-		m->account->connections--;
+		if (m->extra) {
+			uncount_extra(a, m);
+		} else {
+			a->connections--;
+			m->account->connections--;
+		}
 		quota_put(&a->accounts, m->account, clock_now_ns());
 		lock_release(&a->lock);
 	}
@@ -173,7 +245,7 @@ int admission_enter(struct admission *a, struct stream *stream, struct admitted 
 	int rc = CHAN_ENOMEM;
 
 	if (m.identity)
-		rc = enter_account(a, access, m.identity, &m.account, why, why_bytes);
+		rc = enter_account(a, access, &m, true, why, why_bytes);
 	else
 		snprintf(why, why_bytes, "the broker is out of memory");
 	access_unref(access);
@@ -205,7 +277,7 @@ static int check_welcome(
 /* The connection is that identity's from here on; where that is the same account it stays counted.
  */
 static int move(struct admission *a, const struct access *access, struct identity *identity,
-	struct admitted *m, char *why, size_t why_bytes)
+	bool may_be_extra, struct admitted *m, char *why, size_t why_bytes)
 {
 	struct admitted now = {.identity = identity_ref(identity)};
 	bool same = strcmp(identity_account(identity), identity_account(m->identity)) == 0;
@@ -213,9 +285,10 @@ static int move(struct admission *a, const struct access *access, struct identit
 
 	if (same) {
 		now.account = m->account;
+		now.extra = m->extra;
 		m->account = NULL;
 	} else {
-		rc = enter_account(a, access, identity, &now.account, why, why_bytes);
+		rc = enter_account(a, access, &now, may_be_extra, why, why_bytes);
 	}
 	if (rc < 0) {
 		identity_unref(now.identity);
@@ -226,18 +299,111 @@ static int move(struct admission *a, const struct access *access, struct identit
 	return 0;
 }
 
+static void make_regular(struct admission *a, struct admitted *m)
+{
+	uncount_extra(a, m);
+	count_regular(a, m);
+}
+
+int admission_come_in(struct admission *a, struct admitted *m, char *why, size_t why_bytes)
+{
+	int rc = 0;
+
+	lock_acquire(&a->lock);
+	if (m->extra)
+		rc = check_room(a, m, why, why_bytes);
+	if (m->extra && rc == 0)
+		make_regular(a, m);
+	lock_release(&a->lock);
+	return rc;
+}
+
 int admission_greet(struct admission *a, struct stream *stream, const struct message *hello,
 	struct admitted *m, char *why, size_t why_bytes)
 {
 	struct access *access = admission_access(a);
 	struct identity *identity = NULL;
+	bool resumes = hello->hello.session_id.len > 0;
 	int rc = identify_hello(access, stream, hello, &identity, why, why_bytes);
 
 	if (rc == 0)
 		rc = check_welcome(access, identity, why, why_bytes);
 	if (rc == 0)
-		rc = move(a, access, identity, m, why, why_bytes);
+		rc = move(a, access, identity, resumes, m, why, why_bytes);
+	if (rc == 0 && !resumes)
+		rc = admission_come_in(a, m, why, why_bytes);
 	identity_unref(identity);
 	access_unref(access);
 	return rc;
+}
+
+/* ---- going on with a session, and waiting for that ------------------------------------------ */
+
+/* Of one that came from elsewhere, as somebody whom nobody knows, the other account loses one. */
+int admission_may_replace(struct admission *a, const struct admitted *m, const struct admitted *old,
+	char *why, size_t why_bytes)
+{
+	int rc = 0;
+
+	lock_acquire(&a->lock);
+	if (m->extra && m->account != old->account)
+		rc = check_account(m->account, identity_label(m->identity), why, why_bytes);
+	lock_release(&a->lock);
+	return rc;
+}
+
+void admission_take_place(struct admission *a, struct admitted *m)
+{
+	lock_acquire(&a->lock);
+	if (m->extra)
+		make_regular(a, m);
+	lock_release(&a->lock);
+}
+
+/* How many of an identity's sessions may be without a connection. */
+static uint64_t sessions_of_one_max(const struct admission *a, const struct identity *identity)
+{
+	uint64_t max = access_limits(a->access, identity).sessions;
+
+	return max == QUOTA_NONE ? (a->sessions_max + 1) / 2 : max;
+}
+
+bool admission_may_linger(
+	struct admission *a, const struct admitted *m, char *why, size_t why_bytes)
+{
+	bool all, own;
+
+	lock_acquire(&a->lock);
+	all = a->sessions >= a->sessions_max;
+	own = m->account->sessions >= sessions_of_one_max(a, m->identity);
+	if (all)
+		snprintf(why, why_bytes,
+			"as many are without one as may be: %" PRIu32 " (sessions_max)",
+			a->sessions);
+	else if (own)
+		snprintf(why, why_bytes,
+			"%.200s has as many without one as it may: %" PRIu64
+			" (sessions of its quota; where none says so, half of sessions_max)",
+			identity_label(m->identity), m->account->sessions);
+	lock_release(&a->lock);
+	return !all && !own;
+}
+
+struct quota_account *admission_linger(struct admission *a, const struct admitted *m)
+{
+	lock_acquire(&a->lock);
+	a->sessions++;
+	m->account->sessions++;
+	m->account->holds++;
+	lock_release(&a->lock);
+	return m->account;
+}
+
+void admission_end_linger(struct admission *a, struct quota_account *account)
+{
+	lock_acquire(&a->lock);
+	a->sessions--;
+	account->sessions--;
+	quota_put(&a->accounts, account, clock_now_ns());
+	lock_release(&a->lock);
 }

@@ -78,9 +78,9 @@ struct broker *broker_new(const struct broker_options *options)
 	list_init(&b->touched);
 	list_init(&b->connections);
 	lock_init(&b->lock, LOCK_RANK_OUTER);
-	b->connections_max = options->connections_max;
 	b->watch_ns = b->state_deadline_ns = b->keeper_ns = DEADLINE_NEVER;
-	admission_init(&b->admission, options->access);
+	admission_init(
+		&b->admission, options->access, options->connections_max, options->sessions_max);
 	b->engine = engine_new(&engine_options);
 	if (b->engine)
 		engine_set_access(b->engine, options->access);
@@ -124,26 +124,21 @@ const struct broker_options *broker_options(const struct broker *b)
 
 /* ---- connections -------------------------------------------------------------------------- */
 
-/* Counts a new connection in: 0, or CHAN_ELIMIT with a sentence. */
-static int count_in(struct broker *b, struct connection *c, char why[static TEXT_BYTES_MAX])
+static void list_connection(struct broker *b, struct connection *c)
 {
-	uint32_t count, max;
-
 	lock_acquire(&b->lock);
 	list_push_back(&b->connections, &c->link);
-	count = b->connection_count++;
-	max = b->connections_max;
+	b->connection_count++;
 	lock_release(&b->lock);
-	if (count >= max)
-		snprintf(why, TEXT_BYTES_MAX,
-			"the broker has %" PRIu32
-			" connections, its limit (connections_max); try again later",
-			max);
-	else if (memory_look(clock_now_ns()) >= MEMORY_SCARCE)
-		snprintf(why, TEXT_BYTES_MAX,
-			"the broker's memory is near its ceiling (memory_max); try again later");
-	else
+}
+
+/* Where memory is scarce nobody comes in, and for a resume it may be better soon. */
+static int check_memory(char why[static TEXT_BYTES_MAX])
+{
+	if (memory_look(clock_now_ns()) < MEMORY_SCARCE)
 		return 0;
+	snprintf(why, TEXT_BYTES_MAX,
+		"the broker's memory is near its ceiling (memory_max); try again later");
 	return CHAN_ELIMIT;
 }
 
@@ -168,7 +163,8 @@ void broker_accept(void *arg, struct stream *stream)
 
 	if (!c)
 		return;
-	rc = count_in(b, c, why);
+	list_connection(b, c);
+	rc = check_memory(why);
 	if (rc == 0)
 		rc = admission_enter(&b->admission, stream, &c->admitted, why, sizeof(why));
 	if (rc == 0)
@@ -196,9 +192,7 @@ void broker_connection_gone(struct broker *b, struct connection *c)
 
 void broker_set_connections_max(struct broker *b, uint32_t connections_max)
 {
-	lock_acquire(&b->lock);
-	b->connections_max = connections_max;
-	lock_release(&b->lock);
+	admission_set_connections_max(&b->admission, connections_max);
 }
 
 void broker_set_access(struct broker *b, struct access *access)

@@ -43,7 +43,6 @@ struct broker {
 	struct engine *engine;
 	struct list sessions; /* that have a connection */
 	struct list detached; /* that have none */
-	uint32_t detached_count;
 	uint32_t half_count;     /* whose clients have shut their sending side down */
 	struct seqmap lingering; /* sessions that may be resumed, by number */
 	struct list touched;     /* sessions with answers in this turn */
@@ -61,7 +60,6 @@ struct broker {
 	struct list connections;
 	uint32_t connection_count;
 	uint32_t refused_count; /* of them those that are being told that they may not stay */
-	uint32_t connections_max;
 	bool leaving; /* tell EVENT_EMPTY */
 };
 

@@ -83,7 +83,7 @@ struct connection {
 	atomic_bool cut;          /* the reader reads no more, whatever there is */
 
 	struct admitted admitted; /* who it is: the acceptor's, then the reader's, until the HELLO
-				   * is handed over; then constant */
+				   * is handed over; then constant, but for extra, the broker's */
 	bool refused;             /* constant: connection_refuse began it */
 
 	/* The reader's; the broker's while it rests in CONNECTION_RESUMING. */

@@ -6,6 +6,7 @@
 
 const struct quota_limits quota_unlimited = {
 	.connections = QUOTA_NONE,
+	.sessions = QUOTA_NONE,
 	.connection_rate = QUOTA_NONE,
 	.connection_burst = QUOTA_NONE,
 	.channels = QUOTA_NONE,

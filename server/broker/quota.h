@@ -2,9 +2,10 @@
  * quota.h - how much one identity may have, whatever the number of its connections.
  *
  * An account counts for all who are one identity. Two tables of accounts exist, each with the
- * counters of one owner: connections and how fast new ones come (admission.h, under its lock), and
- * what the engine holds for them (principal counters: channels, bytes, operations). An account
- * stays while something is counted in it. Counting is a few additions, looking one up O(log n).
+ * counters of one owner: connections, how fast new ones come, and sessions without one
+ * (admission.h, under its lock), and what the engine holds for them (principal counters: channels,
+ * bytes, operations). An account stays while something is counted in it. Counting is a few
+ * additions, looking one up O(log n).
  */
 #ifndef BROKER_QUOTA_H
 #define BROKER_QUOTA_H
@@ -21,6 +22,7 @@
 
 struct quota_limits {
 	uint64_t connections;
+	uint64_t sessions;         /* that have lost their connection and may be resumed */
 	uint64_t connection_rate;  /* new ones a second, in the long run */
 	uint64_t connection_burst; /* new ones at once, after a rest; at least 1 */
 	uint64_t channels;         /* made, and not removed */
@@ -34,8 +36,9 @@ struct quota_account {
 	struct name_node node; /* in its table */
 	struct list idle;      /* in table.idle while nothing is counted but the rate */
 	struct quota_limits limits;
-	uint64_t holds; /* parties, channels, connections: while there are any the account stays */
-	uint64_t connections, channels, buffered_bytes, ops_in_flight;
+	uint64_t holds; /* parties, channels, connections, sessions: while there are any it stays */
+	uint64_t connections, sessions, channels, buffered_bytes, ops_in_flight;
+	uint32_t extras; /* connections beyond a bound, which may only resume: see admission.h */
 	int64_t paid_until_ns; /* the rate: each connection adds its share of a second; full at now
 				*/
 	char key[];

@@ -72,7 +72,7 @@ void resume_end(struct broker *b, struct session *s, const char *why)
 
 	log_limited(&limit, LOG_LEVEL_INFO, "a session without a connection ends: %s", why);
 	broker_end_party(b, s, 0, NULL);
-	b->detached_count--;
+	admission_end_linger(&b->admission, s->account);
 	session_free(s);
 }
 
@@ -95,11 +95,11 @@ static void keep(struct broker *b, struct session *s)
 	s->heard_ns = atomic_load(&c->heard_ns);
 	s->until_ns = now_ns + s->linger_ns;
 	s->outgoing = connection_give_up(c);
+	s->account = admission_linger(&b->admission, &c->admitted);
 	s->connection = NULL;
 	connection_unref(c);
 	list_remove(&s->link);
 	list_push_back(&b->detached, &s->link);
-	b->detached_count++;
 	s->silent = false;
 	engine_party_absent(b->engine, s->party, now_ns);
 }
@@ -134,7 +134,8 @@ static void attach(struct broker *b, struct session *s, struct connection *c, ui
 	s->connection = connection_ref(c);
 	list_remove(&s->link);
 	list_push_back(&b->sessions, &s->link);
-	b->detached_count--;
+	admission_end_linger(&b->admission, s->account);
+	s->account = NULL;
 	engine_party_present(b->engine, s->party, clock_now_ns());
 }
 
@@ -157,6 +158,22 @@ static void turn_stranger_away(struct connection *c)
 	connection_turn_away(c, CHAN_EAUTH, why);
 }
 
+/* Whether there is room for the connection: that of the session's own, if it still has one. */
+static bool find_place(struct broker *b, struct session *s, struct connection *c)
+{
+	char why[TEXT_BYTES_MAX];
+	int rc;
+
+	if (s->connection)
+		rc = admission_may_replace(
+			&b->admission, &c->admitted, &s->connection->admitted, why, sizeof(why));
+	else
+		rc = admission_come_in(&b->admission, &c->admitted, why, sizeof(why));
+	if (rc < 0)
+		connection_turn_away(c, rc, why);
+	return rc == 0;
+}
+
 void resume_ask(struct broker *b, struct connection *c, const struct message *hello)
 {
 	struct session *s = find(b, hello);
@@ -173,7 +190,7 @@ void resume_ask(struct broker *b, struct connection *c, const struct message *he
 	} else if (hello->hello.connection_epoch <= s->epoch) {
 		connection_turn_away(c, CHAN_EPROTOCOL,
 			"connection_epoch is not higher than that of an earlier HELLO");
-	} else {
+	} else if (find_place(b, s, c)) {
 		resume_refuse_next(
 			s, CHAN_EPROTOCOL, "a HELLO with a higher connection_epoch came");
 		s->epoch = hello->hello.connection_epoch;
@@ -187,25 +204,35 @@ void resume_ask(struct broker *b, struct connection *c, const struct message *he
 	}
 }
 
-void resume_detach(struct broker *b, struct session *s)
+/* Whether the session may live on without its connection, or with the next one that waits. */
+static bool may_stay(struct broker *b, struct session *s)
 {
 	static struct log_limit limit = LOG_LIMIT_INIT;
-	struct connection *next = s->next;
-	bool keepable = s->party && !s->failed && !s->connection->outgoing->failed &&
-			b->state < BROKER_LEAVING;
+	char why[TEXT_BYTES_MAX];
 
-	if (keepable && (next || b->detached_count < b->options.sessions_max)) {
+	if (!s->party || s->failed || s->connection->outgoing->failed || b->state >= BROKER_LEAVING)
+		return false;
+	if (s->next)
+		return true;
+	if (admission_may_linger(&b->admission, &s->connection->admitted, why, sizeof(why)))
+		return true;
+	log_limited(&limit, LOG_LEVEL_WARNING, "a session ends with its connection: %s", why);
+	return false;
+}
+
+void resume_detach(struct broker *b, struct session *s)
+{
+	struct connection *next = s->next;
+
+	if (may_stay(b, s)) {
+		if (next)
+			admission_take_place(&b->admission, &next->admitted);
 		keep(b, s);
 		s->next = NULL;
 		if (next)
 			attach(b, s, next, s->next_frames);
 		return;
 	}
-	if (keepable)
-		log_limited(&limit, LOG_LEVEL_WARNING,
-			"a session ends with its connection: %u others have none, the limit "
-			"(sessions_max)",
-			b->detached_count);
 	resume_refuse_next(s, CHAN_EUNKNOWN, "the session has ended");
 	broker_end_party(b, s, 0, NULL);
 	session_free(s);

@@ -24,6 +24,7 @@ struct broker;
 struct connection;
 struct outgoing;
 struct party;
+struct quota_account;
 
 #define SESSION_ID_BYTES 16u
 
@@ -57,6 +58,7 @@ struct session {
 
 	/* While it has no connection. */
 	struct outgoing *outgoing;
+	struct quota_account *account; /* where it is counted; NULL: it has a connection */
 	int64_t heard_ns; /* when the last one heard something */
 	int64_t until_ns; /* it ends then */
 

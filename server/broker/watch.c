@@ -179,7 +179,7 @@ static void look(struct broker *b, int64_t now_ns)
 void watch(struct broker *b, int64_t now_ns)
 {
 	bool wanted = engine_waiting(b->engine) || engine_deliveries_out(b->engine) ||
-		      b->detached_count || b->half_count || b->rides;
+		      !list_empty(&b->detached) || b->half_count || b->rides;
 
 	if (now_ns >= b->watch_ns)
 		look(b, now_ns);

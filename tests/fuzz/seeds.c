@@ -270,7 +270,8 @@ static const char *const configs[] = {
 	"\"sha256:2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97b"
 	"f527a25b\"\n}\nrule \"t\" { who = {\"token:ci\"}\n may = {list}\n channels = {\"*\"} }\n",
 	"quota \"q\" {\n who = {\"token:*\"}\n connections = 100\n connection_rate = 10\n"
-	" connection_burst = 50\n channels = 9\n buffered_bytes = 64M\n ops_in_flight = 1\n}\n",
+	" connection_burst = 50\n sessions = 7\n channels = 9\n buffered_bytes = 64M\n"
+	" ops_in_flight = 1\n}\n",
 	"user = 'it''s' \"\\x41${HOME}\\\n\"",
 };
 

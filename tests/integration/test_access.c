@@ -354,6 +354,7 @@ static void test_quota_of_connections(void **state)
 	peer_connect(&q, d.tcp_url);
 	peer_hello(&q);
 	peer_connect(&r, d.tcp_url);
+	say_hello(&r, "", "");
 	expect_goaway(&r, CHAN_ELIMIT);
 	assert_non_null(strstr(r.m.goaway.message,
 		"an anonymous client at 127.0.0.1 has 2 connections, its limit"));
@@ -370,12 +371,146 @@ static void test_quota_of_connections(void **state)
 	peer_connect(&q, d.url);
 	say_hello(&q, "token", TOKEN);
 	expect_goaway(&q, CHAN_ELIMIT);
-	assert_non_null(strstr(q.m.goaway.message, "token ci has 1 connections"));
+	assert_non_null(strstr(q.m.goaway.message, "token ci has 1 connection, its limit"));
 	peer_drop(&q);
 	peer_dial(&q, d.url);
 	peer_drop(&q);
 	peer_drop(&p);
 	stop(&d);
+}
+
+/* Resumes while the connection before still stands. */
+static void resume_over(struct peer *p, const char *url)
+{
+	struct peer old = *p;
+
+	p->in = (struct buf){0};
+	p->parsed = 0;
+	peer_resume(p, url);
+	peer_expect_end(&old);
+	close(old.fd);
+	buf_fini(&old.in);
+}
+
+static void ask_in_vain(struct peer *p, const char *url, int status)
+{
+	peer_ask_resume(p, url);
+	expect_goaway(p, status);
+	peer_expect_end(p);
+	peer_lose(p);
+}
+
+static void resume_when_there_is_room(struct peer *p, const char *url)
+{
+	for (int i = 0; i < 100000; i++) {
+		peer_ask_resume(p, url);
+		peer_hear(p);
+		if (p->m.kind == MESSAGE_WELCOME)
+			return;
+		assert_int_equal(p->m.goaway.status, CHAN_ELIMIT);
+		peer_lose(p);
+	}
+	fail_msg("the broker did not see that a connection had gone");
+}
+
+/* Who is at his quota can come back all the same, in place of the connection that is dead without
+ * the broker's knowing; but not as one more. */
+static void test_a_resume_replaces_its_connection(void **state)
+{
+	struct test_daemon d;
+	struct peer p, q, r, by_token;
+
+	(void)state;
+	start(&d, "token \"ci\" { digest = \"sha256:" TOKEN_SHA256 "\" }\n"
+		  "quota \"users\" { who = {\"user:*\"} connections = 2 }\n"
+		  "quota \"ci\" { who = {\"token:ci\"} connections = 1 }\n");
+	peer_dial_lingering(&p, d.url, 60000);
+	peer_dial(&q, d.url);
+	resume_over(&p, d.url);
+	resume_over(&p, d.url);
+	peer_connect(&r, d.url);
+	say_hello(&r, "", "");
+	expect_goaway(&r, CHAN_ELIMIT);
+	peer_drop(&r);
+
+	peer_lose(&p);
+	dial_when_there_is_room(&r, d.url);
+	ask_in_vain(&p, d.url, CHAN_ELIMIT);
+	peer_drop(&q);
+	resume_when_there_is_room(&p, d.url);
+	p.session_id[15] ^= 1;
+	ask_in_vain(&p, d.url, CHAN_EUNKNOWN);
+	peer_drop(&p);
+	peer_drop(&r);
+
+	peer_dial_lingering_as(&by_token, d.tcp_url, 60000, TOKEN);
+	resume_over(&by_token, d.tcp_url);
+	peer_drop(&by_token);
+	stop(&d);
+}
+
+/* Who comes beyond his quota and says nothing takes no more than a few places. */
+static void test_the_silent_beyond_a_quota(void **state)
+{
+	enum { EXTRAS = 8 };
+	struct peer p, silent[EXTRAS], more;
+	struct test_daemon d;
+
+	(void)state;
+	start(&d, "quota \"users\" { who = {\"user:*\"} connections = 1 }\n");
+	peer_dial_lingering(&p, d.url, 60000);
+	for (int i = 0; i < EXTRAS; i++)
+		peer_connect(&silent[i], d.url);
+	peer_connect(&more, d.url);
+	expect_goaway(&more, CHAN_ELIMIT);
+	peer_drop(&more);
+	for (int i = 0; i < EXTRAS; i++)
+		peer_drop(&silent[i]);
+	peer_dial(&more, d.tcp_url);
+	peer_drop(&more);
+	resume_when_there_is_room(&p, d.url);
+	peer_drop(&p);
+	stop(&d);
+}
+
+/* Sessions without a connection: nobody takes the places of all, by a quota's bound or, where there
+ * is none, beyond half of what there is. */
+static void test_share_of_sessions(void **state)
+{
+	static const char *const quotas[] = {
+		"sessions_max = 9\nquota \"users\" { who = {\"user:*\"} sessions = 1 }\n",
+		"sessions_max = 2\n"};
+	char text[512];
+	struct test_daemon d;
+	struct peer p, q, by_token;
+	int there = 0;
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		snprintf(text, sizeof(text),
+			"token \"ci\" { digest = \"sha256:" TOKEN_SHA256 "\" }\n%s", quotas[i]);
+		start(&d, text);
+		peer_dial_lingering(&p, d.url, 60000);
+		peer_dial_lingering(&q, d.url, 60000);
+		peer_dial_lingering_as(&by_token, d.url, 60000, TOKEN);
+		peer_lose(&p);
+		peer_lose(&q);
+		daemon_expect_log(&d, "has as many without one as it may: 1");
+		peer_lose(&by_token);
+		peer_resume(&by_token, d.url);
+		there = 0;
+		for (struct peer *each = &p; each; each = each == &p ? &q : NULL) {
+			peer_ask_resume(each, d.url);
+			peer_hear(each);
+			there += each->m.kind == MESSAGE_WELCOME;
+			if (each->m.kind != MESSAGE_WELCOME)
+				assert_int_equal(each->m.goaway.status, CHAN_EUNKNOWN);
+			peer_drop(each);
+		}
+		assert_int_equal(there, 1);
+		peer_drop(&by_token);
+		stop(&d);
+	}
 }
 
 static void test_quota_of_the_rate(void **state)
@@ -496,6 +631,9 @@ int main(void)
 		cmocka_unit_test(test_reload),
 		cmocka_unit_test(test_a_wrong_reload),
 		cmocka_unit_test(test_quota_of_connections),
+		cmocka_unit_test(test_a_resume_replaces_its_connection),
+		cmocka_unit_test(test_the_silent_beyond_a_quota),
+		cmocka_unit_test(test_share_of_sessions),
 		cmocka_unit_test(test_quota_of_the_rate),
 		cmocka_unit_test(test_quotas_of_an_identity),
 		cmocka_unit_test(test_the_log_is_bounded),

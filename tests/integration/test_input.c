@@ -342,11 +342,34 @@ static void test_connections_max(void **state)
 	for (int i = 0; i < 5; i++)
 		dial_when_there_is_room(&peers[i], i % 2 ? d.url : d.tcp_url);
 	peer_connect(&extra, d.tcp_url);
+	peer_say(&extra, &(struct message){.kind = MESSAGE_HELLO,
+				 .hello = {.version_min = 1, .version_max = 1}});
 	expect_goaway(&extra, CHAN_ELIMIT, "connections_max");
 	for (int i = 0; i < 5; i++)
 		peer_drop(&peers[i]);
 	dial_when_there_is_room(&extra, d.url);
 	peer_drop(&extra);
+}
+
+/* One that resumes takes the place of its connection that still stands. */
+static void test_resume_at_connections_max(void **state)
+{
+	struct peer peers[4], p, old;
+
+	(void)state;
+	for (int i = 0; i < 4; i++)
+		dial_when_there_is_room(&peers[i], d.url);
+	peer_dial_lingering(&p, d.tcp_url, 60000);
+	old = p;
+	p.in = (struct buf){0};
+	p.parsed = 0;
+	peer_resume(&p, d.tcp_url);
+	peer_expect_end(&old);
+	close(old.fd);
+	buf_fini(&old.in);
+	for (int i = 0; i < 4; i++)
+		peer_drop(&peers[i]);
+	peer_drop(&p);
 }
 
 /* A client that asks without end and reads nothing: soon nothing is read from it, and then it is
@@ -451,6 +474,7 @@ int main(void)
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_select_cases),
 		cmocka_unit_test(test_connections_max),
+		cmocka_unit_test(test_resume_at_connections_max),
 		cmocka_unit_test(test_never_reads),
 		cmocka_unit_test(test_never_reads_lists),
 		cmocka_unit_test(test_slow_bytes),

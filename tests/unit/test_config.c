@@ -191,6 +191,7 @@ static void test_example_of_sections(void **state)
 	assert_int_equal(limits.connections, 100);
 	assert_int_equal(limits.connection_rate, 10);
 	assert_int_equal(limits.connection_burst, 50);
+	assert_int_equal(limits.sessions, 100);
 	assert_int_equal(limits.channels, 1000);
 	assert_int_equal(limits.buffered_bytes, 64 * 1024 * 1024);
 	assert_int_equal(limits.ops_in_flight, 10000);
