@@ -141,9 +141,13 @@ int64_t session_expire(struct session *s, int64_t now_ns)
 	struct chan_op *op, *next;
 
 	DL_FOREACH_SAFE (s->backlog, op, next) {
-		if (op->sent > 0 || op->deadline_ns == DEADLINE_NONE)
+		if (op->sent > 0)
 			continue;
-		if (op->deadline_ns <= now_ns)
+		if (op->try)
+			session_drop_unsent(s, op, CHAN_ETIMEDOUT,
+				"there is no connection to the broker just now, and what may not "
+				"wait was not sent; try again later");
+		else if (op->deadline_ns <= now_ns)
 			session_drop_unsent(s, op, CHAN_ETIMEDOUT, NULL);
 		else if (op->deadline_ns < next_ns)
 			next_ns = op->deadline_ns;

@@ -140,6 +140,7 @@ void client_lost(struct chan_client *c, int greet_status, const char *why)
 		r->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
 	ring(c, c->keeper.running ? NEVER : r->next_ns);
 	keeper_wake(c);
+	client_wake_any(c);
 }
 
 void client_broke(struct chan_client *c, int error)

@@ -24,6 +24,34 @@ int recv_build(struct chan *ch, int64_t timeout_ns, struct chan_op **ret_op)
 	return 0;
 }
 
+/* Whether there is a connection, made now where nobody else does. */
+static bool is_connected(struct chan_client *c)
+{
+	if (c->link != LINK_UP && !c->keeper.running)
+		client_reconnect(c);
+	return c->link == LINK_UP;
+}
+
+/* Where values have come, waits until one may be handed over; a try not for a connection. */
+static int await_fresh_inbox(struct chan *ch, bool try, int64_t deadline_ns)
+{
+	struct chan_client *c = ch->client;
+	int rc;
+
+	while (ch->inbox && c->session.end.status == 0 && !session_is_fresh(&c->session)) {
+		if (try && !is_connected(c))
+			rc = CHAN_ETIMEDOUT;
+		else
+			rc = client_wait_any(c, try ? DEADLINE_NONE : deadline_ns);
+		if (rc == CHAN_ETIMEDOUT)
+			return error_say(rc,
+				"receive from '%s': the broker does not answer just now, and "
+				"without it what has come may not be handed over",
+				ch->name);
+	}
+	return 0;
+}
+
 /* A receive of a client that was taken for lost fails with CHAN_EGONE; it lives, and asks again. */
 static int recv_one(struct chan *ch, struct chan_value *ret_value, int64_t timeout_ns)
 {
@@ -33,8 +61,9 @@ static int recv_one(struct chan *ch, struct chan_value *ret_value, int64_t timeo
 	struct chan_op *op;
 	int rc;
 
-	while (ch->inbox && c->session.end.status == 0 && !session_is_fresh(&c->session))
-		client_wait_any(c, DEADLINE_NONE);
+	rc = await_fresh_inbox(ch, timeout_ns == CHAN_TRY, deadline_ns);
+	if (rc < 0)
+		return rc;
 	do {
 		rc = recv_build(ch, timeout_ns, &op);
 		if (rc < 0)

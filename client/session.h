@@ -123,8 +123,8 @@ void session_drop_unsent(struct session *s, struct chan_op *op, int status, cons
 /* Ends with status what of the operation waits here and was not sent. */
 void session_withdraw(struct session *s, struct chan_op *op, int status);
 
-/* Ends what waits here, was not sent for want of a connection, and has no time left. Returns when
- * the next of them will; DEADLINE_NONE: none. */
+/* Ends what waits here, was not sent for want of a connection, and has no time left, as no try has.
+ * Returns when the next of them will; DEADLINE_NONE: none. */
 int64_t session_expire(struct session *s, int64_t now_ns);
 
 /* Has the broker keep the deadline, or the try, of an operation that waits in the library: when it

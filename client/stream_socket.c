@@ -143,9 +143,9 @@ static int socket_dial(struct stream *s, const struct url *url, int64_t deadline
 	if (fd == -ETIMEDOUT)
 		return error_say(CHAN_ETIMEDOUT, "dial %s: no connection in time", url->text);
 	if (fd < 0)
-		return error_say(CHAN_EUNREACHABLE,
-			"dial %s: %s; start chand, or say where it is (CHAN_URL)", url->text,
-			strerror(-fd));
+		return error_say(CHAN_EUNREACHABLE, "dial %s: %s; %s", url->text, strerror(-fd),
+			fd == -EACCES ? "ask who runs chand for access to its socket (socket_mode)"
+				      : "start chand, or say where it is (CHAN_URL)");
 	s->fd = fd;
 	return 0;
 }

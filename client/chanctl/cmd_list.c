@@ -8,6 +8,7 @@
 
 #include "client/chanctl/chanctl.h"
 #include "client/chanctl/exit_codes.h"
+#include "client/chanctl/json_list.h"
 #include "client/chanctl/printable.h"
 #include "client/chanctl/stat_json.h"
 #include "client/chanctl/table.h"
@@ -64,9 +65,7 @@ static int ls_json(struct ctl *ctl, const char *prefix)
 	int rc = chan_list(ctl->client, prefix, add_json, list);
 
 	if (rc == 0)
-		json_dumpf(list, stdout, JSON_INDENT(2));
-	if (rc == 0)
-		putchar('\n');
+		json_list_print(list);
 	json_decref(list);
 	return rc;
 }

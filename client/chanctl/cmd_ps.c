@@ -8,6 +8,7 @@
 #include "client/chanctl/bytes.h"
 #include "client/chanctl/chanctl.h"
 #include "client/chanctl/duration.h"
+#include "client/chanctl/json_list.h"
 #include "client/chanctl/table.h"
 
 static const struct table_column columns[] = {
@@ -88,9 +89,7 @@ static int ps_json(struct ctl *ctl)
 	int rc = chan_ps(ctl->client, add_json, list);
 
 	if (rc == 0)
-		json_dumpf(list, stdout, JSON_INDENT(2));
-	if (rc == 0)
-		putchar('\n');
+		json_list_print(list);
 	json_decref(list);
 	return rc;
 }

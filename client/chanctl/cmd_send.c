@@ -268,6 +268,11 @@ static bool one_value(const struct options *o)
 	return o->framing == FRAMING_NONE && o->operand_count <= 2;
 }
 
+static const char *values_were(uint64_t n)
+{
+	return n == 1 ? "value was" : "values were";
+}
+
 /* What stopped us, how far we got, and where to go on. */
 static void report(const struct sender *s)
 {
@@ -277,13 +282,15 @@ static void report(const struct sender *s)
 		return;
 	}
 	if (s->gap || !source_drained(&s->source))
-		complain("%s; %" PRIu64 " values were confirmed, value %" PRIu64
+		complain("%s; %" PRIu64 " %s confirmed, value %" PRIu64
 			 " was the first that was not",
-			s->why, s->confirmed, s->confirmed + 1);
+			s->why, s->confirmed, values_were(s->confirmed), s->confirmed + 1);
 	else
-		complain("%s; all %" PRIu64 " values were confirmed", s->why, s->confirmed);
+		complain("%s; %s%" PRIu64 " %s confirmed", s->why, s->confirmed > 1 ? "all " : "",
+			s->confirmed, values_were(s->confirmed));
 	if (s->beyond_gap > 0)
-		complain("%" PRIu64 " of the values after it were confirmed, too", s->beyond_gap);
+		complain("of those after it %" PRIu64 " %s confirmed, too", s->beyond_gap,
+			values_were(s->beyond_gap));
 }
 
 static int finish(struct sender *s)

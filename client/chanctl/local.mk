@@ -29,6 +29,7 @@ client_chanctl_libchanctl_a_SOURCES = \
 	client/chanctl/guard.c client/chanctl/guard.h \
 	client/chanctl/interrupt.c client/chanctl/interrupt.h \
 	client/chanctl/job.c client/chanctl/job.h \
+	client/chanctl/json_list.c client/chanctl/json_list.h \
 	client/chanctl/options.c client/chanctl/options.h \
 	client/chanctl/output.c client/chanctl/output.h \
 	client/chanctl/printable.c client/chanctl/printable.h \

@@ -381,10 +381,33 @@ static void shapes_add(struct argp_option *shapes, const enum option_key *keys, 
 	*shapes = (struct argp_option){0};
 }
 
+/* What a negative number would have to be as an option. No command has one of these. */
+static const char number_keys[] = "123456789.";
+
+/* So that argp asks us about them and not its user; help does not show them. */
+static void shapes_add_numbers(struct argp_option *shapes)
+{
+	while (shapes->name != NULL)
+		shapes++;
+	for (const char *key = number_keys; *key != '\0'; key++)
+		*shapes++ = (struct argp_option){.key = *key, .flags = OPTION_HIDDEN};
+	*shapes = (struct argp_option){0};
+}
+
+static bool begins_a_number(int key)
+{
+	return key > 0 && key < CHAR_MAX && strchr(number_keys, key) != NULL;
+}
+
 static error_t parse_option(int key, char *text, struct argp_state *state)
 {
 	const struct option_row *row = row_find(key);
 
+	if (begins_a_number(key))
+		argp_error(state,
+			"there is no option -%c; a value that begins with - comes after --, as in "
+			"'send nums -- -5'",
+			key);
 	if (row == NULL)
 		return ARGP_ERR_UNKNOWN;
 	if (!row->set(state->input, text))
@@ -456,6 +479,7 @@ void options_parse_command(struct options *o, const struct usage *usage, int arg
 
 	shapes_add(shapes, usage->options, 0);
 	shapes_add(shapes, global_keys, 1);
+	shapes_add_numbers(shapes);
 	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, o);
 	if (o->operand_count < usage->operands_min || o->operand_count > usage->operands_max) {
 		fprintf(stderr, "Usage: %s [OPTION...] %s\n", argv[0], usage->arguments);

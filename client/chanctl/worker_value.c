@@ -87,7 +87,8 @@ void worker_value_buried(struct slot *s, struct chan_completion *c)
 		acknowledge(s);
 		return;
 	}
-	if (c->status != CHAN_ECANCELED && c->status != CHAN_EWOULDBLOCK)
+	if (c->status != CHAN_ECANCELED && c->status != CHAN_EWOULDBLOCK &&
+		c->status != CHAN_ETIMEDOUT)
 		worker_stop(s->worker, ctl_failed_with(c->error));
 	give_back(s, 0);
 }

@@ -32,21 +32,23 @@
  *   places, and nothing is sent twice or lost. It takes as long as it takes: up to linger_ns (30 s)
  *   the broker keeps the session, and 10 s more pass in which it may notice later. A deadline of
  *   what was sent is the broker's to keep, and is told when there is a connection again; what was
- *   not sent yet ends in its time.
+ *   not sent yet ends in its time, and with CHAN_TRY at once: with CHAN_ETIMEDOUT, as nobody can
+ *   say whether it would block.
  * - When the session cannot be resumed it is over: its time is up, the broker has restarted, or the
  *   limit reconnect_ns was reached. Every operation that was sent and not answered then fails with
  *   CHAN_EUNKNOWN (CHAN_ERESTARTED): it may have happened or not. What was not sent, and all later
- *   calls, fail with CHAN_EUNREACHABLE: it did not. Dial again then. A broker that ends a session by
- *   itself says why (CHAN_ESHUTDOWN), which its operations fail with at once. No call raises
+ *   calls, fail with CHAN_EUNREACHABLE: it did not. Dial again then. A broker that ends a session
+ *   by itself says why (CHAN_ESHUTDOWN), which its operations fail with at once. No call raises
  *   SIGPIPE.
  * - The broker takes a client for lost that is silent while values are out to it (not confirmed,
  *   or fetched ahead): after two times chan_heartbeat_ns, 10 s as a rule, they go back and others
  *   get them. The library has a thread for each client, the keeper, that gives signs of life while
  *   the program computes, and reconnects; it blocks all signals, and ends in chan_hangup. So only a
  *   program that is stopped as a whole is silent; woken, it is not handed what went to others.
- * - Without a keeper (no_keeper, or where the session does not linger) calls that wait give signs of
- *   life and reconnect, chan_process and chan_ping too. A program that holds a value for longer than
- *   10 s without such a call confirms it first, or calls from another thread.
+ * - Without a keeper (no_keeper, or where the session does not linger) calls that wait give signs
+ *   of life and reconnect, chan_process and chan_ping too; with CHAN_TRY a call makes one attempt
+ *   if that is due, which may block for 5 s. A program that holds a value for longer than 10 s
+ *   without such a call confirms it first, or calls from another thread.
  * - A client does not survive fork(): only the parent may go on using it. The descriptor is
  *   close-on-exec.
  * - Strings are UTF-8. Pointers passed in need to live for the call only.
@@ -136,21 +138,21 @@ struct chan_dial_options {
 };
 
 /*
- * Connects to a broker and greets it. Blocks, at most options->timeout_ns (and for as long as looking
- * up a host's name takes).
+ * Connects to a broker and greets it. Blocks, at most options->timeout_ns (and for as long as
+ * looking up a host's name takes).
  *
- * url is unix:PATH, tcp://HOST:PORT (tcp://[ADDRESS]:PORT for IPv6; without :PORT 2426) or the
- * same with tls://, where the broker's certificate is checked. NULL: $CHAN_URL; where that is not
- * set, $XDG_RUNTIME_DIR/chand.sock if it exists, else /run/chand/chand.sock. Several URLs, separated
- * by commas, are ways to one broker: they are tried in this order now, and in turn when the
- * connection is lost. A session goes on only by one that shows the same identity: with a token any
- * does; without, what began by unix: goes on by unix:, and what began otherwise does not.
+ * url is unix:PATH, tcp://HOST:PORT (tcp://[ADDRESS]:PORT for IPv6; without :PORT 2426) or the same
+ * with tls://, where the broker's certificate is checked. NULL: $CHAN_URL; where that is not set,
+ * $XDG_RUNTIME_DIR/chand.sock if it exists, else /run/chand/chand.sock. Several URLs, separated by
+ * commas, are ways to one broker: they are tried in this order now, and in turn when the connection
+ * is lost. A session goes on only by one that shows the same identity: with a token any does;
+ * without, what began by unix: goes on by unix:, and what began otherwise does not.
  *
  * options may be NULL. *ret_client is the caller's, who ends it with chan_hangup.
  * CHAN_EUNREACHABLE: nobody listens, or the host is unknown; CHAN_ETIMEDOUT; CHAN_EINVAL: the URL;
  * CHAN_EPROTOCOL: what answers is no broker, or not by that sort of URL; CHAN_EAUTH: its
- * certificate cannot be trusted, or it wants one of ours, or it does not let us in; or what else the
- * broker refused with.
+ * certificate cannot be trusted, or it wants one of ours, or it does not let us in; or what else
+ * the broker refused with.
  */
 int chan_dial(
 	const char *url, const struct chan_dial_options *options, struct chan_client **ret_client);
@@ -169,7 +171,8 @@ void chan_hangup(struct chan_client *client);
  * over. For people to see: it may have changed when the call returns. */
 bool chan_connected(const struct chan_client *client);
 
-/* The URL that was dialled (of several, that of the present connection), the broker's name and version, and the number of its present run. */
+/* The URL that was dialled (of several, that of the present connection), the broker's name and
+ * version, and the number of its present run. */
 const char *chan_url(const struct chan_client *client);
 const char *chan_broker(const struct chan_client *client);
 uint64_t chan_incarnation(const struct chan_client *client);

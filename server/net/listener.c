@@ -181,6 +181,22 @@ static void listener_free(struct listener *l)
 	free(l);
 }
 
+/* What to do about it. */
+static const char *remedy(const struct listener *l, int error)
+{
+	if (error == EADDRINUSE)
+		return l->family == AF_UNIX
+			       ? "; a daemon answers there: stop it, or take another path"
+			       : "; stop who has it, or take another port";
+	if (error == EACCES)
+		return l->family == AF_UNIX
+			       ? "; its directory has to be writable for the daemon's user"
+			       : "; ports below 1024 are for root and CAP_NET_BIND_SERVICE";
+	if (error == EEXIST && l->family == AF_UNIX)
+		return " and is not a socket";
+	return "";
+}
+
 int listener_bind(const struct sockaddr *sa, socklen_t len, uint32_t unix_mode,
 	struct listener **ret_listener, char *why, size_t why_bytes)
 {
@@ -207,8 +223,8 @@ int listener_bind(const struct sockaddr *sa, socklen_t len, uint32_t unix_mode,
 	*ret_listener = l;
 	return 0;
 fail:
-	snprintf(why, why_bytes, "cannot listen on %s: %s%s", l->url, strerror(-rc),
-		rc == -EEXIST && l->family == AF_UNIX ? " and is not a socket" : "");
+	snprintf(
+		why, why_bytes, "cannot listen on %s: %s%s", l->url, strerror(-rc), remedy(l, -rc));
 	listener_free(l);
 	return rc;
 }

@@ -178,7 +178,10 @@ static void test_exit_statuses(void **state)
 	daemon_start(&d, NULL);
 	snprintf(listen, sizeof(listen), "--listen=%s", d.url);
 	assert_int_equal(daemon_run(taken, text, sizeof(text)), 69);
-	assert_non_null(strstr(text, "in use"));
+	assert_non_null(strstr(text, "in use; a daemon answers there: stop it"));
+	snprintf(listen, sizeof(listen), "--listen=%s", d.tcp_url);
+	assert_int_equal(daemon_run(taken, text, sizeof(text)), 69);
+	assert_non_null(strstr(text, "in use; stop who has it"));
 	snprintf(listen, sizeof(listen), "--listen=%s2", d.url);
 	assert_int_equal(daemon_run(nobody, text, sizeof(text)), 78);
 	assert_int_equal(daemon_run(nobody_checked, text, sizeof(text)), 78);

@@ -59,6 +59,10 @@ exits 64 "no command" chanctl
 exits 64 "unknown command" chanctl frobnicate
 says "which it names" frobnicate
 exits 64 "unknown option" chanctl recv c --frobnicate
+exits 64 "a negative number as an option" chanctl send c -5
+says "where it is to stand" 'comes after --'
+exits 64 "and one with a point" chanctl send c -.5
+says "where it is to stand" 'comes after --'
 exits 64 "missing operand" chanctl recv
 exits 64 "operand too many" chanctl recv c d
 exits 64 "send without a value" chanctl send c

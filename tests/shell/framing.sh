@@ -86,6 +86,10 @@ exits 124 "--timeout too" chanctl send small 4 5 --timeout 20ms
 says "says how many went" '0 values were confirmed, value 1'
 same "three are there" 3 "$(stat_of small len)"
 
+exits 65 "after one" sh -c 'printf "1\nx\n" | chanctl send n --lines'
+says "in good English" '1 value was confirmed, value 2'
+check "it is there" chanctl recv n
+
 # --close
 check "--close" sh -c 'seq 3 | chanctl send n --lines --close'
 same "range ends" "1|2|3|" "$(chanctl range n | tr '\n' '|')"

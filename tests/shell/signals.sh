@@ -44,7 +44,7 @@ becomes "the value has gone" 1 stat_of b len
 kill -INT $victim
 exits 130 "SIGINT while stdin is slow" wait $victim
 exec 3>&-
-check "says how far it got" grep -q '1 values' "$tap_dir/slow.err"
+check "says how far it got" grep -q '1 value was' "$tap_dir/slow.err"
 
 # A range that is interrupted while nobody reads its stdout gives back what was not written.
 chanctl make many --type string --cap 1000

@@ -873,6 +873,20 @@ static void test_the_keeper_follows_who_waits_to_write(void **state)
 	hang_up(c);
 }
 
+/* The next completion, of a client without a keeper. */
+static struct chan_completion await_completion(struct chan_client *c)
+{
+	struct chan_completion done;
+	struct pollfd p;
+
+	while (chan_next_completion(c, &done) == 0) {
+		p = (struct pollfd){.fd = chan_fd(c), .events = chan_events(c)};
+		assert_true(poll(&p, 1, 10000) >= 0);
+		assert_int_equal(chan_process(c), 0);
+	}
+	return done;
+}
+
 /* ---- time --------------------------------------------------------------------------------- */
 
 static void leave(void)
@@ -973,6 +987,54 @@ static void test_deadlines_without_a_connection(void **state)
 }
 
 /* Also while the keeper is at an attempt that takes long. */
+/* What may not wait does not wait for a connection. */
+static void test_tries_without_a_connection(void **state)
+{
+	struct chan_end_options ahead = {.credit = 4};
+	struct chan_value v = chan_value_int(3);
+	struct chan_client *c = client();
+	struct chan *ch = fake_open(&broker, c, 1, 5, CHAN_TYPE_INT, 3, NULL);
+	struct chan *other = fake_open(&broker, c, 2, 6, CHAN_TYPE_INT, 3, &ahead);
+	struct chan_case cases[] = {{.chan = ch, .direction = CHAN_RECV}};
+
+	(void)state;
+	leave();
+	assert_int_equal(chan_process(c), 0);
+	assert_int_equal(chan_try_send(ch, &v), CHAN_ETIMEDOUT);
+	assert_non_null(strstr(chan_error_text(), "no connection"));
+	assert_int_equal(chan_try_recv(ch, &v), CHAN_ETIMEDOUT);
+	assert_int_equal(chan_try_recv(other, &v), CHAN_ETIMEDOUT);
+	assert_int_equal(chan_select(c, cases, 1, CHAN_TRY), CHAN_ETIMEDOUT);
+	assert_int_equal(chan_start_recv(ch, CHAN_TRY, NULL, NULL), 0);
+	assert_int_equal(await_completion(c).status, CHAN_ETIMEDOUT);
+	assert_false(chan_connected(c));
+	chan_hangup(c);
+}
+
+/* Nor for a keeper that is in the middle of an attempt; and a value that has come is kept for
+ * later: its confirmation could not leave. */
+static void test_tries_while_the_keeper_attempts(void **state)
+{
+	struct chan_end_options ahead = {.credit = 4};
+	struct chan_value v = chan_value_int(3);
+	struct chan_client *c = kept_client();
+	struct chan *ch = fake_open(&broker, c, 1, 5, CHAN_TYPE_STRING, 3, &ahead);
+	int greeting;
+
+	(void)state;
+	deliver_strings(2, 1, 2);
+	assert_int_equal(chan_recv(ch, &v), 1);
+	chan_value_clear(&v);
+	fake_cut(&broker);
+	greeting = accept(broker.listener, NULL, NULL);
+	assert_true(greeting >= 0);
+	assert_int_equal(chan_try_recv(ch, &v), CHAN_ETIMEDOUT);
+	assert_int_equal(chan_recv_timeout(ch, &v, 20000000), CHAN_ETIMEDOUT);
+	leave();
+	close(greeting);
+	chan_hangup(c);
+}
+
 static void test_deadlines_while_the_keeper_attempts(void **state)
 {
 	struct chan_value v = chan_value_int(3);
@@ -1123,6 +1185,8 @@ int main(void)
 		TEST(test_coming_back_in_vain),
 		TEST(test_nothing_waits_longer_than_the_session_lives),
 		TEST(test_deadlines_without_a_connection),
+		TEST(test_tries_without_a_connection),
+		TEST(test_tries_while_the_keeper_attempts),
 		TEST(test_deadlines_while_the_keeper_attempts),
 		TEST(test_pauses_double_up_to_a_bound),
 		TEST(test_seen_makes_room),
