@@ -198,7 +198,7 @@ void broker_set_connections_max(struct broker *b, uint32_t connections_max)
 void broker_set_access(struct broker *b, struct access *access)
 {
 	admission_replace(&b->admission, access);
-	hchan_send(b->events, &(enum broker_event){EVENT_ACCESS});
+	atomic_store(&b->access_replaced, true);
 }
 
 /* Closes every connection with GOAWAY; their readers and writers do the rest, and the last of them
@@ -511,10 +511,16 @@ static void advance(struct broker *b, struct connection **chain, int64_t now_ns)
 	}
 }
 
+/* Not by an event: who is told that the rules are in force may ask at once, and his batch would
+ * come to the helm before the keeper. */
 static void adopt_access(struct broker *b)
 {
-	struct access *access = admission_access(&b->admission);
+	struct access *access;
 
+	if (!atomic_load(&b->access_replaced))
+		return;
+	atomic_store(&b->access_replaced, false);
+	access = admission_access(&b->admission);
 	engine_set_access(b->engine, access);
 	access_unref(access);
 }
@@ -527,8 +533,6 @@ static void handle_event(struct broker *b, enum broker_event event)
 	} else if (event == EVENT_STOP && b->state == BROKER_RUNNING) {
 		engine_shutdown(b->engine, clock_now_ns());
 		enter_state(b, BROKER_SETTLING, b->options.settle_timeout_ns);
-	} else if (event == EVENT_ACCESS) {
-		adopt_access(b);
 	}
 }
 
@@ -550,6 +554,7 @@ static void take_turn(struct broker *b, struct batch *own, struct connection **c
 	int64_t now_ns = clock_now_ns();
 	struct batch *batch;
 
+	adopt_access(b);
 	engine_set_memory(b->engine, memory_look(now_ns), memory_max() / MEMORY_SPARE_PART);
 	while (max-- > 0 && (batch = helm_next(&b->helm)))
 		apply_batch(b, batch, now_ns);

@@ -62,8 +62,8 @@ void broker_free(struct broker *b);
 /* Changes how many connections may be open; those that are stay. Any goroutine. */
 void broker_set_connections_max(struct broker *b, uint32_t connections_max);
 
-/* Replaces the rules, tokens and quotas; takes a reference. Sessions meet them at their next
- * operation. From a goroutine; may park until the broker's takes notice. */
+/* Replaces the rules, tokens and quotas; takes a reference. Sessions meet them from their next
+ * operation on: with what comes after this has returned. */
 void broker_set_access(struct broker *b, struct access *access);
 
 /* ---- for connections and sessions --------------------------------------------------------- */

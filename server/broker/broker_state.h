@@ -12,6 +12,7 @@
 #include "server/broker/broker.h"
 #include "server/broker/helm.h"
 #include "server/broker/seqmap.h"
+#include <stdatomic.h>
 #include <stdbool.h>
 
 struct connection;
@@ -27,8 +28,7 @@ enum broker_state {
 
 enum broker_event {
 	EVENT_STOP,
-	EVENT_EMPTY,  /* the last connection has gone */
-	EVENT_ACCESS, /* the rules were replaced */
+	EVENT_EMPTY, /* the last connection has gone */
 };
 
 struct broker {
@@ -54,7 +54,8 @@ struct broker {
 	uint64_t dropped; /* values that were in buffers at the end */
 	bool abandoned;   /* at the end some connections still referred to all this */
 
-	struct admission admission; /* any goroutine's */
+	struct admission admission;  /* any goroutine's */
+	atomic_bool access_replaced; /* the engine has not got the admission's rules */
 
 	struct lock lock; /* guards these: */
 	struct list connections;
