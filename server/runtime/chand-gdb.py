@@ -12,14 +12,10 @@ import gdb
 
 STATES = ("idle", "new", "runnable", "running", "waiting", "syscall", "dead", "nursery")
 
-# Of a saved stack (context_<arch>.S): which word is which register, and how many bytes it has.
+# What the three words of a struct context are (context.h).
 SAVED = {
-    "i386:x86-64": (("r15", "r14", "r13", "r12", "rbx", "rbp", "rip"), "rsp", 56),
-    "aarch64": (
-        ("x19", "x20", "x21", "x22", "x23", "x24", "x25", "x26", "x27", "x28", "x29", "pc"),
-        "sp",
-        160,
-    ),
+    "i386:x86-64": ("rsp", "rbp", "rip"),
+    "aarch64": ("sp", "x29", "pc"),
 }
 
 
@@ -108,11 +104,9 @@ class Goroutine(gdb.Command):
         frame = gdb.selected_frame()
         frame_of_registers = gdb.newest_frame()
         frame_of_registers.select()
-        names, sp_name, size = SAVED[frame.architecture().name()]
-        sp = int(g["context"]["sp"])
-        words = gdb.Value(sp).cast(gdb.lookup_type("unsigned long").pointer())
-        target = {name: int(words[i]) for i, name in enumerate(names)}
-        target[sp_name] = sp + size
+        names = SAVED[frame.architecture().name()]
+        words = (int(g["context"][field]) for field in ("sp", "frame", "pc"))
+        target = dict(zip(names, words))
         saved = {name: int(frame_of_registers.read_register(name)) for name in target}
         try:
             for name, value in target.items():

@@ -117,7 +117,7 @@ static void prepare_call(struct goroutine *g, const struct newborn *n)
 	/* Both are aligned and have room for whole pieces. */
 	for (size_t at = 0; at < args_bytes; at += _Alignof(struct birth))
 		memcpy(birth->args + at, n->args + at, _Alignof(struct birth));
-	context_init(&g->context, birth, birth);
+	context_init(&g->context, birth);
 	sanitizer_stack_begin(&g->context.sanitizer);
 }
 
