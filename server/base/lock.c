@@ -1,18 +1,38 @@
+/*
+ * lock.c - see lock.h.
+ *
+ * Who sleeps is counted for all locks together, as the lock itself may be gone once it is free. The
+ * release and the sleeper are in Dekker's order:
+ *
+ *	release: (1) word = 0				sleeper: (1) lock_sleepers + 1
+ *		 (2) look at lock_sleepers			 (2) look at word, in the kernel
+ *
+ * Both steps of the sleeper are far apart and rare, both of the release are one after the other on every
+ * path there is. So the fence between the latter is laid by the sleeper: membarrier() makes all threads
+ * of the process execute one. Either the release looks after that, and sees the sleeper, or its store
+ * was before that, and the kernel sees it.
+ *
+ * Where there is no membarrier the sleeper looks again after NAP_NS.
+ */
 #include "server/base/lock.h"
+
+#include "server/base/clock.h"
 #include "server/base/panic.h"
 #include "server/base/relax.h"
 
+#include <errno.h>
 #include <linux/futex.h>
+#include <linux/membarrier.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 /* Long enough for the few dozen instructions a lock is held, short beside the 2 us of a sleep. */
 enum { SPINS = 100 };
 
-static void futex_wait(_Atomic uint32_t *word, uint32_t value)
-{
-	syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, NULL, NULL, 0);
-}
+#define NAP_NS NS_PER_MS
+
+_Alignas(64) _Atomic uint32_t lock_sleepers;
 
 void lock_init(struct lock *l, enum lock_rank rank)
 {
@@ -24,25 +44,56 @@ void lock_init(struct lock *l, enum lock_rank rank)
 #endif
 }
 
+static bool take(struct lock *l)
+{
+	uint32_t was = 0;
+
+	return atomic_load_explicit(&l->word, memory_order_relaxed) == 0 &&
+		atomic_compare_exchange_strong_explicit(
+			&l->word, &was, 1, memory_order_acquire, memory_order_relaxed);
+}
+
+static bool fence_all_threads(void)
+{
+	if (syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0)
+		return true;
+	/* The first time in this process. */
+	return errno == EPERM &&
+		syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0 &&
+		syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0;
+}
+
+static void wait_asleep(struct lock *l)
+{
+	const struct timespec nap = {.tv_nsec = NAP_NS}, *limit = &nap;
+
+	atomic_fetch_add(&lock_sleepers, 1);
+	if (fence_all_threads())
+		limit = NULL;
+	while (!take(l))
+		syscall(SYS_futex, &l->word, FUTEX_WAIT_PRIVATE, 1, limit, NULL, 0);
+	atomic_fetch_sub(&lock_sleepers, 1);
+}
+
 void lock_wait(struct lock *l)
 {
-	for (int i = 0; i < SPINS; i++) {
-		uint32_t was = 0;
+	int saved_errno = errno;
 
-		if (atomic_load_explicit(&l->word, memory_order_relaxed) == 0 &&
-			atomic_compare_exchange_weak_explicit(&l->word, &was, 1,
-				memory_order_acquire, memory_order_relaxed))
+	for (int i = 0; i < SPINS; i++) {
+		if (take(l))
 			return;
 		cpu_relax();
 	}
-	/* From here on we hold it with a 2: whoever releases wakes one more, at worst for nothing. */
-	while (atomic_exchange_explicit(&l->word, 2, memory_order_acquire) != 0)
-		futex_wait(&l->word, 2);
+	wait_asleep(l);
+	errno = saved_errno;
 }
 
 void lock_wake(struct lock *l)
 {
+	int saved_errno = errno;
+
 	syscall(SYS_futex, &l->word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+	errno = saved_errno;
 }
 
 #ifdef CHAND_DEBUG

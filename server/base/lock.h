@@ -32,7 +32,7 @@ enum lock_rank {
 };
 
 struct lock {
-	_Atomic uint32_t word; /* 0 free, 1 held, 2 held and someone sleeps on it */
+	_Atomic uint32_t word; /* 0 free, 1 held */
 #ifdef CHAND_DEBUG
 	enum lock_rank rank;
 #endif
@@ -45,6 +45,10 @@ struct lock {
 #endif
 
 void lock_init(struct lock *l, enum lock_rank rank);
+
+/* How many threads sleep on any lock, or are about to: see lock.c. On a cache line of its own, as every
+ * release reads it. */
+extern _Alignas(64) _Atomic uint32_t lock_sleepers;
 
 /* Slow halves; the fast ones are inline below. */
 void lock_wait(struct lock *l);
@@ -93,11 +97,14 @@ static inline bool lock_try(struct lock *l)
 }
 
 /* Releases; what l guards may be gone once this has returned (l is not touched after the store,
- * except as an address to wake). */
+ * except as an address to wake). A plain store: an exchange, which would tell of sleepers at the same
+ * time, costs 4.7 ns, a third of what a value costs in a buffered channel. */
 static inline void lock_release(struct lock *l)
 {
 	lock_note_release(l);
-	if (__builtin_expect(atomic_exchange_explicit(&l->word, 0, memory_order_release) == 2, 0))
+	atomic_store_explicit(&l->word, 0, memory_order_release);
+	atomic_signal_fence(memory_order_seq_cst);
+	if (__builtin_expect(atomic_load_explicit(&lock_sleepers, memory_order_relaxed) != 0, 0))
 		lock_wake(l);
 }
 

@@ -2,9 +2,14 @@
 
 #include "tests/support/child.h"
 
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <setjmp.h>
@@ -63,20 +68,59 @@ static void try_takes_a_free_lock_only(void **state)
 	lock_release(&lock);
 }
 
-/* A waiter that has gone to sleep in the kernel is woken. */
-static void wakes_a_sleeper(void **state)
+static void wake_a_sleeper(void)
 {
 	pthread_t thread;
 
-	(void)state;
 	counter = 0;
 	lock_acquire(&lock);
 	pthread_create(&thread, NULL, count, NULL);
-	while (atomic_load(&lock.word) != 2)
+	while (atomic_load(&lock_sleepers) == 0)
 		usleep(100);
 	lock_release(&lock);
 	pthread_join(thread, NULL);
 	assert_int_equal(counter, ROUNDS);
+	assert_int_equal(atomic_load(&lock_sleepers), 0);
+}
+
+/* A waiter that has gone to sleep in the kernel is woken. */
+static void wakes_a_sleeper(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 100; i++)
+		wake_a_sleeper();
+}
+
+/* As with a kernel that has no such call; nothing where system calls cannot be filtered. */
+static void forbid_membarrier(void)
+{
+	struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_membarrier, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = {sizeof(filter) / sizeof(*filter), filter};
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0)
+		prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+}
+
+static void wake_without_membarrier(void *arg)
+{
+	(void)arg;
+	forbid_membarrier();
+	for (int i = 0; i < 10; i++)
+		wake_a_sleeper();
+}
+
+static void needs_no_membarrier(void **state)
+{
+	static struct child c;
+
+	(void)state;
+	child_run(&c, wake_without_membarrier, NULL);
+	assert_true(child_exited(&c, 0));
 }
 
 #ifdef CHAND_DEBUG
@@ -153,6 +197,7 @@ int main(void)
 		cmocka_unit_test(excludes),
 		cmocka_unit_test(try_takes_a_free_lock_only),
 		cmocka_unit_test(wakes_a_sleeper),
+		cmocka_unit_test(needs_no_membarrier),
 #ifdef CHAND_DEBUG
 		cmocka_unit_test(wrong_use_panics),
 		cmocka_unit_test(held_locks_are_counted),
