@@ -25,6 +25,7 @@
 #include <string.h>
 
 #include "server/base/panic.h"
+#include "server/runtime/golock.h"
 #include "server/runtime/runtime.h"
 
 static size_t load_count(struct hchan *c)
@@ -211,9 +212,9 @@ static void check_locked(struct hchan *c)
 
 void hchan_check(struct hchan *c)
 {
-	lock_acquire(&c->lock);
+	golock_acquire(&c->lock);
 	check_locked(c);
-	lock_release(&c->lock);
+	golock_release(&c->lock);
 }
 
 /* Ends a step: wakes whom it concerned, now that the lock is free. */
@@ -222,7 +223,7 @@ static void unlock_and_wake(struct hchan *c, struct goroutine *wake)
 #ifdef CHAND_DEBUG
 	check_locked(c);
 #endif
-	lock_release(&c->lock);
+	golock_release(&c->lock);
 	if (wake)
 		go_ready(wake);
 }
@@ -241,13 +242,13 @@ void hchan_send(struct hchan *c, const void *value)
 
 	if (!c)
 		wait_for_ever(WAIT_CHAN_SEND_NIL);
-	lock_acquire(&c->lock);
+	golock_acquire(&c->lock);
 	rc = send_step(c, value, &wake);
 	if (rc == -EAGAIN) {
 		struct sudog sg = {.g = go_self(), .value = (void *)value};
 
 		wait_queue_put(&c->sendq, &sg);
-		go_park_unlock(&c->lock, WAIT_CHAN_SEND);
+		golock_park(&c->lock, WAIT_CHAN_SEND);
 		rc = sg.ok ? 0 : -EPIPE;
 	} else {
 		unlock_and_wake(c, wake);
@@ -263,13 +264,13 @@ bool hchan_recv(struct hchan *c, void *value)
 
 	if (!c)
 		wait_for_ever(WAIT_CHAN_RECEIVE_NIL);
-	lock_acquire(&c->lock);
+	golock_acquire(&c->lock);
 	rc = recv_step(c, value, &wake);
 	if (rc == -EAGAIN) {
 		struct sudog sg = {.g = go_self(), .value = value};
 
 		wait_queue_put(&c->recvq, &sg);
-		go_park_unlock(&c->lock, WAIT_CHAN_RECEIVE);
+		golock_park(&c->lock, WAIT_CHAN_RECEIVE);
 		return sg.ok;
 	}
 	unlock_and_wake(c, wake);
@@ -283,7 +284,7 @@ bool hchan_try_send(struct hchan *c, const void *value)
 
 	if (!c || !hchan_may_send(c))
 		return false;
-	lock_acquire(&c->lock);
+	golock_acquire(&c->lock);
 	rc = send_step(c, value, &wake);
 	unlock_and_wake(c, wake);
 	if (rc == -EPIPE)
@@ -298,7 +299,7 @@ int hchan_try_recv(struct hchan *c, void *value)
 
 	if (!c || !hchan_may_recv(c))
 		return -EAGAIN;
-	lock_acquire(&c->lock);
+	golock_acquire(&c->lock);
 	rc = recv_step(c, value, &wake);
 	unlock_and_wake(c, wake);
 	return rc;
@@ -323,9 +324,9 @@ void hchan_close(struct hchan *c)
 
 	if (!c)
 		go_panic("close of nil channel");
-	lock_acquire(&c->lock);
+	golock_acquire(&c->lock);
 	if (is_closed(c)) {
-		lock_release(&c->lock);
+		golock_release(&c->lock);
 		go_panic("close of closed channel");
 	}
 	atomic_store_explicit(&c->closed, true, memory_order_relaxed);

@@ -24,6 +24,7 @@
 
 #include "server/base/clock.h"
 #include "server/base/panic.h"
+#include "server/runtime/golock.h"
 #include "server/runtime/runtime.h"
 #include "server/runtime/timer.h"
 
@@ -76,7 +77,7 @@ static void lock_all(struct select_case *cases, int n_locks)
 {
 	for (int i = 0; i < n_locks; i++)
 		if (is_first_of_channel(cases, i))
-			lock_acquire(&locked_channel(cases, i)->lock);
+			golock_acquire(&locked_channel(cases, i)->lock);
 }
 
 /* Once the last lock is free the cases may be gone: their goroutine may run, on another processor.
@@ -85,7 +86,7 @@ static void unlock_all(struct select_case *cases, int n_locks)
 {
 	for (int i = n_locks - 1; i >= 0; i--)
 		if (is_first_of_channel(cases, i))
-			lock_release(&locked_channel(cases, i)->lock);
+			golock_release(&locked_channel(cases, i)->lock);
 }
 
 static bool may_happen(const struct select_case *sc)
@@ -143,9 +144,9 @@ static int try_optimistic(struct select_case *cases, int n)
 
 	if (i < 0)
 		return -1;
-	lock_acquire(&cases[i].c->lock);
+	golock_acquire(&cases[i].c->lock);
 	rc = try_locked(&cases[i], &wake);
-	lock_release(&cases[i].c->lock);
+	golock_release(&cases[i].c->lock);
 	finish(rc, wake);
 	return rc == -EAGAIN ? -1 : i;
 }
@@ -188,9 +189,9 @@ static void leave_others(struct select_case *cases, int n, const struct sudog *w
 
 		if (!sc->c || &sc->waiter == winner)
 			continue;
-		lock_acquire(&sc->c->lock);
+		golock_acquire(&sc->c->lock);
 		wait_queue_remove(queue_of(sc), &sc->waiter);
-		lock_release(&sc->c->lock);
+		golock_release(&sc->c->lock);
 	}
 }
 

@@ -8,6 +8,7 @@ server_runtime_libruntime_a_SOURCES = \
 	server/runtime/errno.h \
 	server/runtime/fault.c \
 	server/runtime/go.h \
+	server/runtime/golock.h \
 	server/runtime/goroutine.c server/runtime/goroutine.h \
 	server/runtime/guard.c server/runtime/guard.h \
 	server/runtime/machine.c \

@@ -3,6 +3,7 @@
 
 #include "server/base/clock.h"
 #include "server/base/panic.h"
+#include "server/runtime/golock.h"
 #include "server/runtime/netpoll_sched.h"
 #include "server/runtime/sched.h"
 #include "server/runtime/stack.h"
@@ -87,6 +88,7 @@ static int processors_new(const struct go_options *o)
 		return -ENOMEM;
 	memset(sched.processors, 0, bytes);
 	sched.procs = o->procs;
+	go_alone = o->procs == 1;
 	for (int i = o->procs - 1; i >= 0; i--) {
 		struct processor *p = &sched.processors[i];
 

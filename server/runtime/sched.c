@@ -52,6 +52,7 @@
 #include "server/runtime/sched.h"
 
 #include "server/base/panic.h"
+#include "server/runtime/golock.h"
 #include "server/runtime/guard.h"
 #include "server/runtime/netpoll_sched.h"
 #include "server/runtime/timer_sched.h"
@@ -827,6 +828,20 @@ static bool unlock_lock(struct goroutine *g, void *arg)
 void go_park_unlock(struct lock *lock, enum wait_reason reason)
 {
 	go_park(unlock_lock, lock, reason);
+}
+
+bool go_alone;
+
+static bool unlock_golock(struct goroutine *g, void *arg)
+{
+	(void)g;
+	golock_release(arg);
+	return true;
+}
+
+void golock_park(struct lock *l, enum wait_reason reason)
+{
+	go_park(unlock_golock, l, reason);
 }
 
 static void make_runnable(struct goroutine *g)
