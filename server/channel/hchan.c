@@ -235,6 +235,23 @@ static _Noreturn void wait_for_ever(enum wait_reason reason)
 	panic("hchan: woken from a nil channel");
 }
 
+/*
+ * Stands in q and parks, with the lock held on entry and free on return; true when a value moved. Both
+ * ends wait here, and their calls end in this one: who is woken returns along the calls by which the one
+ * before left the processor, which is what the processor expects returns to do. A wrong guess is 4 ns.
+ */
+static __attribute__((noinline)) bool wait_in(
+	struct hchan *c, struct wait_queue *q, void *value, enum wait_reason reason)
+{
+	struct sudog sg = {.g = go_self(), .value = value};
+
+	wait_queue_put(q, &sg);
+	golock_park(&c->lock, reason);
+	if (!sg.ok && reason == WAIT_CHAN_SEND)
+		hchan_panic_send_on_closed();
+	return sg.ok;
+}
+
 void hchan_send(struct hchan *c, const void *value)
 {
 	struct goroutine *wake = NULL;
@@ -245,14 +262,10 @@ void hchan_send(struct hchan *c, const void *value)
 	golock_acquire(&c->lock);
 	rc = send_step(c, value, &wake);
 	if (rc == -EAGAIN) {
-		struct sudog sg = {.g = go_self(), .value = (void *)value};
-
-		wait_queue_put(&c->sendq, &sg);
-		golock_park(&c->lock, WAIT_CHAN_SEND);
-		rc = sg.ok ? 0 : -EPIPE;
-	} else {
-		unlock_and_wake(c, wake);
+		wait_in(c, &c->sendq, (void *)value, WAIT_CHAN_SEND);
+		return;
 	}
+	unlock_and_wake(c, wake);
 	if (rc)
 		hchan_panic_send_on_closed();
 }
@@ -266,13 +279,8 @@ bool hchan_recv(struct hchan *c, void *value)
 		wait_for_ever(WAIT_CHAN_RECEIVE_NIL);
 	golock_acquire(&c->lock);
 	rc = recv_step(c, value, &wake);
-	if (rc == -EAGAIN) {
-		struct sudog sg = {.g = go_self(), .value = value};
-
-		wait_queue_put(&c->recvq, &sg);
-		golock_park(&c->lock, WAIT_CHAN_RECEIVE);
-		return sg.ok;
-	}
+	if (rc == -EAGAIN)
+		return wait_in(c, &c->recvq, value, WAIT_CHAN_RECEIVE);
 	unlock_and_wake(c, wake);
 	return rc;
 }
