@@ -322,7 +322,7 @@ static void dismiss_all(struct hchan *c, struct wait_queue *q, struct go_queue *
 		if (q == &c->recvq)
 			deliver_zero(c, sg->value);
 		sg->ok = false;
-		go_queue_push(woken, sg->g);
+		go_ready_later(woken, sg->g);
 	}
 }
 

@@ -78,7 +78,7 @@ static inline __attribute__((always_inline)) void context_swap(struct context *f
  * `top`, which is aligned to 16. */
 static inline void context_init(struct context *c, void *top)
 {
-	c->sp = top;
+	__atomic_store_n(&c->sp, top, __ATOMIC_RELAXED); /* see goroutine_prefetch_frames */
 	c->frame = NULL;
 	c->pc = (void *)context_begin;
 }

@@ -64,6 +64,17 @@ struct goroutine {
 	const void *wait_object;  /* what it waits on, for debuggers and dumps; may be NULL */
 };
 
+/* Fetches what a waiting goroutine will touch when it runs: its innermost frames. It may be running
+ * elsewhere by now; then this fetches for nothing. */
+static inline void goroutine_prefetch_frames(const struct goroutine *g)
+{
+	enum { LINES = 6, LINE_BYTES = 64 };
+	const char *sp = __atomic_load_n(&g->context.sp, __ATOMIC_RELAXED);
+
+	for (int i = 0; i < LINES; i++)
+		__builtin_prefetch(sp + LINE_BYTES * i, 1);
+}
+
 /* A batch of goroutines, linked by `link`, first in first out; zero-initialised is empty. */
 struct go_queue {
 	struct goroutine *head;
@@ -93,6 +104,20 @@ static inline struct goroutine *go_queue_pop(struct go_queue *q)
 		q->tail = NULL;
 	q->count--;
 	return g;
+}
+
+/* Moves all of `from` to the end of `to`. */
+static inline void go_queue_append(struct go_queue *to, struct go_queue *from)
+{
+	if (!from->head)
+		return;
+	if (to->tail)
+		to->tail->link = from->head;
+	else
+		to->head = from->head;
+	to->tail = from->tail;
+	to->count += from->count;
+	*from = (struct go_queue){0};
 }
 
 #endif

@@ -109,11 +109,8 @@ static void count_global(void)
 
 static void global_put(struct go_queue *q)
 {
-	struct goroutine *g;
-
 	lock_acquire(&sched.lock);
-	while ((g = go_queue_pop(q)))
-		go_queue_push(&sched.global, g);
+	go_queue_append(&sched.global, q);
 	count_global();
 	lock_release(&sched.lock);
 }
@@ -233,8 +230,10 @@ static struct goroutine *global_get(struct processor *p, uint32_t share_max)
 
 	if (share > share_max)
 		share = share_max;
-	while (share-- > 1 && (next = go_queue_pop(&sched.global)))
+	while (share-- > 1 && (next = go_queue_pop(&sched.global))) {
+		goroutine_prefetch_frames(next);
 		check(runq_put(&p->runq, next));
+	}
 	return g;
 }
 
@@ -832,16 +831,14 @@ void go_park_unlock(struct lock *lock, enum wait_reason reason)
 
 bool go_alone;
 
-static bool unlock_golock(struct goroutine *g, void *arg)
-{
-	(void)g;
-	golock_release(arg);
-	return true;
-}
-
 void golock_park(struct lock *l, enum wait_reason reason)
 {
-	go_park(unlock_golock, l, reason);
+	if (!go_alone) {
+		go_park_unlock(l, reason);
+		return;
+	}
+	lock_note_release(l);
+	go_park(NULL, NULL, reason);
 }
 
 static void make_runnable(struct goroutine *g)
@@ -856,18 +853,22 @@ void go_ready(struct goroutine *g)
 	put_next(this_machine(), g);
 }
 
-void go_ready_all(struct go_queue *q)
+void go_ready_later(struct go_queue *batch, struct goroutine *g)
+{
+	make_runnable(g);
+	go_queue_push(batch, g);
+}
+
+void go_ready_all(struct go_queue *batch)
 {
 	struct machine *m = this_machine();
 	struct goroutine *g;
 
-	for (g = q->head; g; g = g->link)
-		make_runnable(g);
-	if (!m || !m->p || q->count > RUNQ_CAPACITY / 2) {
-		put_global(q);
+	if (!m || !m->p || batch->count > RUNQ_CAPACITY / 2) {
+		put_global(batch);
 		return;
 	}
-	while ((g = go_queue_pop(q)))
+	while ((g = go_queue_pop(batch)))
 		put_tail(m->p, g);
 	wake_processor();
 }

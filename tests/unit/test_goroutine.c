@@ -53,11 +53,12 @@ static void fill_room(int n)
 
 static void empty_room(void)
 {
-	struct go_queue q;
+	struct go_queue q = {0};
+	struct goroutine *g;
 
 	lock_acquire(&room.lock);
-	q = room.queue;
-	room.queue = (struct go_queue){0};
+	while ((g = go_queue_pop(&room.queue)))
+		go_ready_later(&q, g);
 	lock_release(&room.lock);
 	go_ready_all(&q);
 	countdown_wait(&left);

@@ -221,15 +221,16 @@ static int open_gate(void *arg)
 
 	(void)arg;
 	for (size_t s = 0; s < sizeof(sizes) / sizeof(sizes[0]); s++) {
-		struct go_queue woken;
+		struct go_queue woken = {0};
+		struct goroutine *g;
 
 		all = (struct countdown)COUNTDOWN(sizes[s]);
 		for (int i = 0; i < sizes[s]; i++)
 			expect(go(wait_at_gate) == 0);
 		while (gate_count() < (size_t)sizes[s])
 			go_yield();
-		woken = gate.queue;
-		gate.queue = (struct go_queue){0};
+		while ((g = go_queue_pop(&gate.queue)))
+			go_ready_later(&woken, g);
 		go_ready_all(&woken);
 		expect(woken.count == 0 && !woken.head);
 		countdown_wait(&all);
