@@ -55,7 +55,7 @@ struct hchan *hchan_new(size_t elem_bytes, size_t capacity, hchan_drop_fn *drop)
 	if (!c)
 		return NULL;
 	memset(c, 0, sizeof(*c));
-	lock_init(&c->lock, LOCK_RANK_HCHAN);
+	golock_init(&c->lock, LOCK_RANK_HCHAN);
 	c->capacity = capacity;
 	c->elem_bytes = elem_bytes;
 	c->send_at = c->recv_at = c->buffer;
@@ -212,7 +212,7 @@ static void check_locked(struct hchan *c)
 
 void hchan_check(struct hchan *c)
 {
-	golock_acquire(&c->lock);
+	golock_acquire_here(&c->lock);
 	check_locked(c);
 	golock_release(&c->lock);
 }
@@ -292,7 +292,7 @@ bool hchan_try_send(struct hchan *c, const void *value)
 
 	if (!c || !hchan_may_send(c))
 		return false;
-	golock_acquire(&c->lock);
+	golock_acquire_here(&c->lock);
 	rc = send_step(c, value, &wake);
 	unlock_and_wake(c, wake);
 	if (rc == -EPIPE)
@@ -307,7 +307,7 @@ int hchan_try_recv(struct hchan *c, void *value)
 
 	if (!c || !hchan_may_recv(c))
 		return -EAGAIN;
-	golock_acquire(&c->lock);
+	golock_acquire_here(&c->lock);
 	rc = recv_step(c, value, &wake);
 	unlock_and_wake(c, wake);
 	return rc;
@@ -332,7 +332,7 @@ void hchan_close(struct hchan *c)
 
 	if (!c)
 		go_panic("close of nil channel");
-	golock_acquire(&c->lock);
+	golock_acquire_here(&c->lock);
 	if (is_closed(c)) {
 		golock_release(&c->lock);
 		go_panic("close of closed channel");

@@ -11,7 +11,8 @@
  *	hchan_send(NULL, &v), hchan_recv(NULL, &v)      a nil channel: wait for ever
  *
  * select is in select.h. Everything here is to be called from a goroutine; what "waits" parks the
- * goroutine, never the thread.
+ * goroutine, never the thread. (hchan_send and hchan_recv may go on on another thread although they did
+ * not wait: where two processors fight for the channel, see rival.h of the runtime.)
  *
  * Values are copied by memcpy: `elem_bytes` from the sender's memory to the receiver's, through the
  * buffer or directly. A channel of pointers therefore moves ownership: from the moment a send is
@@ -36,8 +37,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "server/base/lock.h"
 #include "server/channel/sudog.h"
+#include "server/runtime/golock.h"
 
 /* Disposes of one value; `value` points at its bytes in the buffer (at the pointer, then, in a
  * channel of pointers). Called by whoever drops the last reference, with no lock held. */
@@ -46,7 +47,7 @@ typedef void hchan_drop_fn(void *value);
 /* Private to server/channel; use the functions. Guarded by `lock` but for `references`; fields
  * that are atomic are written under the lock and may be read without it, as a hint. */
 struct hchan {
-	struct lock lock;
+	struct golock lock;
 	atomic_bool closed;
 	_Atomic size_t count;          /* values in the buffer */
 	size_t capacity;               /* constant */

@@ -77,7 +77,7 @@ static void lock_all(struct select_case *cases, int n_locks)
 {
 	for (int i = 0; i < n_locks; i++)
 		if (is_first_of_channel(cases, i))
-			golock_acquire(&locked_channel(cases, i)->lock);
+			golock_acquire_here(&locked_channel(cases, i)->lock);
 }
 
 /* Once the last lock is free the cases may be gone: their goroutine may run, on another processor.
@@ -144,7 +144,7 @@ static int try_optimistic(struct select_case *cases, int n)
 
 	if (i < 0)
 		return -1;
-	golock_acquire(&cases[i].c->lock);
+	golock_acquire_here(&cases[i].c->lock);
 	rc = try_locked(&cases[i], &wake);
 	golock_release(&cases[i].c->lock);
 	finish(rc, wake);
@@ -189,7 +189,7 @@ static void leave_others(struct select_case *cases, int n, const struct sudog *w
 
 		if (!sc->c || &sc->waiter == winner)
 			continue;
-		golock_acquire(&sc->c->lock);
+		golock_acquire_here(&sc->c->lock);
 		wait_queue_remove(queue_of(sc), &sc->waiter);
 		golock_release(&sc->c->lock);
 	}

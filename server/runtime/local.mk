@@ -17,6 +17,7 @@ server_runtime_libruntime_a_SOURCES = \
 	server/runtime/newq.c server/runtime/newq.h \
 	server/runtime/note.c server/runtime/note.h \
 	server/runtime/nursery.c server/runtime/nursery.h \
+	server/runtime/rival.c server/runtime/rival.h \
 	server/runtime/run.c server/runtime/runtime.h \
 	server/runtime/runq.c server/runtime/runq.h \
 	server/runtime/sanitizer.h \

@@ -24,7 +24,8 @@
  *
  * But for work that is submitted without the second step, since its own processor is about to come to
  * it: what is next there, an only newborn, who yielded (yield_left), an only goroutine that the poller
- * brought (put_ready). If what runs there makes no step, that waits for sysmon, for up to 10 ms.
+ * brought (put_ready), what is to stay together there (rival.h). If what runs there makes no step, that
+ * waits for sysmon, for up to 10 ms.
  *
  * The poller. At most one machine waits in the kernel for descriptors and the next timer; it holds no
  * processor. The others sleep on their note. Who is about to sleep makes sure that the poller will
@@ -55,6 +56,7 @@
 #include "server/runtime/golock.h"
 #include "server/runtime/guard.h"
 #include "server/runtime/netpoll_sched.h"
+#include "server/runtime/rival.h"
 #include "server/runtime/timer_sched.h"
 
 enum {
@@ -181,9 +183,9 @@ void put_next(struct machine *m, struct goroutine *g)
 		displaced = runq_put_next(&p->runq, g);
 	if (displaced)
 		put_tail(p, displaced);
-	else if (!newborns_need_help(p))
-		return; /* it is next here: see "Rejected" */
-	wake_processor();
+	/* What is next here calls nobody: see "Rejected". */
+	if ((displaced && rival_may_help(p)) || newborns_need_help(p))
+		wake_processor();
 }
 
 /* The youngest of those that wait on p to begin; wakes nobody. */
@@ -201,7 +203,7 @@ bool is_loaded(struct processor *p)
 {
 	uint32_t newborns = newq_length(&p->newq);
 
-	return runq_length(&p->runq) > 0 || newborns > 1 ||
+	return rival_may_help(p) || newborns > 1 ||
 		(newborns == 1 && runq_has_next(&p->runq));
 }
 
@@ -287,6 +289,12 @@ static bool is_stuck(const struct processor *p)
 	return atomic_load_explicit(&p->stuck, memory_order_relaxed);
 }
 
+/* Nobody comes to its inbox: it is idle, or stuck. */
+static bool is_left_alone(struct processor *p)
+{
+	return atomic_load(&p->idle) || is_stuck(p);
+}
+
 struct processor *idle_processor_get(void)
 {
 	struct processor *p = sched.idle_processors;
@@ -294,6 +302,7 @@ struct processor *idle_processor_get(void)
 	if (!p)
 		return NULL;
 	sched.idle_processors = p->idle_link;
+	atomic_store(&p->idle, false);
 	atomic_fetch_sub(&sched.idle_processor_count, 1);
 	sysmon_notice();
 	return p;
@@ -303,6 +312,7 @@ void idle_processor_put(struct processor *p)
 {
 	p->idle_link = sched.idle_processors;
 	sched.idle_processors = p;
+	atomic_store(&p->idle, true);
 	atomic_fetch_add(&sched.idle_processor_count, 1);
 }
 
@@ -361,11 +371,12 @@ static void stop_spinning(struct machine *m)
 /* Does anything wait on p? */
 static bool is_waited_for(struct processor *p)
 {
-	return runq_length(&p->runq) > 0 || newq_length(&p->newq) > 0 || runq_has_next(&p->runq);
+	return runq_length(&p->runq) > 0 || newq_length(&p->newq) > 0 || runq_has_next(&p->runq) ||
+		rival_has_moved(p);
 }
 
 /* Is there anything that an idle processor could run? What is next on another is not counted, unless
- * that processor is stuck. */
+ * that processor is stuck, nor what is to stay together there. */
 static bool work_anywhere(void)
 {
 	if (atomic_load(&sched.global_count) > 0)
@@ -373,7 +384,7 @@ static bool work_anywhere(void)
 	for (int i = 0; i < sched.procs; i++) {
 		struct processor *p = &sched.processors[i];
 
-		if (is_loaded(p) || (is_stuck(p) && is_waited_for(p)))
+		if (is_loaded(p) || (is_left_alone(p) && is_waited_for(p)))
 			return true;
 	}
 	return false;
@@ -399,6 +410,7 @@ static void share_queue(struct processor *p)
 		go_queue_push(&all, g);
 	while ((g = newq_get_oldest(&p->newq)))
 		go_queue_push(&all, g);
+	rival_take_moved(p, &all);
 	global_put(&all);
 }
 
@@ -421,21 +433,43 @@ void hand_off_processor(struct processor *p)
 
 /* ---- Finding work ---- */
 
-/* Steals from someone's queue, beginning with anyone. */
+/* Who moved to `from`, into p's ring. */
+static void take_moved(struct processor *p, struct processor *from)
+{
+	struct go_queue moved = {0};
+	struct goroutine *g;
+
+	rival_take_moved(from, &moved);
+	while ((g = go_queue_pop(&moved)))
+		put_tail(p, g);
+}
+
+/* One of the victim's goroutines to run, and more of them for p's own queues, which are empty. */
+static struct goroutine *steal_from(struct processor *p, struct processor *victim)
+{
+	bool stuck = is_stuck(victim);
+	struct goroutine *g = NULL;
+
+	if (stuck || rival_may_help(victim))
+		g = runq_steal(&p->runq, &victim->runq, stuck);
+	if (!g)
+		g = newq_steal(&p->newq, &victim->newq, stuck || runq_has_next(&victim->runq));
+	if (!g && is_left_alone(victim) && rival_has_moved(victim)) {
+		take_moved(p, victim);
+		g = runq_get(&p->runq);
+	}
+	return g;
+}
+
+/* Steals from someone's queues, beginning with anyone. */
 static struct goroutine *steal(struct machine *m)
 {
 	uint32_t procs = (uint32_t)sched.procs, start = random_below(&m->p->random, procs);
 
 	for (uint32_t i = 0; i < procs; i++) {
 		struct processor *victim = &sched.processors[(start + i) % procs];
-		struct goroutine *g;
+		struct goroutine *g = victim == m->p ? NULL : steal_from(m->p, victim);
 
-		if (victim == m->p)
-			continue;
-		g = runq_steal(&m->p->runq, &victim->runq, is_stuck(victim));
-		if (!g)
-			g = newq_steal(&m->p->newq, &victim->newq,
-				is_stuck(victim) || runq_has_next(&victim->runq));
 		if (g)
 			return g;
 	}
@@ -466,7 +500,7 @@ static void put_ready(struct machine *m, struct netpoll_ready *ready)
 	netpoll_start_armed(ready);
 	while ((g = go_queue_pop(&ready->goroutines)))
 		put_tail(m->p, g);
-	if (runq_length(&m->p->runq) > 1)
+	if (runq_length(&m->p->runq) > 1 && rival_may_help(m->p))
 		wake_processor();
 }
 
@@ -533,6 +567,8 @@ static struct goroutine *find_work(struct machine *m)
 	uint32_t tick = count_tick(p);
 	struct goroutine *g;
 
+	if (rival_has_moved(p))
+		take_moved(p, p);
 	if (tick % TICKS_OWN_QUEUE == 0) {
 		look_around(m);
 		g = get_fair(p, tick);
@@ -568,6 +604,7 @@ static bool release_processor(struct machine *m)
 		return false;
 	}
 	m->p = NULL;
+	rival_forget(p);
 	idle_processor_put(p);
 	lock_release(&sched.lock);
 	return true;
@@ -673,6 +710,10 @@ void after_switch(void)
 		set_state(g, G_RUNNABLE);
 		put_global_one(g);
 		break;
+	case AFTER_MOVE:
+		set_state(g, G_RUNNABLE);
+		rival_deliver(m->move_to, g);
+		break;
 	case AFTER_EXIT:
 		goroutine_free(m, g);
 		break;
@@ -687,7 +728,7 @@ static struct goroutine *next_own(struct machine *m)
 
 	if (!p || atomic_load_explicit(&sched.stopping, memory_order_relaxed))
 		return NULL;
-	if (is_due(p))
+	if (is_due(p) || rival_has_moved(p))
 		return NULL; /* find_work counts this step */
 	count_tick(p);
 	return get_own(p);
@@ -831,13 +872,13 @@ void go_park_unlock(struct lock *lock, enum wait_reason reason)
 
 bool go_alone;
 
-void golock_park(struct lock *l, enum wait_reason reason)
+void golock_park(struct golock *l, enum wait_reason reason)
 {
 	if (!go_alone) {
-		go_park_unlock(l, reason);
+		go_park_unlock(&l->lock, reason);
 		return;
 	}
-	lock_note_release(l);
+	lock_note_release(&l->lock);
 	go_park(NULL, NULL, reason);
 }
 
@@ -870,5 +911,6 @@ void go_ready_all(struct go_queue *batch)
 	}
 	while ((g = go_queue_pop(batch)))
 		put_tail(m->p, g);
-	wake_processor();
+	if (rival_may_help(m->p))
+		wake_processor();
 }

@@ -47,6 +47,11 @@ struct processor {
 	struct pace pace;
 	_Atomic uint32_t tick;      /* scheduling steps; every 61st looks beyond the queue */
 	_Atomic bool stuck;         /* sysmon: no step for 10 ms, though something is next */
+	_Atomic bool idle;          /* on sched.idle_processors */
+	_Atomic bool together;      /* its goroutines are to stay together, see rival.h */
+	_Atomic(struct goroutine *) inbox; /* those that moved here, the last first */
+	uint32_t bouts;             /* locks that its goroutines found taken, since then */
+	int64_t bouts_since_ns;
 	struct stack_pool stacks;
 	struct nursery *nursery;    /* that go() fills; NULL before the first */
 	struct random random;
@@ -61,6 +66,7 @@ enum after {
 	AFTER_PARK,  /* G_WAITING, then unlock(g, arg) */
 	AFTER_YIELD, /* to the tail of the queue */
 	AFTER_QUEUE, /* to the global queue: it has no processor */
+	AFTER_MOVE,  /* to another processor, move_to */
 	AFTER_EXIT,  /* dead: free its stack */
 };
 
@@ -73,6 +79,7 @@ struct machine {
 	struct goroutine *left; /* by the switch that `after` belongs to */
 	bool (*unlock)(struct goroutine *g, void *arg);
 	void *unlock_arg;
+	struct processor *move_to;
 
 	struct goroutine *newborn;   /* g0 is to begin it; see begins_cold() */
 	bool spinning;               /* looks for work to steal; counted in sched.spinning */

@@ -10,6 +10,7 @@
 
 #include "server/base/clock.h"
 #include "server/runtime/netpoll_sched.h"
+#include "server/runtime/rival.h"
 #include "server/runtime/sched.h"
 #include "server/runtime/timer_sched.h"
 
@@ -35,11 +36,13 @@ static void look_at_processors(uint32_t last_ticks[])
 	for (int i = 0; i < sched.procs; i++) {
 		struct processor *p = &sched.processors[i];
 		uint32_t tick = atomic_load_explicit(&p->tick, memory_order_relaxed);
-		bool next = runq_has_next(&p->runq) || newq_length(&p->newq) > 0;
+		bool next = runq_has_next(&p->runq) || newq_length(&p->newq) > 0 ||
+			rival_has_moved(p);
 		bool stuck = tick == last_ticks[i] && next;
 
 		last_ticks[i] = tick;
 		atomic_store_explicit(&p->stuck, stuck, memory_order_relaxed);
+		rival_forget(p);
 		help = help || stuck || is_loaded(p);
 	}
 	if (help || atomic_load(&sched.global_count) > 0)

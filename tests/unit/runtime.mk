@@ -2,7 +2,7 @@
 unit_tests += tests/unit/test_blocking tests/unit/test_context tests/unit/test_dump \
 	tests/unit/test_fault tests/unit/test_go tests/unit/test_goroutine tests/unit/test_guard \
 	tests/unit/test_netpoll tests/unit/test_newq tests/unit/test_note tests/unit/test_nursery \
-	tests/unit/test_run \
+	tests/unit/test_rival tests/unit/test_run \
 	tests/unit/test_runq tests/unit/test_sched tests/unit/test_stack tests/unit/test_stackpool \
 	tests/unit/test_sysmon tests/unit/test_timer
 tests_unit_test_blocking_LDADD = $(runtime_test_libs)
@@ -16,6 +16,7 @@ tests_unit_test_netpoll_LDADD = $(runtime_test_libs)
 tests_unit_test_newq_LDADD = $(runtime_test_libs)
 tests_unit_test_note_LDADD = $(runtime_test_libs)
 tests_unit_test_nursery_LDADD = $(runtime_test_libs)
+tests_unit_test_rival_LDADD = $(runtime_test_libs)
 tests_unit_test_run_LDADD = $(runtime_test_libs)
 tests_unit_test_runq_LDADD = $(runtime_test_libs)
 tests_unit_test_sched_LDADD = $(runtime_test_libs)

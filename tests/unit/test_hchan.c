@@ -24,9 +24,9 @@ static void await_waiters(struct hchan *c, struct wait_queue *q, unsigned int n)
 
 	do {
 		go_yield();
-		lock_acquire(&c->lock);
+		golock_acquire_here(&c->lock);
 		length = wait_queue_length(q);
-		lock_release(&c->lock);
+		golock_release(&c->lock);
 	} while (length < n);
 }
 

@@ -12,9 +12,9 @@ static unsigned int waiters(struct hchan *c)
 {
 	unsigned int n;
 
-	lock_acquire(&c->lock);
+	golock_acquire_here(&c->lock);
 	n = wait_queue_length(&c->sendq) + wait_queue_length(&c->recvq);
-	lock_release(&c->lock);
+	golock_release(&c->lock);
 	return n;
 }
 
