@@ -204,9 +204,9 @@ static int on_list(struct answer *a)
 /* The payload of a DELIVER, whole, or what is left of it. */
 struct contents {
 	const uint8_t *at;
-	size_t left; /* bytes */
+	size_t left;    /* bytes */
 	uint32_t count; /* values */
-	uint64_t id; /* of the next one's delivery */
+	uint64_t id;    /* of the next one's delivery */
 	struct packing packing;
 };
 
@@ -271,10 +271,8 @@ static int deliver_to_receive(
 /* m is a's message, or that of the first of several pieces. */
 static int deliver(struct answer *a, const struct message *m, const uint8_t *payload, size_t left)
 {
-	struct contents in = {.at = payload,
-		.left = left,
-		.count = m->deliver.count,
-		.id = m->deliver.delivery};
+	struct contents in = {
+		.at = payload, .left = left, .count = m->deliver.count, .id = m->deliver.delivery};
 	struct flight_run *run = flight_find(&a->s->flight, m->seq);
 	struct chan_op *op = run ? run->op : NULL;
 

@@ -43,14 +43,14 @@ struct chan {
 		blocked_round; /* the session.backlog_round in which one of them last had to stay */
 
 	/* receiving ahead of demand */
-	struct chan_op *stream;     /* the receive that stands in the broker, or NULL */
-	uint64_t stream_first;      /* the lowest delivery that it brought; UINT64_MAX: none */
-	struct delivery *inbox;     /* what it brought, oldest first */
-	struct chan_op *receivers;  /* OP_LOCAL, oldest first */
-	bool drained;               /* the stream found the channel closed and drained */
-	uint32_t credit_left;       /* of the stream, at the broker */
-	uint32_t grant_due;         /* values handed over whose credit was not granted again */
-	bool granting;              /* on session.granting */
+	struct chan_op *stream;    /* the receive that stands in the broker, or NULL */
+	uint64_t stream_first;     /* the lowest delivery that it brought; UINT64_MAX: none */
+	struct delivery *inbox;    /* what it brought, oldest first */
+	struct chan_op *receivers; /* OP_LOCAL, oldest first */
+	bool drained;              /* the stream found the channel closed and drained */
+	uint32_t credit_left;      /* of the stream, at the broker */
+	uint32_t grant_due;        /* values handed over whose credit was not granted again */
+	bool granting;             /* on session.granting */
 	struct chan *next_granting;
 };
 

@@ -24,6 +24,7 @@ void client_free(struct chan_client *c)
 		end_unref(c->ends);
 	}
 	session_fini(&c->session);
+	op_free_idle(c);
 	if (c->stream.ops)
 		c->stream.ops->close(&c->stream);
 	tls_free(c->tls);

@@ -77,6 +77,8 @@ struct chan_client {
 	struct chan_op *completions; /* async operations that are done, oldest first */
 	struct chan_op *done; /* the others that are done; their threads are about to take them */
 	size_t async_pending; /* async operations that were started and not taken */
+	struct chan_op *idle_ops; /* to be used again, by next */
+	unsigned idle_op_count;
 };
 
 void client_lock(struct chan_client *c);
@@ -160,14 +162,14 @@ int client_hand_over(struct chan *ch, struct delivery *d, struct chan_value *ret
 
 /*
  * So many deliveries with neighbouring numbers were handed over, which confirms them, where not the
- * program does: when it has all that its call gets (client_confirm_now), as it may then work on it for
- * longer than the broker waits for a silent client. New credit is given when half of it is due, or
- * the program is about to wait for more.
+ * program does: when it has all that its call gets (client_confirm_now), as it may then work on it
+ * for longer than the broker waits for a silent client. New credit is given when half of it is due,
+ * or the program is about to wait for more.
  */
 void client_handed_over(struct chan *ch, uint64_t first, uint32_t n);
 
-/* What was handed over is confirmed before the program works on it, but for an end that has asked for
- * less. */
+/* What was handed over is confirmed before the program works on it, but for an end that has asked
+ * for less. */
 void client_confirm_now(struct chan *ch);
 
 /* Takes the outcome of an operation that is done, and frees it. */

@@ -72,8 +72,8 @@ void session_confirm(struct session *s)
 	s->granting = NULL;
 }
 
-/* What is granted more often costs a frame each time, and what is granted later the broker's waiting
- * for it. */
+/* What is granted more often costs a frame each time, and what is granted later the broker's
+ * waiting for it. */
 static void look_at_credit(struct session *s, struct chan *ch)
 {
 	if (ch->granting || ch->grant_due == 0 || ch->credit_left > end_credit(ch) / 2)

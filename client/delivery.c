@@ -5,7 +5,8 @@
 #include <string.h>
 
 struct pack {
-	atomic_uint deliveries; /* in it that are not freed; grows only before the first is let go */
+	atomic_uint
+		deliveries; /* in it that are not freed; grows only before the first is let go */
 	alignas(struct delivery) uint8_t memory[];
 };
 
@@ -74,8 +75,7 @@ void delivery_free(struct delivery *d)
 	if (!d)
 		return;
 	p = d->pack;
-	if (is_last(p) ||
-		atomic_fetch_sub_explicit(&p->deliveries, 1, memory_order_acq_rel) == 1)
+	if (is_last(p) || atomic_fetch_sub_explicit(&p->deliveries, 1, memory_order_acq_rel) == 1)
 		free(p);
 }
 

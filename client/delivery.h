@@ -36,15 +36,15 @@ struct packing {
 	size_t room;
 };
 
-/* Makes one of v, the first of so many values that are left with so many bytes of payload. NULL: out
- * of memory. */
+/* Makes one of v, the first of so many values that are left with so many bytes of payload. NULL:
+ * out of memory. */
 struct delivery *delivery_new(
 	struct packing *p, uint64_t id, const struct wire_value *v, size_t left, size_t left_bytes);
 
 void delivery_free(struct delivery *d); /* NULL is fine */
 
-/* Frees it, but for len bytes within its own and a NUL behind them, which are the caller's to free().
- * NULL: out of memory, and it is still there. */
+/* Frees it, but for len bytes within its own and a NUL behind them, which are the caller's to
+ * free(). NULL: out of memory, and it is still there. */
 void *delivery_detach(struct delivery *d, const void *bytes, size_t len);
 
 #endif

@@ -307,7 +307,8 @@ static struct lot take_lot(const struct session *s, const struct chan_op *op, si
 	return lot;
 }
 
-/* Whether a payload can be moved as it is: a large one that is all there is, to where nothing is. */
+/* Whether a payload can be moved as it is: a large one that is all there is, to where nothing is.
+ */
 static bool is_moved(const struct buf *to, const struct buf *from, size_t bytes)
 {
 	return bytes >= MOVE_BYTES_MIN && buf_len(to) == 0 && bytes == buf_len(from);

@@ -8,6 +8,11 @@
 #include <string.h>
 #include <utlist.h>
 
+/* Operations, and memory of their payloads, that wait to be used again: as many as a program that
+ * has many small ones in flight answers in one go. 300 KiB a client at most. */
+#define IDLE_OPS_MAX 64u
+#define IDLE_PAYLOAD_BYTES_MAX 4096u
+
 struct word {
 	struct word *next;
 	char text[];
@@ -31,10 +36,51 @@ static uint32_t participant(void)
 	return mine;
 }
 
+/* One that was used before, with the memory of its payload, or a new one. */
+static struct chan_op *take_idle(struct chan_client *c)
+{
+	struct chan_op *op = c->idle_ops;
+	struct buf payload;
+
+	if (!op)
+		return calloc(1, sizeof(*op));
+	LL_DELETE(c->idle_ops, op);
+	c->idle_op_count--;
+	payload = op->payload;
+	*op = (struct chan_op){.payload = payload};
+	return op;
+}
+
+static void make_idle(struct chan_op *op)
+{
+	struct chan_client *c = op->client;
+
+	if (op->payload.size > IDLE_PAYLOAD_BYTES_MAX)
+		buf_fini(&op->payload);
+	if (c->idle_op_count == IDLE_OPS_MAX) {
+		buf_fini(&op->payload);
+		free(op);
+		return;
+	}
+	buf_consume(&op->payload, buf_len(&op->payload));
+	LL_PREPEND(c->idle_ops, op);
+	c->idle_op_count++;
+}
+
+void op_free_idle(struct chan_client *c)
+{
+	struct chan_op *op, *next;
+
+	LL_FOREACH_SAFE (c->idle_ops, op, next) {
+		buf_fini(&op->payload);
+		free(op);
+	}
+}
+
 struct chan_op *op_new(
 	struct chan_client *c, enum op_kind kind, struct chan *ch, int64_t timeout_ns)
 {
-	struct chan_op *op = calloc(1, sizeof(*op));
+	struct chan_op *op = take_idle(c);
 
 	if (!op) {
 		error_say(CHAN_ENOMEM, "%s: out of memory", words[kind]);
@@ -76,12 +122,11 @@ void op_unref(struct chan_op *op)
 		free(word);
 	end_unref(op->chan);
 	failure_fini(&op->failure);
-	buf_fini(&op->payload);
 	buf_fini(&op->reply);
 	free(op->ranges);
 	free(op->cases);
 	free(op->wire_cases);
-	free(op);
+	make_idle(op);
 }
 
 bool op_is_internal(const struct chan_op *op)

@@ -114,7 +114,8 @@ struct chan_op {
 struct chan_op *op_new(
 	struct chan_client *c, enum op_kind kind, struct chan *ch, int64_t timeout_ns);
 struct chan_op *op_ref(struct chan_op *op);
-void op_unref(struct chan_op *op); /* frees what of it was not taken */
+void op_unref(struct chan_op *op);        /* frees what of it was not taken */
+void op_free_idle(struct chan_client *c); /* those that wait to be used again */
 
 bool op_is_internal(const struct chan_op *op);
 const char *op_kind_word(enum op_kind kind);

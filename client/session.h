@@ -158,10 +158,10 @@ void session_ask(struct session *s, struct chan_client *c);
 /* Ranges of one frame; each takes at most 24 bytes of its header. */
 #define RANGES_PER_FRAME (FRAME_HEADER_BYTES_MAX / 32u)
 
-/* Note that n deliveries with neighbouring numbers were handed over; that credit for as many is due to
- * the end's stream, if that is what brought them; and that so many came by that stream, which uses
- * credit. session_confirm appends frames for what was noted: confirmations, and credit where no more
- * than half is left. */
+/* Note that n deliveries with neighbouring numbers were handed over; that credit for as many is due
+ * to the end's stream, if that is what brought them; and that so many came by that stream, which
+ * uses credit. session_confirm appends frames for what was noted: confirmations, and credit where
+ * no more than half is left. */
 void session_note_taken(struct session *s, uint64_t first, uint32_t n);
 void session_note_grant(struct session *s, struct chan *ch, uint64_t first, uint32_t n);
 void session_note_delivered(struct session *s, struct chan *ch, uint32_t n);

@@ -120,11 +120,12 @@ void client_hand_on(struct chan_client *c)
 static void handle_input(struct chan_client *c)
 {
 	struct session *s = &c->session;
-	char text[2 * TEXT_BYTES_MAX] = "out of memory";
+	char text[2 * TEXT_BYTES_MAX]; /* not cleared as a whole, for each read */
 	struct frame f;
 	long n;
 	int rc = 0;
 
+	strcpy(text, "out of memory");
 	while (s->end.status == 0 && rc == 0 && c->link != LINK_DOWN) {
 		n = frame_parse(buf_data(&c->in), buf_len(&c->in), &f);
 		if (n == 0)

@@ -1,6 +1,6 @@
 /*
- * test_ride.c - answers that the broker may keep until it has something else to say: that they come.
- * (Which are kept is in tests/unit/test_ride.c: it may be for less than a moment.)
+ * test_ride.c - answers that the broker may keep until it has something else to say: that they
+ * come. (Which are kept is in tests/unit/test_ride.c: it may be for less than a moment.)
  */
 #include "tests/support/daemon.h"
 #include "tests/support/peer.h"

@@ -74,7 +74,8 @@ static void test_text_is_detached(void **state)
 	for (unsigned i = 0; i < VALUES; i++) {
 		unsigned k = (i + VALUES / 2) % VALUES;
 
-		texts[k] = delivery_detach(deliveries[k], deliveries[k]->bytes + 6, VALUE_BYTES - 6);
+		texts[k] =
+			delivery_detach(deliveries[k], deliveries[k]->bytes + 6, VALUE_BYTES - 6);
 		assert_non_null(texts[k]);
 	}
 	for (unsigned i = 0; i < VALUES; i++) {
