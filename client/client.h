@@ -64,6 +64,7 @@ struct chan_client {
 	bool reading; /* a thread reads, alone owns in and scratch, and may be blocked in it */
 	struct waiter *reader; /* of the thread that is in a system call for it; else NULL */
 	uint64_t turns;        /* times that the role was taken */
+	bool drained;          /* the last read had room for more than there was */
 	bool writing;          /* a thread writes, and alone owns leaving */
 	bool choked;           /* the socket took no more: wait until it is writable */
 	struct buf in;         /* bytes that came */

@@ -66,9 +66,11 @@ void client_handed_over(struct chan *ch, uint64_t first, uint32_t n)
 
 void client_confirm_now(struct chan *ch)
 {
-	if (end_confirms_late(ch))
+	struct session *s = &ch->client->session;
+
+	if (end_confirms_late(ch) && buf_len(&s->out) == 0) /* no new credit either */
 		return;
-	session_settle(&ch->client->session);
+	session_settle(s);
 	client_flush(ch->client);
 }
 

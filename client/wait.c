@@ -166,6 +166,7 @@ static void input_ended(struct chan_client *c, int error)
 /* What comes by a connection that was given up meanwhile will come again. */
 int client_read(struct chan_client *c, bool wait)
 {
+	size_t room;
 	ssize_t n;
 
 	if (buf_reserve(&c->in, STREAM_READ_BYTES) < 0) {
@@ -173,9 +174,11 @@ int client_read(struct chan_client *c, bool wait)
 		return 0;
 	}
 	client_unlock(c);
-	n = c->stream.ops->read(&c->stream, c->in.bytes + c->in.end, c->in.size - c->in.end, wait);
+	room = c->in.size - c->in.end;
+	n = c->stream.ops->read(&c->stream, c->in.bytes + c->in.end, room, wait);
 	client_lock(c);
 	c->reader = NULL;
+	c->drained = n < (ssize_t)room;
 	if (n == -EAGAIN || n == -EINTR)
 		return (int)n;
 	if (n <= 0) {
@@ -199,15 +202,19 @@ void client_check_life(struct chan_client *c)
 	client_lost(c, CHAN_EUNREACHABLE, why);
 }
 
+/* What comes after a read that had room for more, an end for instance, is for the next poll. */
 void client_poll(struct chan_client *c)
 {
-	if (c->reading)
+	int rc;
+
+	if (c->reading || c->link != LINK_UP || c->session.end.status < 0)
 		return;
 	c->reading = true;
 	c->reader = NULL;
 	c->turns++;
-	while (c->link == LINK_UP && c->session.end.status == 0 && client_read(c, false) == 0)
-		;
+	do
+		rc = client_read(c, false);
+	while (rc == 0 && !c->drained && c->link == LINK_UP && c->session.end.status == 0);
 	c->reading = false;
 	client_hand_on(c);
 }
@@ -228,15 +235,39 @@ int client_await_ready(struct chan_client *c, short events, int64_t deadline_ns)
 	return n < 0 ? n : 0;
 }
 
+static void take_reading(struct chan_client *c, struct waiter *w)
+{
+	c->reading = true;
+	c->reader = w; /* until it returns from the system call */
+	c->turns++;
+}
+
+/* Whether all there is to say is what was received: nobody waits for that. */
+static bool only_confirms(const struct chan_client *c)
+{
+	return c->session.taken_count > 0 && !c->session.backlog && !client_has_unsent(c);
+}
+
+/* Reads what is there already: so confirmations that may come late leave when the program really
+ * waits, and not by a frame for each value while values come faster than it takes them. */
+static void peek_turn(struct chan_client *c, struct waiter *w)
+{
+	if (c->link != LINK_UP || c->reading || !only_confirms(c))
+		return;
+	take_reading(c, w);
+	client_read(c, false);
+	c->reading = false;
+	if (c->link == LINK_DOWN)
+		keeper_wake(c);
+}
+
 /* In the reader's role: waits for something to come and handles it. 0 or -EINTR. */
 static int read_turn(struct chan_client *c, struct waiter *w, int64_t deadline_ns)
 {
 	bool output = c->choked && !c->writing;
 	int rc = 0;
 
-	c->reading = true;
-	c->reader = w; /* until it returns from the system call */
-	c->turns++;
+	take_reading(c, w);
 	if (output || deadline_ns != DEADLINE_NONE) {
 		rc = client_await_ready(
 			c, (short)(output ? POLLIN | POLLOUT : POLLIN), deadline_ns);
@@ -337,6 +368,9 @@ static void say_all(struct chan_client *c, const struct waiter *w)
 
 static int wait_turn(struct chan_client *c, struct waiter *w, int64_t deadline_ns)
 {
+	peek_turn(c, w);
+	if (w->ready)
+		return 0;
 	say_all(c, w);
 	if (w->ready || c->session.end.status < 0)
 		return 0;

@@ -26,8 +26,8 @@
 #include <time.h>
 #include <unistd.h>
 
-/* TRIP_CREDIT and confirm_late let the confirmation of a value leave with the answer to it. */
-enum { BATCH_MAX = 512, CAPACITY = 4096, TRIP_CREDIT = 16, BATCHES = 8, ALARM_S = 90 };
+/* TRIP_CREDIT lets the confirmation of a value leave with the answer to it: see confirm_late. */
+enum { BATCH_MAX = 512, CAPACITY = 4096, TRIP_CREDIT = 16, BATCHES = 8, EVENTS = 64, ALARM_S = 90 };
 
 static int64_t now_ns(void)
 {
@@ -77,8 +77,7 @@ static struct chan_client *dial(void)
 static struct chan *open_end(struct chan_client *client, const char *name,
 	enum chan_direction direction, uint32_t credit)
 {
-	struct chan_open_options options = {
-		.end = {.credit = credit, .confirm_late = credit == TRIP_CREDIT}};
+	struct chan_open_options options = {.end = {.credit = credit, .confirm_late = true}};
 	struct chan *ch;
 
 	must(chan_open(client, name, direction, &options, &ch));
@@ -134,8 +133,8 @@ static void produce(long n, long bytes, long unused)
 			memcpy(memory + i * bytes, &(uint64_t){sent + i}, 8);
 			values[i] = chan_value_bytes(memory + i * bytes, bytes);
 		}
-		must(chan_start_send(ch, values, n - sent < batch ? n - sent : batch, CHAN_FOREVER,
-			NULL, NULL));
+		must(chan_start_send(
+			ch, values, n - sent < batch ? n - sent : batch, CHAN_FOREVER, NULL, NULL));
 		if (++in_flight < BATCHES)
 			continue;
 		must(chan_wait_completion(client, &done, CHAN_FOREVER));
@@ -278,23 +277,35 @@ static void watch(int epoll, struct chan *ch)
 		err(1, "epoll");
 }
 
-/* The next completion of any of the clients that are watched. */
+/* A client that is watched and has something to say. */
+static struct chan_client *next_ready(int epoll)
+{
+	static struct epoll_event events[EVENTS];
+	static int count, at;
+	struct chan *ch;
+
+	if (at == count) {
+		count = epoll_wait(epoll, events, EVENTS, -1);
+		at = 0;
+		if (count < 1)
+			err(1, "epoll");
+	}
+	ch = events[at++].data.ptr;
+	return chan_client_of(ch);
+}
+
+/* The next completion of any of the clients that are watched; each has one operation at once. */
 static struct chan_completion next_completion(int epoll)
 {
 	struct chan_completion done;
-	struct epoll_event e;
-	struct chan *ch;
+	struct chan_client *client;
 
-	for (;;) {
-		if (epoll_wait(epoll, &e, 1, -1) != 1)
-			err(1, "epoll");
-		ch = e.data.ptr;
-		must(chan_process(chan_client_of(ch)));
-		if (chan_next_completion(chan_client_of(ch), &done) == 1) {
-			must(done.status);
-			return done;
-		}
-	}
+	do {
+		client = next_ready(epoll);
+		must(chan_process(client));
+	} while (chan_next_completion(client, &done) == 0);
+	must(done.status);
+	return done;
 }
 
 /* Nobody receives what is sent in this role, so it goes to as many channels as hold it, made before

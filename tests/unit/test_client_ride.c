@@ -231,6 +231,28 @@ static void test_a_confirmation_leaves_with_the_answer(void **state)
 	assert_int_equal(fake_read(&broker, MESSAGE_TAKEN)->settle.deliveries.list[0].first, 2);
 }
 
+static void test_confirmations_gather_while_values_come(void **state)
+{
+	const struct wire_range *taken;
+
+	(void)state;
+	from = fake_open(&broker, c, 2, 6, CHAN_TYPE_STRING, 10, &ahead);
+	fake_deliver(&broker, 3, 1, "1");
+	receive("1");
+	fake_read(&broker, MESSAGE_RECV);
+	fake_deliver(&broker, 3, 2, "2");
+	receive("2");
+	fake_deliver(&broker, 3, 3, "3");
+	receive("3");
+	assert_true(fake_is_quiet(&broker));
+	/* Half of the credit is used. */
+	fake_deliver(&broker, 3, 4, "4");
+	receive("4");
+	taken = fake_read(&broker, MESSAGE_TAKEN)->settle.deliveries.list;
+	assert_true(taken[0].first == 1 && taken[0].count == 4);
+	assert_int_equal(fake_read(&broker, MESSAGE_GRANT)->grant.credit, 4);
+}
+
 /* A program that goes on computing has the keeper confirm. */
 static void test_the_keeper_confirms(void **state)
 {
@@ -271,6 +293,7 @@ int main(void)
 		TEST(test_nobody_asks_twice),
 		TEST(test_what_exceeds_the_limits_asks),
 		TEST(test_a_confirmation_leaves_with_the_answer),
+		TEST(test_confirmations_gather_while_values_come),
 		TEST(test_the_keeper_confirms),
 		TEST(test_an_unbuffered_channel_confirms_at_once),
 	};
