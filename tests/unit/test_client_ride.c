@@ -260,7 +260,7 @@ static void test_the_keeper_confirms(void **state)
 	teardown(state);
 	fake_start(&broker);
 	broker.linger_ms = 30000;
-	broker.heartbeat_ms = 100;
+	broker.heartbeat_ms = 4000; /* so that it looks every second */
 	c = fake_client(&broker);
 	from = fake_open(&broker, c, 1, 6, CHAN_TYPE_STRING, 10, &ahead);
 	fake_deliver(&broker, 2, 1, "1");
