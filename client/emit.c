@@ -16,9 +16,6 @@
 #include "proto/limits.h"
 #include <stdlib.h>
 
-/* From here on it pays to exchange buffers instead of copying from one to the other. */
-#define MOVE_BYTES_MIN 4096u
-
 /* ---- frames ------------------------------------------------------------------------------- */
 
 bool frame_counts(enum message_kind kind)
@@ -307,35 +304,13 @@ static struct lot take_lot(const struct session *s, const struct chan_op *op, si
 	return lot;
 }
 
-/* Whether a payload can be moved as it is: a large one that is all there is, to where nothing is.
- */
-static bool is_moved(const struct buf *to, const struct buf *from, size_t bytes)
-{
-	return bytes >= MOVE_BYTES_MIN && buf_len(to) == 0 && bytes == buf_len(from);
-}
-
-/* There is room for it. */
-static void move_payload(struct buf *to, struct buf *from, size_t bytes)
-{
-	struct buf emptied = *to;
-
-	if (is_moved(to, from, bytes)) {
-		*to = *from;
-		*from = emptied;
-	} else {
-		buf_append(to, buf_data(from), bytes);
-		buf_consume(from, bytes);
-	}
-}
-
 /* Puts the lot into the frame that is gathering. 0 or CHAN_ENOMEM, and then nothing was. */
 static int batch_add(struct session *s, struct chan_op *op, struct lot lot)
 {
 	struct batch *b = &s->batch;
 	struct flight_run *run = b->count > 0 ? &s->flight.runs[s->flight.end - 1] : NULL;
 
-	if (!is_moved(&b->payload, &op->payload, lot.bytes) &&
-		buf_reserve(&b->payload, lot.bytes) < 0)
+	if (buf_reserve(&b->payload, lot.bytes) < 0)
 		return CHAN_ENOMEM;
 	if (run && run->op == op) {
 		run->count += lot.count;
@@ -346,8 +321,41 @@ static int batch_add(struct session *s, struct chan_op *op, struct lot lot)
 		return CHAN_ENOMEM;
 	}
 	b->count += lot.count;
-	move_payload(&b->payload, &op->payload, lot.bytes);
+	buf_append(&b->payload, buf_data(&op->payload), lot.bytes); /* there is room */
+	buf_consume(&op->payload, lot.bytes);
 	return 0;
+}
+
+/* A frame of its own, for what would fill one nearly: its values are copied once less. */
+static int put_lot(struct session *s, struct chan_op *op, struct lot lot)
+{
+	struct flight_run *run = take_numbers(s, op, lot.count, lot.bytes);
+	int rc;
+
+	if (!run)
+		return CHAN_ENOMEM;
+	s->batch.m.send.count = lot.count;
+	s->batch.m.send.payload_bytes = lot.bytes;
+	rc = frame_put(s, &s->batch.m, 0, buf_data(&op->payload), lot.bytes);
+	if (rc < 0) {
+		give_back_numbers(s, op, run);
+		return rc;
+	}
+	s->riding = false;
+	buf_consume(&op->payload, lot.bytes);
+	return 0;
+}
+
+/* The next values, behind what was sealed. */
+static int begin_lot(struct session *s, struct chan_op *op, size_t first_bytes)
+{
+	struct lot lot;
+
+	batch_begin(s, op);
+	lot = take_lot(s, op, first_bytes);
+	if (lot.bytes >= s->limits.frame_payload_bytes / 2)
+		return put_lot(s, op, lot);
+	return batch_add(s, op, lot);
 }
 
 static int emit_send(struct session *s, struct chan_op *op)
@@ -371,8 +379,7 @@ static int emit_send(struct session *s, struct chan_op *op)
 			rc = transfer_begin(s, op, bytes);
 			continue;
 		}
-		batch_begin(s, op);
-		rc = batch_add(s, op, take_lot(s, op, bytes));
+		rc = begin_lot(s, op, bytes);
 	}
 	return rc < 0 ? rc : EMIT_SENT;
 }

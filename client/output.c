@@ -12,10 +12,11 @@
  * without asking first. */
 #define PING_INTERVAL_NS NS_PER_S
 
-/* Frames that were made and not taken over. */
+/* Frames that were made and may not be written yet, or are to be made. */
 static bool has_gathered(const struct session *s)
 {
-	return buf_len(&s->out) > 0 || s->batch.count > 0 || s->transfers;
+	return buf_len(&s->out) > 0 || s->batch.count > 0 || s->transfers ||
+	       resend_is_full(&s->resend);
 }
 
 bool client_has_unsent(const struct chan_client *c)
@@ -56,7 +57,8 @@ static void take_output(struct chan_client *c)
 	resend_trim(&s->resend);
 	if (!resend_has_room(&s->resend))
 		return;
-	session_fill(s);
+	if (!resend_is_full(&s->resend))
+		session_fill(s);
 	if (resend_take(&s->resend, &s->out, s->frames_sent) < 0)
 		s->doomed = CHAN_ENOMEM;
 }

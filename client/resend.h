@@ -1,14 +1,18 @@
 /*
- * resend.h - frames that were written, kept until the broker is known to have them.
+ * resend.h - frames on their way to the broker, and those that it is not known to have.
  *
- *	frames:  | written, and not known to have arrived | to be written |
+ *	frames:  | written, and not known to have arrived | to be written | not yet |
  *
  * A session that can be resumed writes again, after a loss of its connection, what had not arrived:
- * whole frames, in order, from the first that the broker misses. Only frames that count (see
- * PROTOCOL.md) enter. One that cannot be resumed keeps nothing.
+ * whole frames, in order, from the first that the broker misses. So it keeps what it writes, and
+ * writes no more than it may keep. Only frames that count (see PROTOCOL.md) enter. One that cannot
+ * be resumed keeps nothing.
  *
- * Guarded by the client's lock. The bytes to be written stay where they are while a thread writes
- * them without the lock: resend_take, resend_trim and resend_rewind belong to the writer's role.
+ * Frames stand in pieces of memory (chunks), whole ones each, where they stay until they are
+ *dropped: large ones enter with the buffer that they come in, and are not copied here.
+ *
+ * Guarded by the client's lock. The bytes to be written are read by a thread that writes them
+ *without the lock: resend_take, resend_trim and resend_rewind belong to the writer's role.
  */
 #ifndef CLIENT_RESEND_H
 #define CLIENT_RESEND_H
@@ -18,23 +22,34 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct resend_chunk;
+
 struct resend {
-	bool keeps;        /* the session can be resumed */
-	size_t bytes_max;  /* of frames that are kept; one frame may be larger */
-	struct buf frames; /* whole ones */
-	size_t written;    /* bytes of them that have left by this connection */
-	uint64_t gone;     /* frames that were taken in and dropped since */
-	uint64_t taken;    /* frames that were ever taken in */
-	uint64_t seen;     /* frames that the broker says it has */
+	bool keeps;                        /* the session can be resumed */
+	size_t bytes_max;                  /* of frames that are kept; one frame may be larger */
+	struct resend_chunk *first, *last; /* oldest first */
+	struct resend_chunk *writing;      /* the first that is not written wholly; NULL: all are */
+	struct resend_chunk *entering; /* of which the first frame is that may not be written yet */
+	struct buf spare;              /* memory to be used again */
+	size_t bytes;                  /* of all frames */
+	size_t kept;                   /* of them those that were, or may be, written */
+	uint64_t gone;                 /* frames that were dropped */
+	uint64_t taken;                /* frames that were, or may be, written, those included */
+	uint64_t put;                  /* all that ever came */
+	uint64_t seen;                 /* that the broker says it has */
 };
 
 void resend_fini(struct resend *r);
 
-/* Whether resend_take would take something. */
+/* Whether one more frame may be written; and whether frames are here that may not. */
 bool resend_has_room(const struct resend *r);
+static inline bool resend_is_full(const struct resend *r)
+{
+	return r->entering != NULL;
+}
 
-/* Takes the first frames off out, as many as there is room for; total is how many were ever put
- * into out. 0 or CHAN_ENOMEM. */
+/* Takes all of out, which keeps some memory, and lets as much be written as there is room for;
+ * total is how many frames were ever put into out. 0 or CHAN_ENOMEM. */
 int resend_take(struct resend *r, struct buf *out, uint64_t total);
 
 /* What is to be written next; 0: nothing. And that n bytes of it were. */
