@@ -23,9 +23,10 @@
  * remains, either all processors are busy or someone looks.
  *
  * But for work that is submitted without the second step, since its own processor is about to come to
- * it: what is next there, an only newborn, who yielded (yield_left), an only goroutine that the poller
- * brought (put_ready), what is to stay together there (rival.h). If what runs there makes no step, that
- * waits for sysmon, for up to 10 ms.
+ * it: what is next there, an only newborn, or several that will soon have begun at the pace of late
+ * (newborns_need_help), who yielded (yield_left), an only goroutine that the poller brought (put_ready),
+ * what is to stay together there (rival.h). If what runs there makes no step, that waits for sysmon,
+ * for up to 10 ms.
  *
  * The poller. At most one machine waits in the kernel for descriptors and the next timer; it holds no
  * processor. The others sleep on their note. Who is about to sleep makes sure that the poller will
