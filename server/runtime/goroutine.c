@@ -79,7 +79,7 @@ static inline __attribute__((always_inline)) int bear(struct processor *p, const
 	void (*call)(void *code, void *args), void *code, const void *args, size_t args_bytes,
 	struct goroutine **ret_g)
 {
-	int rc = stack_pool_promise(p);
+	int rc = stack_pool_promise(p ? &p->stacks : NULL);
 	struct newborn *n;
 
 	if (rc < 0)
@@ -124,7 +124,7 @@ static void prepare_call(struct goroutine *g, const struct newborn *n)
 struct goroutine *goroutine_begin(struct machine *m, struct goroutine *newborn)
 {
 	struct newborn *n = newborn_of(newborn);
-	struct goroutine *g = stack_pool_take(m->p);
+	struct goroutine *g = stack_pool_take(&m->p->stacks);
 
 	prepare_call(g, n);
 	g->wait_object = NULL;
@@ -147,8 +147,8 @@ void goroutine_free(struct machine *m, struct goroutine *g)
 	atomic_store_explicit(&p->alive,
 		atomic_load_explicit(&p->alive, memory_order_relaxed) - 1,
 		memory_order_relaxed);
-	stack_pool_put(p, g);
-	stack_pool_promise_back(p);
+	stack_pool_put(&p->stacks, g);
+	stack_pool_promise_back(&p->stacks);
 }
 
 int go_spawn(const struct go_site *site, void (*call)(void *code, void *args), void *code,

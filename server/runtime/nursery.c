@@ -32,7 +32,7 @@ static struct nursery *nursery_of(const struct goroutine *holder)
 
 static struct nursery *nursery_open(struct processor *p)
 {
-	struct goroutine *holder = stack_pool_take(p);
+	struct goroutine *holder = stack_pool_take(p ? &p->stacks : NULL);
 	struct nursery *nursery = nursery_of(holder);
 
 	sanitizer_stack_as_memory(nursery, (size_t)((char *)holder - (char *)nursery));
@@ -52,7 +52,7 @@ void nursery_free(struct processor *p, struct nursery *nursery)
 	struct goroutine *holder = nursery->holder;
 
 	atomic_exchange_explicit(&holder->state, G_DEAD, memory_order_acq_rel);
-	stack_pool_put(p, holder);
+	stack_pool_put(&p->stacks, holder);
 }
 
 static void nursery_close(struct processor *p, struct nursery *nursery)

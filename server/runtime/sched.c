@@ -67,7 +67,7 @@ enum {
 	 * the root of a tree, and each that has begun and waits for its branches holds a stack. */
 	TURNS_OLDEST = 256,
 	/* Newborns that have begun before the clock is read, where it would take a part of their time. */
-	PACE_SAMPLE = 32,
+	PACE_SAMPLE = 64,
 };
 
 /* Work that takes less is not worth waking another processor for: that takes 25 us, and what both do
@@ -513,7 +513,7 @@ static void look_around(struct machine *m)
 	timers_run();
 	netpoll_try(&ready);
 	put_ready(m, &ready);
-	stack_pool_trim_own(m->p);
+	stack_pool_trim_own(&m->p->stacks);
 }
 
 /* Is every other processor idle? */

@@ -11,7 +11,7 @@ static struct {
 	size_t count_min; /* the least that stood here since the last trim: nobody needed those */
 	uint32_t promises;
 	_Atomic uint32_t trim_epoch;
-} pool = {.lock = LOCK_INIT(LOCK_RANK_STACK)};
+} shared = {.lock = LOCK_INIT(LOCK_RANK_STACK)};
 
 uint32_t stack_pool_keeps_max(int procs)
 {
@@ -25,56 +25,37 @@ uint32_t stack_pool_keeps_max(int procs)
 /* Takes up to n that came back. */
 static uint32_t take_promises(uint32_t n)
 {
-	lock_acquire(&pool.lock);
-	if (n > pool.promises)
-		n = pool.promises;
-	pool.promises -= n;
-	lock_release(&pool.lock);
+	lock_acquire(&shared.lock);
+	if (n > shared.promises)
+		n = shared.promises;
+	shared.promises -= n;
+	lock_release(&shared.lock);
 	return n;
 }
 
-static __attribute__((noinline)) int get_promises(struct processor *p)
+int stack_pool_promise_global(struct stack_pool *pool)
 {
-	uint32_t n = p ? FREE_MAX / 2 : 1;
+	uint32_t n = pool ? FREE_MAX / 2 : 1;
 	int got = (int)take_promises(n);
 
 	if (got == 0)
 		got = stack_promise(n);
 	if (got < 0)
 		return got;
-	if (p)
-		p->stacks.promises = (uint32_t)got - 1;
+	if (pool)
+		pool->promises = (uint32_t)got - 1;
 	return 0;
 }
 
-int stack_pool_promise(struct processor *p)
+void stack_pool_promises_back_global(struct stack_pool *pool)
 {
-	if (!p || p->stacks.promises == 0)
-		return get_promises(p);
-	p->stacks.promises--;
-	return 0;
-}
-
-void stack_pool_promise_back(struct processor *p)
-{
-	if (++p->stacks.promises < FREE_MAX)
-		return;
-	p->stacks.promises -= FREE_MAX / 2;
-	lock_acquire(&pool.lock);
-	pool.promises += FREE_MAX / 2;
-	lock_release(&pool.lock);
+	pool->promises -= FREE_MAX / 2;
+	lock_acquire(&shared.lock);
+	shared.promises += FREE_MAX / 2;
+	lock_release(&shared.lock);
 }
 
 /* ---- Taking and putting ---- */
-
-static void push_warm(struct go_queue *q, struct goroutine *g)
-{
-	g->link = q->head;
-	q->head = g;
-	if (!q->tail)
-		q->tail = g;
-	q->count++;
-}
 
 /* Moves up to n from one list to another. */
 static void move(struct go_queue *to, struct go_queue *from, uint32_t n)
@@ -82,47 +63,35 @@ static void move(struct go_queue *to, struct go_queue *from, uint32_t n)
 	struct goroutine *g;
 
 	while (n-- > 0 && (g = go_queue_pop(from)))
-		push_warm(to, g);
+		stack_pool_push(to, g);
 }
 
 /* After some were taken off the global list, with its lock. */
 static void note_least(void)
 {
-	if (pool.queue.count < pool.count_min)
-		pool.count_min = pool.queue.count;
+	if (shared.queue.count < shared.count_min)
+		shared.count_min = shared.queue.count;
 }
 
 /* The lock is taken even where the list looks empty: that it is, is what stack_take relies on. */
-static __attribute__((noinline)) struct goroutine *take_global(struct processor *p)
+struct goroutine *stack_pool_take_global(struct stack_pool *pool)
 {
 	struct goroutine *g;
 
-	lock_acquire(&pool.lock);
-	if (p)
-		move(&p->stacks.free, &pool.queue, FREE_MAX / 2);
-	g = go_queue_pop(p ? &p->stacks.free : &pool.queue);
+	lock_acquire(&shared.lock);
+	if (pool)
+		move(&pool->free, &shared.queue, FREE_MAX / 2);
+	g = go_queue_pop(pool ? &pool->free : &shared.queue);
 	note_least();
-	lock_release(&pool.lock);
-	return g;
-}
-
-struct goroutine *stack_pool_take(struct processor *p)
-{
-	struct goroutine *g = p ? go_queue_pop(&p->stacks.free) : NULL;
-
-	if (!g)
-		g = take_global(p);
+	lock_release(&shared.lock);
 	return g ? g : stack_take();
 }
 
-void stack_pool_put(struct processor *p, struct goroutine *g)
+void stack_pool_put_global(struct stack_pool *pool)
 {
-	push_warm(&p->stacks.free, g);
-	if (p->stacks.free.count < FREE_MAX)
-		return;
-	lock_acquire(&pool.lock);
-	move(&pool.queue, &p->stacks.free, FREE_MAX / 2);
-	lock_release(&pool.lock);
+	lock_acquire(&shared.lock);
+	move(&shared.queue, &pool->free, FREE_MAX / 2);
+	lock_release(&shared.lock);
 }
 
 /* ---- Giving back ---- */
@@ -138,14 +107,14 @@ static void trim_queue(struct go_queue *q)
 	}
 }
 
-void stack_pool_trim_own(struct processor *p)
+void stack_pool_trim_own(struct stack_pool *pool)
 {
-	uint32_t epoch = atomic_load_explicit(&pool.trim_epoch, memory_order_relaxed);
+	uint32_t epoch = atomic_load_explicit(&shared.trim_epoch, memory_order_relaxed);
 
-	if (__builtin_expect(p->stacks.trim_epoch == epoch, 1))
+	if (__builtin_expect(pool->trim_epoch == epoch, 1))
 		return;
-	p->stacks.trim_epoch = epoch;
-	trim_queue(&p->stacks.free);
+	pool->trim_epoch = epoch;
+	trim_queue(&pool->free);
 }
 
 /* Takes up to n, but no more than FREE_MAX, off the warm end of the global list; false if it is empty. */
@@ -155,11 +124,11 @@ static bool take_batch(struct go_queue *batch, size_t n)
 
 	if (n > FREE_MAX)
 		n = FREE_MAX;
-	lock_acquire(&pool.lock);
-	while (batch->count < n && (g = go_queue_pop(&pool.queue)))
+	lock_acquire(&shared.lock);
+	while (batch->count < n && (g = go_queue_pop(&shared.queue)))
 		go_queue_push(batch, g);
 	note_least();
-	lock_release(&pool.lock);
+	lock_release(&shared.lock);
 	return batch->count > 0;
 }
 
@@ -168,10 +137,10 @@ static void return_batch(struct go_queue *batch)
 {
 	struct goroutine *g;
 
-	lock_acquire(&pool.lock);
+	lock_acquire(&shared.lock);
 	while ((g = go_queue_pop(batch)))
-		go_queue_push(&pool.queue, g);
-	lock_release(&pool.lock);
+		go_queue_push(&shared.queue, g);
+	lock_release(&shared.lock);
 }
 
 static void trim_global(size_t n)
@@ -207,18 +176,18 @@ void stack_pool_trim(void)
 {
 	size_t count, surplus;
 
-	atomic_fetch_add_explicit(&pool.trim_epoch, 1, memory_order_relaxed);
-	lock_acquire(&pool.lock);
-	count = pool.queue.count;
-	surplus = pool.count_min;
-	lock_release(&pool.lock);
+	atomic_fetch_add_explicit(&shared.trim_epoch, 1, memory_order_relaxed);
+	lock_acquire(&shared.lock);
+	count = shared.queue.count;
+	surplus = shared.count_min;
+	lock_release(&shared.lock);
 
 	trim_global(count - surplus);
 	free_global(surplus);
 
-	lock_acquire(&pool.lock);
-	pool.count_min = pool.queue.count;
-	lock_release(&pool.lock);
+	lock_acquire(&shared.lock);
+	shared.count_min = shared.queue.count;
+	lock_release(&shared.lock);
 }
 
 /* All of `from`, the warmest first, before all of `to`. */
@@ -236,17 +205,17 @@ static void splice(struct go_queue *to, struct go_queue *from)
 
 void stack_pool_collect(void)
 {
-	lock_acquire(&pool.lock);
+	lock_acquire(&shared.lock);
 	lock_acquire(&sched.lock);
 	for (struct processor *p = sched.idle_processors; p; p = p->idle_link)
-		splice(&pool.queue, &p->stacks.free);
+		splice(&shared.queue, &p->stacks.free);
 	lock_release(&sched.lock);
-	lock_release(&pool.lock);
+	lock_release(&shared.lock);
 }
 
 void stack_pool_reset(void)
 {
-	pool.queue = (struct go_queue){0};
-	pool.count_min = 0;
-	pool.promises = 0;
+	shared.queue = (struct go_queue){0};
+	shared.count_min = 0;
+	shared.promises = 0;
 }

@@ -14,8 +14,6 @@
 
 #include "server/runtime/goroutine.h"
 
-struct processor;
-
 /* Stacks, and promises, that a processor keeps for itself; half of them move at once. */
 enum { FREE_MAX = 64 };
 
@@ -29,23 +27,23 @@ struct stack_pool {
 /* How many stacks may be kept, beside those that goroutines have, by `procs` processors together. */
 uint32_t stack_pool_keeps_max(int procs);
 
-/* One promise for p, or for a thread without a processor (NULL). 0; -EAGAIN and -ENOMEM as
+/* One promise from a processor's pool, or for a thread without one (NULL). 0; -EAGAIN and -ENOMEM as
  * stack_promise. */
-int stack_pool_promise(struct processor *p);
+static inline int stack_pool_promise(struct stack_pool *pool);
 
-/* A goroutine has ended on p: its promise is there for another. */
-void stack_pool_promise_back(struct processor *p);
+/* A goroutine of that processor has ended: its promise is there for another. */
+static inline void stack_pool_promise_back(struct stack_pool *pool);
 
 /* A stack, guarded; of its struct goroutine only `slot` means anything. The promise is the caller's. */
-struct goroutine *stack_pool_take(struct processor *p);
+static inline struct goroutine *stack_pool_take(struct stack_pool *pool);
 
 /* g's stack is free. */
-void stack_pool_put(struct processor *p, struct goroutine *g);
+static inline void stack_pool_put(struct stack_pool *pool, struct goroutine *g);
 
 /* Called now and then, by sysmon: gives memory back. Processors see to what they keep themselves when
  * they next call stack_pool_trim_own. */
 void stack_pool_trim(void);
-void stack_pool_trim_own(struct processor *p);
+void stack_pool_trim_own(struct stack_pool *pool);
 
 /* Puts on the global list what idle processors keep, which they do not see to: before a stack_pool_trim
  * that finds it there. */
@@ -53,5 +51,51 @@ void stack_pool_collect(void);
 
 /* Forgets everything, when a run has ended. */
 void stack_pool_reset(void);
+
+/* ---- Inline: every start and every end go through these. ---- */
+
+/* With the global list and its lock. */
+int stack_pool_promise_global(struct stack_pool *pool);
+void stack_pool_promises_back_global(struct stack_pool *pool);
+struct goroutine *stack_pool_take_global(struct stack_pool *pool);
+void stack_pool_put_global(struct stack_pool *pool);
+
+static inline int stack_pool_promise(struct stack_pool *pool)
+{
+	if (!pool || pool->promises == 0)
+		return stack_pool_promise_global(pool);
+	pool->promises--;
+	return 0;
+}
+
+static inline void stack_pool_promise_back(struct stack_pool *pool)
+{
+	if (++pool->promises == FREE_MAX)
+		stack_pool_promises_back_global(pool);
+}
+
+static inline struct goroutine *stack_pool_take(struct stack_pool *pool)
+{
+	struct goroutine *g = pool ? go_queue_pop(&pool->free) : NULL;
+
+	return g ? g : stack_pool_take_global(pool);
+}
+
+/* Before all others: the warmest is taken first. */
+static inline void stack_pool_push(struct go_queue *q, struct goroutine *g)
+{
+	g->link = q->head;
+	q->head = g;
+	if (!q->tail)
+		q->tail = g;
+	q->count++;
+}
+
+static inline void stack_pool_put(struct stack_pool *pool, struct goroutine *g)
+{
+	stack_pool_push(&pool->free, g);
+	if (pool->free.count == FREE_MAX)
+		stack_pool_put_global(pool);
+}
 
 #endif

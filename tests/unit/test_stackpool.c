@@ -38,14 +38,14 @@ static void the_warmest_comes_first(void **state)
 	struct goroutine *a, *b;
 
 	(void)state;
-	assert_int_equal(stack_pool_promise(&ps[0]), 0);
-	assert_int_equal(stack_pool_promise(&ps[0]), 0);
-	a = stack_pool_take(&ps[0]);
-	b = stack_pool_take(&ps[0]);
-	stack_pool_put(&ps[0], a);
-	stack_pool_put(&ps[0], b);
-	assert_ptr_equal(stack_pool_take(&ps[0]), b);
-	assert_ptr_equal(stack_pool_take(&ps[0]), a);
+	assert_int_equal(stack_pool_promise(&ps[0].stacks), 0);
+	assert_int_equal(stack_pool_promise(&ps[0].stacks), 0);
+	a = stack_pool_take(&ps[0].stacks);
+	b = stack_pool_take(&ps[0].stacks);
+	stack_pool_put(&ps[0].stacks, a);
+	stack_pool_put(&ps[0].stacks, b);
+	assert_ptr_equal(stack_pool_take(&ps[0].stacks), b);
+	assert_ptr_equal(stack_pool_take(&ps[0].stacks), a);
 }
 
 /* Begun here, ended there: what gathers there comes back. */
@@ -57,9 +57,9 @@ static void they_go_round_between_processors(void **state)
 
 	(void)state;
 	for (int i = 0; i < 10000; i++) {
-		assert_int_equal(stack_pool_promise(&ps[0]), 0);
-		stack_pool_put(&ps[1], stack_pool_take(&ps[0]));
-		stack_pool_promise_back(&ps[1]);
+		assert_int_equal(stack_pool_promise(&ps[0].stacks), 0);
+		stack_pool_put(&ps[1].stacks, stack_pool_take(&ps[0].stacks));
+		stack_pool_promise_back(&ps[1].stacks);
 		assert_true(ps[1].stacks.free.count < FREE_MAX);
 		assert_true(ps[1].stacks.promises < FREE_MAX);
 	}
@@ -76,19 +76,19 @@ static void a_promise_is_kept(void **state)
 
 	(void)state;
 	for (int i = 0; i < FREE_MAX - 1; i++) {
-		assert_int_equal(stack_pool_promise(&ps[1]), 0);
-		kept[i] = stack_pool_take(&ps[1]);
+		assert_int_equal(stack_pool_promise(&ps[1].stacks), 0);
+		kept[i] = stack_pool_take(&ps[1].stacks);
 	}
 	for (int i = 0; i < FREE_MAX - 1; i++) {
-		stack_pool_put(&ps[1], kept[i]);
-		stack_pool_promise_back(&ps[1]);
+		stack_pool_put(&ps[1].stacks, kept[i]);
+		stack_pool_promise_back(&ps[1].stacks);
 	}
-	while (stack_pool_promise(&ps[0]) == 0) {
-		assert_non_null(stack_pool_take(&ps[0]));
+	while (stack_pool_promise(&ps[0].stacks) == 0) {
+		assert_non_null(stack_pool_take(&ps[0].stacks));
 		n++;
 	}
 	assert_true(n >= 1000 - FREE_MAX && n <= 1000);
-	assert_int_equal(stack_pool_promise(&ps[0]), -EAGAIN);
+	assert_int_equal(stack_pool_promise(&ps[0].stacks), -EAGAIN);
 }
 
 /* Of those that wait on the global list, what two looks in a row find there is given back. */
@@ -102,11 +102,11 @@ static void what_nobody_needs_is_given_back(void **state)
 
 	(void)state;
 	for (int i = 0; i < MANY; i++) {
-		assert_int_equal(stack_pool_promise(&ps[0]), 0);
-		all[i] = stack_pool_take(&ps[0]);
+		assert_int_equal(stack_pool_promise(&ps[0].stacks), 0);
+		all[i] = stack_pool_take(&ps[0].stacks);
 	}
 	for (int i = 0; i < MANY; i++)
-		stack_pool_put(&ps[0], all[i]);
+		stack_pool_put(&ps[0].stacks, all[i]);
 	stack_pool_trim();
 	stack_pool_trim();
 	while ((g = stack_walk(&cursor)))
@@ -120,12 +120,12 @@ static void idle_processors_keep_none(void **state)
 	struct goroutine *a, *b;
 
 	(void)state;
-	assert_int_equal(stack_pool_promise(&ps[1]), 0);
-	assert_int_equal(stack_pool_promise(&ps[1]), 0);
-	a = stack_pool_take(&ps[1]);
-	b = stack_pool_take(&ps[1]);
-	stack_pool_put(&ps[1], a);
-	stack_pool_put(&ps[1], b);
+	assert_int_equal(stack_pool_promise(&ps[1].stacks), 0);
+	assert_int_equal(stack_pool_promise(&ps[1].stacks), 0);
+	a = stack_pool_take(&ps[1].stacks);
+	b = stack_pool_take(&ps[1].stacks);
+	stack_pool_put(&ps[1].stacks, a);
+	stack_pool_put(&ps[1].stacks, b);
 	sched.idle_processors = &ps[1];
 	stack_pool_collect();
 	sched.idle_processors = NULL;
