@@ -5,6 +5,10 @@
 #include "server/runtime/sched.h"
 #include "server/runtime/stack.h"
 
+/* Stacks that stack_pool_shrink gives back at once: half a millisecond, as sysmon has other things to do
+ * if the idleness ends. */
+enum { SHRINK_MAX = 1024 };
+
 static struct {
 	struct lock lock; /* guards all below */
 	struct go_queue queue;
@@ -203,7 +207,8 @@ static void splice(struct go_queue *to, struct go_queue *from)
 	*from = (struct go_queue){0};
 }
 
-void stack_pool_collect(void)
+/* What idle processors keep, to the global list. */
+static void collect(void)
 {
 	lock_acquire(&shared.lock);
 	lock_acquire(&sched.lock);
@@ -211,6 +216,22 @@ void stack_pool_collect(void)
 		splice(&shared.queue, &p->stacks.free);
 	lock_release(&sched.lock);
 	lock_release(&shared.lock);
+}
+
+bool stack_pool_shrink(void)
+{
+	size_t count;
+
+	collect();
+	lock_acquire(&shared.lock);
+	count = shared.queue.count;
+	lock_release(&shared.lock);
+	if (count > FREE_MAX) {
+		free_global(count - FREE_MAX < SHRINK_MAX ? count - FREE_MAX : SHRINK_MAX);
+		return true;
+	}
+	stack_pool_trim();
+	return false;
 }
 
 void stack_pool_reset(void)

@@ -3,8 +3,9 @@
  *
  * They keep their first page and their guard: on their processor's list, the warmest first, and past
  * FREE_MAX on a global one. Taking one from there makes no system call, and from the former touches no
- * lock. What they hold in deep pages is given back in the background, and so are those that nobody
- * needed for a while.
+ * lock. sysmon looks at them once a second: what they hold in deep pages is given back to the system, and
+ * so are, altogether, those on the global list that nobody needed since it looked last. When all has been
+ * idle for 100 ms it gives back all but FREE_MAX.
  *
  * A processor also keeps *promises* (stack.h): go() takes one for the goroutine that it starts, where
  * it can still fail, and so the goroutine finds a stack when it begins to run.
@@ -45,9 +46,10 @@ static inline void stack_pool_put(struct stack_pool *pool, struct goroutine *g);
 void stack_pool_trim(void);
 void stack_pool_trim_own(struct stack_pool *pool);
 
-/* Puts on the global list what idle processors keep, which they do not see to: before a stack_pool_trim
- * that finds it there. */
-void stack_pool_collect(void);
+/* When nothing runs: gives back some of what is more than FREE_MAX, and what the others hold in deep
+ * pages; also of what idle processors keep, which they do not see to. False when there is no more to be
+ * done. */
+bool stack_pool_shrink(void);
 
 /* Forgets everything, when a run has ended. */
 void stack_pool_reset(void);

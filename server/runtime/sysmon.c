@@ -19,7 +19,7 @@
 #define TICK_NS (10 * NS_PER_MS)
 
 enum {
-	IDLE_TICKS_MAX = 10, /* then it sleeps */
+	IDLE_TICKS_MAX = 10, /* then it gives memory back, and sleeps */
 	TRIM_TICKS = 100,    /* free stacks are looked at once a second */
 };
 
@@ -117,9 +117,7 @@ static void *sysmon_main(void *arg)
 		if (++ticks % TRIM_TICKS == 0)
 			stack_pool_trim();
 		idle_ticks = all_idle() ? idle_ticks + 1 : 0;
-		if (idle_ticks == IDLE_TICKS_MAX) {
-			stack_pool_collect();
-			stack_pool_trim();
+		if (idle_ticks >= IDLE_TICKS_MAX && !stack_pool_shrink()) {
 			sleep_while_idle();
 			idle_ticks = 0;
 		}

@@ -171,6 +171,30 @@ static void deep_stacks_are_given_back(void **state)
 	run(4, deep_and_back, NULL);
 }
 
+/* A crowd that has gone leaves little behind, though nothing happens any more. */
+static int crowd_then_idle(void *arg)
+{
+	long before = resident_bytes();
+	int64_t end_ns = clock_deadline_ns(20 * NS_PER_S);
+
+	(void)arg;
+	fill_room(20000);
+	empty_room();
+	blocking_enter(); /* no processor is taken, so that the process is idle */
+	while (resident_bytes() - before > 4 << 20 && clock_now_ns() < end_ns)
+		usleep(10000);
+	blocking_exit();
+	expect(clock_now_ns() < end_ns);
+	return 0;
+}
+
+static void idleness_gives_stacks_back(void **state)
+{
+	(void)state;
+	if (memory_is_ours())
+		run(2, crowd_then_idle, NULL);
+}
+
 static int too_many(void *arg)
 {
 	int started = 0, rc = 0;
@@ -322,6 +346,7 @@ int main(void)
 		cmocka_unit_test(a_million_work),
 		cmocka_unit_test(stacks_are_used_again),
 		cmocka_unit_test(deep_stacks_are_given_back),
+		cmocka_unit_test(idleness_gives_stacks_back),
 		cmocka_unit_test(who_has_not_begun_takes_no_stack),
 		cmocka_unit_test(arguments_arrive_whatever_their_size),
 		cmocka_unit_test(past_the_bound_go_fails),
