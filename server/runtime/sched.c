@@ -650,6 +650,12 @@ static struct goroutine *find_runnable(struct machine *m)
 	for (;;) {
 		if (atomic_load(&sched.stopping))
 			return NULL;
+		if (m->newborn) {
+			struct goroutine *g = m->newborn;
+
+			m->newborn = NULL;
+			return g;
+		}
 		if (m->p) {
 			struct goroutine *g = find_work(m);
 
@@ -758,6 +764,14 @@ static struct context *begin_running(struct machine *m, struct goroutine *g)
 	return &g->context;
 }
 
+/* Would beginning g take a while (first touch of a page: a microsecond or two)? Then it is g0 that does
+ * it: who parks leaves the lock of what it waits on to after_switch(), and others want it meanwhile. */
+static bool begins_cold(const struct processor *p, const struct goroutine *g)
+{
+	return !p->runq.alone && p->stacks.free.count == 0 &&
+		atomic_load_explicit(&g->state, memory_order_relaxed) == G_NEW;
+}
+
 /* Everything of a switch but the switch: says where to. */
 static struct context *leave(struct machine *m, struct goroutine *g, enum after after)
 {
@@ -767,7 +781,13 @@ static struct context *leave(struct machine *m, struct goroutine *g, enum after 
 	m->left = g;
 	m->curg = NULL;
 	next = next_own(m);
-	return next ? begin_running(m, next) : &m->g0;
+	if (!next)
+		return &m->g0;
+	if (begins_cold(m->p, next)) {
+		m->newborn = next;
+		return &m->g0;
+	}
+	return begin_running(m, next);
 }
 
 void switch_away(struct machine *m, enum after after)

@@ -81,6 +81,7 @@ struct machine {
 	void *unlock_arg;
 	struct processor *move_to;
 
+	struct goroutine *newborn;   /* g0 is to begin it; see begins_cold() */
 	bool spinning;               /* looks for work to steal; counted in sched.spinning */
 	struct processor *next_p;    /* handed over by who wakes it */
 	struct note note;            /* sleeps here in stop_machine */
