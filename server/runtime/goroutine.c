@@ -89,6 +89,7 @@ static inline __attribute__((always_inline)) int bear(struct processor *p, const
 	n->code = code;
 	n->args_bytes = (uint32_t)args_bytes;
 	copy_args(n->args, args, args_bytes);
+	__atomic_store_n(&n->g.context.sp, n, __ATOMIC_RELAXED); /* see goroutine_prefetch_frames */
 	/* Dumps may read these at any time. */
 	__atomic_store_n(&n->g.id, next_id(p), __ATOMIC_RELAXED);
 	__atomic_store_n(&n->g.site, site, __ATOMIC_RELAXED);

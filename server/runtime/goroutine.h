@@ -64,9 +64,10 @@ struct goroutine {
 	const void *wait_object;  /* what it waits on, for debuggers and dumps; may be NULL */
 };
 
-/* Fetches what a waiting goroutine will touch when it runs: its innermost frames. It may be running
- * elsewhere by now; then this fetches for nothing. */
-static inline void goroutine_prefetch_frames(const struct goroutine *g)
+/* Fetches what a waiting goroutine will touch when it runs: its innermost frames, or what a newborn is
+ * made of. It may be running elsewhere by now; then this fetches for nothing, and what it reads of a newborn
+ * may be anything. */
+static inline SANITIZER_RACY void goroutine_prefetch_frames(const struct goroutine *g)
 {
 	enum { LINES = 6, LINE_BYTES = 64 };
 	const char *sp = __atomic_load_n(&g->context.sp, __ATOMIC_RELAXED);

@@ -25,7 +25,9 @@ struct nursery {
 };
 
 struct newborn {
-	struct goroutine g; /* in G_NEW; beside its link, `id` and `site` alone mean anything */
+	/* In G_NEW; beside its link, `id` and `site` alone mean anything, and `context.sp`, which points
+	 * here. */
+	struct goroutine g;
 	struct nursery *nursery;
 	void (*call)(void *code, void *args);
 	void *code;
