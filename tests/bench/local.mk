@@ -3,11 +3,20 @@
 
 EXTRA_DIST += tests/bench/run.sh tests/bench/peers.py tests/bench/targets.txt tests/bench/RESULTS.md
 
-bench_programs = tests/bench/inproc tests/bench/peer
+bench_clients = tests/bench/clients.c tests/bench/clients.h
+bench_programs = tests/bench/inproc tests/bench/peer tests/bench/load tests/bench/scale
 tests_bench_inproc_SOURCES = tests/bench/inproc.c tests/support/waitgroup.h
 tests_bench_inproc_LDADD = $(tour_libs)
+tests_bench_peer_SOURCES = tests/bench/peer.c $(bench_clients)
 tests_bench_peer_LDADD = client/libchan.la
 tests_bench_peer_LDFLAGS = -no-install # the program itself, not a script that starts it
+tests_bench_load_SOURCES = tests/bench/load.c tests/bench/crew.c tests/bench/crew.h \
+	tests/support/dice.h $(bench_clients)
+tests_bench_load_LDADD = client/libchan.la
+tests_bench_load_LDFLAGS = -no-install
+tests_bench_scale_SOURCES = tests/bench/scale.c $(bench_clients)
+tests_bench_scale_LDADD = client/libchan.la
+tests_bench_scale_LDFLAGS = -no-install
 
 EXTRA_PROGRAMS += $(bench_programs)
 .PHONY: bench bench-peers bench-programs

@@ -16,26 +16,17 @@
  * line on stdin, so that a driver can look at the daemon's memory meanwhile. Every program
  * ends with cpu_us, its own processor time.
  */
-#include "chan/chan.h"
 #include <err.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "chan/chan.h"
+#include "tests/bench/clients.h"
+
 /* TRIP_CREDIT lets the confirmation of a value leave with the answer to it: see confirm_late. */
-enum { BATCH_MAX = 512, CAPACITY = 4096, TRIP_CREDIT = 16, BATCHES = 8, EVENTS = 64, ALARM_S = 90 };
-
-static int64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
-}
+enum { BATCH_MAX = 512, CAPACITY = 4096, TRIP_CREDIT = 16, BATCHES = 8, ALARM_S = 90 };
 
 static void say(const char *key, int64_t value)
 {
@@ -53,27 +44,6 @@ static void mark(const char *key)
 		exit(1);
 }
 
-static int must(int rc)
-{
-	if (rc < 0)
-		errx(1, "%s", chan_error_text());
-	return rc;
-}
-
-static struct chan_client *dial(void)
-{
-	const char *address = getenv("BENCH_ADDR");
-	struct chan_client *client;
-	char url[256];
-
-	if (address && strncmp(address, "tcp:", 4) == 0)
-		snprintf(url, sizeof(url), "tcp://%s", address + 4);
-	else if (address)
-		snprintf(url, sizeof(url), "%s", address);
-	must(chan_dial(address ? url : NULL, NULL, &client));
-	return client;
-}
-
 static struct chan *open_end(struct chan_client *client, const char *name,
 	enum chan_direction direction, uint32_t credit)
 {
@@ -87,7 +57,7 @@ static struct chan *open_end(struct chan_client *client, const char *name,
 /* On a connection of its own. */
 static struct chan *end_of(const char *name, enum chan_direction direction, uint32_t credit)
 {
-	return open_end(dial(), name, direction, credit);
+	return open_end(dial(NULL), name, direction, credit);
 }
 
 static void make_anew(struct chan_client *client, const char *name, int64_t capacity)
@@ -101,7 +71,7 @@ static void make_anew(struct chan_client *client, const char *name, int64_t capa
 
 static void setup(long a, long b, long c)
 {
-	struct chan_client *client = dial();
+	struct chan_client *client = dial(NULL);
 
 	(void)a, (void)b, (void)c;
 	make_anew(client, "bench-q", CAPACITY);
@@ -211,7 +181,7 @@ static void end_trips(struct chan_client *client)
 
 static void ping(long n, long bytes, long unused)
 {
-	struct chan_client *client = dial();
+	struct chan_client *client = dial(NULL);
 	struct chan *to = open_end(client, "bench-x", CHAN_SEND, 0);
 	struct chan *from = open_end(client, "bench-y", CHAN_RECV, TRIP_CREDIT);
 	int64_t *ns = calloc(n, sizeof(*ns));
@@ -236,7 +206,7 @@ static void ping(long n, long bytes, long unused)
 
 static void pong(long n, long bytes, long unused)
 {
-	struct chan_client *client = dial();
+	struct chan_client *client = dial(NULL);
 	struct chan *from = open_end(client, "bench-x", CHAN_RECV, TRIP_CREDIT);
 	struct chan *to = open_end(client, "bench-y", CHAN_SEND, 0);
 	struct chan_value v;
@@ -253,60 +223,6 @@ static void pong(long n, long bytes, long unused)
 }
 
 /* ---- many connections, many channels ---- */
-
-static void need_descriptors(rlim_t n)
-{
-	struct rlimit limit = {.rlim_cur = n + 64, .rlim_max = n + 64}, now;
-
-	getrlimit(RLIMIT_NOFILE, &now);
-	if (now.rlim_cur >= limit.rlim_cur)
-		return;
-	if (now.rlim_max > limit.rlim_max)
-		limit.rlim_max = now.rlim_max;
-	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
-		err(1, "raise ulimit -n to %ld", (long)n + 64);
-}
-
-static void watch(int epoll, struct chan *ch)
-{
-	struct chan_client *client = chan_client_of(ch);
-	struct epoll_event e = {.events = EPOLLIN, .data.ptr = ch};
-
-	chan_events(client);
-	if (epoll_ctl(epoll, EPOLL_CTL_ADD, chan_fd(client), &e) < 0)
-		err(1, "epoll");
-}
-
-/* A client that is watched and has something to say. */
-static struct chan_client *next_ready(int epoll)
-{
-	static struct epoll_event events[EVENTS];
-	static int count, at;
-	struct chan *ch;
-
-	if (at == count) {
-		count = epoll_wait(epoll, events, EVENTS, -1);
-		at = 0;
-		if (count < 1)
-			err(1, "epoll");
-	}
-	ch = events[at++].data.ptr;
-	return chan_client_of(ch);
-}
-
-/* The next completion of any of the clients that are watched; each has one operation at once. */
-static struct chan_completion next_completion(int epoll)
-{
-	struct chan_completion done;
-	struct chan_client *client;
-
-	do {
-		client = next_ready(epoll);
-		must(chan_process(client));
-	} while (chan_next_completion(client, &done) == 0);
-	must(done.status);
-	return done;
-}
 
 /* Nobody receives what is sent in this role, so it goes to as many channels as hold it, made before
  * the clock starts. They are temporary: the daemon is as before when all that use them hung up. */
@@ -390,7 +306,7 @@ static void sync_apart(struct chan ***ends, long conns, long n, const struct cha
 static void sync_sends(long conns, long n, long bytes)
 {
 	struct chan_value v = chan_value_bytes(calloc(1, bytes), bytes);
-	struct chan_client *maker = dial();
+	struct chan_client *maker = dial(NULL);
 	long apart = conns < 0 ? 1 : conns;
 	struct chan ***ends = calloc(apart, sizeof(*ends));
 	int64_t began_ns;
@@ -398,7 +314,7 @@ static void sync_sends(long conns, long n, long bytes)
 	need_descriptors(apart);
 	make_sync_channels(maker, n);
 	for (long i = 0; i < apart; i++)
-		ends[i] = open_sync_channels(dial(), n);
+		ends[i] = open_sync_channels(dial(NULL), n);
 	began_ns = now_ns();
 	if (conns == 1)
 		sync_alone(ends[0], n, &v);
@@ -422,7 +338,7 @@ static void idle(long conns, long reps, long unused)
 
 	(void)unused;
 	need_descriptors(conns);
-	must(chan_make(dial(), "bench-idle", CHAN_TYPE_BYTES, CAPACITY, &options, &to));
+	must(chan_make(dial(NULL), "bench-idle", CHAN_TYPE_BYTES, CAPACITY, &options, &to));
 	mark("empty");
 	for (long i = 0; i < conns; i++) {
 		struct chan *ch = end_of("bench-idle", CHAN_RECV, 0);
@@ -447,7 +363,7 @@ static void idle(long conns, long reps, long unused)
 	percentiles(ns, reps);
 }
 
-static void await_all(struct chan_client *client, long n, struct chan **ends)
+static void await_many(struct chan_client *client, long n, struct chan **ends)
 {
 	struct chan_completion done;
 
@@ -462,7 +378,7 @@ static void await_all(struct chan_client *client, long n, struct chan **ends)
 
 static void many(long n, long b, long c)
 {
-	struct chan_client *client = dial();
+	struct chan_client *client = dial(NULL);
 	struct chan **ends = calloc(n, sizeof(struct chan *));
 	struct chan_value v = chan_value_bytes("0123456789abcdef", 16);
 	struct chan_make_options options = {.temporary = true};
@@ -476,16 +392,16 @@ static void many(long n, long b, long c)
 		snprintf(name, sizeof(name), "bench-m%ld", (long)i);
 		must(chan_start_make(client, name, CHAN_TYPE_BYTES, 1, &options, (void *)i, NULL));
 	}
-	await_all(client, n, ends);
+	await_many(client, n, ends);
 	for (long i = 0; i < n; i++)
 		must(chan_start_send(ends[i], &v, 1, CHAN_FOREVER, NULL, NULL));
-	await_all(client, n, NULL);
+	await_many(client, n, NULL);
 	spent_ns = now_ns() - began_ns;
 	mark("filled");
 	began_ns = now_ns();
 	for (long i = 0; i < n; i++)
 		must(chan_start_recv(ends[i], CHAN_FOREVER, NULL, NULL));
-	await_all(client, n, NULL);
+	await_many(client, n, NULL);
 	say("many_ns", (spent_ns + now_ns() - began_ns) / n);
 	chan_hangup(client);
 }

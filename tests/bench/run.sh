@@ -1,11 +1,12 @@
 #!/bin/sh
-# make bench: measures goroutines and channels in the process, then a private daemon, and prints
-# `row median (least to most) unit` over $BENCH_RUNS runs (default 5).
+# make bench: measures goroutines and channels in the process, then private daemons, and prints
+# `row median (least to most) unit` over $BENCH_RUNS runs (default 5). $BENCH_PARTS says which parts
+# of: inproc daemon load scale. In seconds a run they take some 45, 25, 30 and 30.
 #
 # Absolute times are this machine's and this hour's: compare rows of one run, or ratios against
-# something measured beside them (see RESULTS.md).
+# something measured beside them (make bench-peers).
 cd "$top_builddir" || exit 1
-: "${BENCH_RUNS:=5}" "${BENCH_SECONDS:=1}"
+: "${BENCH_RUNS:=5}" "${BENCH_PARTS:=inproc daemon load scale}"
 room=$(mktemp -d)
 daemon=
 trap 'test -z "$daemon" || kill "$daemon" 2>/dev/null; rm -rf "$room"' EXIT
@@ -25,9 +26,7 @@ rows() {
 
 in_process() {
 	for procs in 1 2; do
-		: >"$room/rows"
-		for row in yield_2 yield_1000 spawn_join1 spawn_batch1000 pingpong_rtt pipe_unbuf \
-			pipe_cap1 pipe_cap100 pipe_4x4_cap100 select2_ready select2_block; do
+		for row in $(tests/bench/inproc); do
 			for run in $(seq "$BENCH_RUNS"); do
 				tests/bench/inproc -procs $procs $row
 			done
@@ -37,9 +36,11 @@ in_process() {
 	done
 }
 
+# start_daemon URL: which clients find at $BENCH_ADDR.
 start_daemon() {
 	./chand --listen "$1" 2>"$room/log" &
 	daemon=$!
+	export BENCH_DAEMON=$daemon
 	for try in $(seq 100); do
 		tests/bench/peer setup >/dev/null 2>&1 && return
 		sleep 0.1
@@ -95,7 +96,60 @@ through_daemon() {
 	rows "$room/rows"
 }
 
-test ! -x tests/bench/inproc || in_process
-through_daemon "unix:$room/chand.sock" "unix:$room/chand.sock"
-port=$((20000 + $$ % 20000))
-through_daemon "tcp:127.0.0.1:$port" "tcp://127.0.0.1:$port"
+# Clients in great numbers: each load has a daemon of its own, so that none is measured with what
+# another left behind.
+on_its_own() {
+	start_daemon "$BENCH_ADDR"
+	"$@" || echo "failed: $*" >&2
+	stop_daemon
+}
+
+loads() {
+	for run in $(seq "$BENCH_RUNS"); do
+		for channels in 1 100 10000; do
+			for crew in "1 1" "4 4" "16 16" "1 16" "16 1"; do
+				on_its_own tests/bench/load flow $crew $channels 400000
+			done
+		done
+		on_its_own tests/bench/load mixed 200000
+		on_its_own tests/bench/load rendezvous 1 1 20000
+		on_its_own tests/bench/load rendezvous 16 16 50000
+		on_its_own tests/bench/load select 1 8 20000
+		on_its_own tests/bench/load select 16 8 50000
+		on_its_own tests/bench/load steady 5
+	done
+}
+
+scales() {
+	for run in $(seq "$BENCH_RUNS"); do
+		for number in 100 10000 100000; do
+			on_its_own tests/bench/scale channels $number
+		done
+		for number in 100 1000 10000; do
+			on_its_own tests/bench/scale connections $number
+		done
+	done
+}
+
+for part in $BENCH_PARTS; do
+	case $part in
+	inproc)
+		in_process
+		;;
+	daemon)
+		through_daemon "unix:$room/chand.sock" "unix:$room/chand.sock"
+		port=$((20000 + $$ % 10000))
+		through_daemon "tcp:127.0.0.1:$port" "tcp://127.0.0.1:$port"
+		;;
+	load | scale)
+		export BENCH_ADDR="unix:$room/chand.sock"
+		${part}s >"$room/rows"
+		echo "== ${part}s, unix"
+		rows "$room/rows"
+		;;
+	*)
+		echo "BENCH_PARTS: no such part: $part" >&2
+		exit 1
+		;;
+	esac
+done

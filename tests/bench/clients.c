@@ -1,0 +1,132 @@
+/* clients.c - see clients.h. */
+#include "tests/bench/clients.h"
+
+#include <err.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <time.h>
+
+#include "chan/chan.h"
+
+enum { EVENTS = 64 };
+
+int64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
+}
+
+int must(int rc)
+{
+	if (rc < 0)
+		errx(1, "%s", chan_error_text());
+	return rc;
+}
+
+struct chan_client *dial(const struct chan_dial_options *options)
+{
+	const char *address = getenv("BENCH_ADDR");
+	struct chan_client *client;
+	char url[256];
+
+	if (address && strncmp(address, "tcp:", 4) == 0)
+		snprintf(url, sizeof(url), "tcp://%s", address + 4);
+	else if (address)
+		snprintf(url, sizeof(url), "%s", address);
+	must(chan_dial(address ? url : NULL, options, &client));
+	return client;
+}
+
+struct chan_completion await(struct chan_client *client)
+{
+	struct chan_completion done;
+
+	must(chan_wait_completion(client, &done, CHAN_FOREVER));
+	must(done.status);
+	return done;
+}
+
+void await_all(struct chan_client *client)
+{
+	while (chan_ops_pending(client) > 0) {
+		struct chan_completion done = await(client);
+
+		chan_value_clear(&done.value);
+	}
+}
+
+void need_descriptors(rlim_t n)
+{
+	struct rlimit limit = {.rlim_cur = n + 64, .rlim_max = n + 64}, now;
+
+	getrlimit(RLIMIT_NOFILE, &now);
+	if (now.rlim_cur >= limit.rlim_cur)
+		return;
+	if (now.rlim_max > limit.rlim_max)
+		limit.rlim_max = now.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+		err(1, "raise ulimit -n to %ld", (long)n + 64);
+}
+
+void watch(int epoll, struct chan *ch)
+{
+	struct chan_client *client = chan_client_of(ch);
+	struct epoll_event e = {.events = EPOLLIN, .data.ptr = ch};
+
+	chan_events(client);
+	if (epoll_ctl(epoll, EPOLL_CTL_ADD, chan_fd(client), &e) < 0)
+		err(1, "epoll");
+}
+
+/* A client that is watched and has something to say. */
+static struct chan_client *next_ready(int epoll)
+{
+	static struct epoll_event events[EVENTS];
+	static int count, at;
+	struct chan *ch;
+
+	if (at == count) {
+		count = epoll_wait(epoll, events, EVENTS, -1);
+		at = 0;
+		if (count < 1)
+			err(1, "epoll");
+	}
+	ch = events[at++].data.ptr;
+	return chan_client_of(ch);
+}
+
+struct chan_completion next_completion(int epoll)
+{
+	static struct chan_client *client; /* which may have more of them */
+	struct chan_completion done;
+
+	while (!client || chan_next_completion(client, &done) == 0) {
+		client = next_ready(epoll);
+		must(chan_process(client));
+	}
+	must(done.status);
+	return done;
+}
+
+int64_t daemon_resident_bytes(void)
+{
+	const char *pid = getenv("BENCH_DAEMON");
+	char path[64], line[256];
+	long kib = 0;
+	FILE *f;
+
+	if (!pid)
+		errx(1, "BENCH_DAEMON is not set");
+	snprintf(path, sizeof(path), "/proc/%s/status", pid);
+	f = fopen(path, "r");
+	if (!f)
+		err(1, "%s", path);
+	while (fgets(line, sizeof(line), f))
+		sscanf(line, "VmRSS: %ld", &kib);
+	fclose(f);
+	return kib * INT64_C(1024);
+}
