@@ -49,6 +49,10 @@ integration_tests += tests/integration/test_many
 tests_integration_test_many_SOURCES = tests/integration/test_many.c $(support_sources)
 tests_integration_test_many_LDADD = $(integration_libs)
 
+integration_tests += tests/integration/test_fairness
+tests_integration_test_fairness_SOURCES = tests/integration/test_fairness.c $(support_sources)
+tests_integration_test_fairness_LDADD = client/libchan.la $(integration_libs) -lpthread
+
 integration_tests += tests/integration/test_attack
 tests_integration_test_attack_SOURCES = tests/integration/test_attack.c \
 	tests/support/crowd.c tests/support/crowd.h $(support_sources)
