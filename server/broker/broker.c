@@ -560,6 +560,7 @@ static void take_turn(struct broker *b, struct batch *own, struct connection **c
 		apply_batch(b, batch, now_ns);
 	if (own)
 		apply_batch(b, own, now_ns);
+	b->unsure = true;
 	if (now_ns >= engine_deadline_ns(b->engine))
 		engine_expire(b->engine, now_ns);
 	watch(b, now_ns);

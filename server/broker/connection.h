@@ -81,6 +81,8 @@ struct connection {
 	atomic_uint refs;
 	_Atomic int64_t heard_ns; /* when the peer last gave a sign of life */
 	atomic_bool cut;          /* the reader reads no more, whatever there is */
+	atomic_bool unsure;       /* the last read was taken for all there was: the broker pokes
+				   * the reader once when it has been quiet (watch.c) */
 
 	struct admitted admitted; /* who it is: the acceptor's, then the reader's, until the HELLO
 				   * is handed over; then constant, but for extra, the broker's */

@@ -54,6 +54,8 @@ struct turn {
 	struct connection *c;
 	struct batch *batch;      /* NULL until there is an operation */
 	struct connection *chain; /* what is to be written then */
+	bool submitted;           /* the broker was given something */
+	bool drained;             /* the last read brought all there was */
 	char why[TEXT_BYTES_MAX]; /* of a breach; not set for want of memory */
 };
 
@@ -72,10 +74,12 @@ static void hand_over(struct turn *t)
 	t->batch = NULL;
 	if (!b)
 		return;
-	if (b->count)
-		broker_submit(t->c->broker, b, &t->chain);
-	else
+	if (!b->count) {
 		batch_free(b);
+		return;
+	}
+	broker_submit(t->c->broker, b, &t->chain);
+	t->submitted = true;
 }
 
 /*
@@ -366,6 +370,7 @@ static ssize_t read_more(struct turn *t)
 	if (n <= 0)
 		return n;
 	c->in.end += (size_t)n;
+	t->drained = stream_is_drained(c->stream, (size_t)n, BUFFER_BYTES);
 	hear(t);
 	return n;
 }
@@ -455,28 +460,44 @@ static void pass_chain_on(struct turn *t)
 	t->chain = NULL;
 }
 
-/* Reads and handles all there is. */
-static void read_all(struct turn *t)
+/*
+ * Reads and handles all there is: until a read finds nothing, or brought less than it could. The
+ * latter is believed where the broker has taken a turn, since that sees to it that the connection is
+ * read once more when it has become quiet; it spares a system call in most turns.
+ * 0 at the end of the stream, -EAGAIN, or another -errno; 1: the reader rests.
+ */
+static ssize_t read_all(struct turn *t)
 {
-	struct connection *c = t->c;
 	unsigned int reads = 0;
 	ssize_t n;
 
-	do {
+	for (;;) {
 		if (!handle_input(t))
-			return;
+			return 1;
+		if (t->drained && t->submitted)
+			return -EAGAIN;
 		n = read_more(t);
-		if (n > 0)
-			pass_chain_on(t);
+		if (n <= 0)
+			return n;
+		pass_chain_on(t);
 		if (++reads % READS_MAX == 0)
 			go_yield();
-	} while (n > 0);
+	}
+}
+
+/* One run of the reader; afterwards the connection is not to be touched. */
+static void run(struct turn *t)
+{
+	struct connection *c = t->c;
+	ssize_t n = read_all(t);
+
 	if (n == -EAGAIN) {
 		shed_buffer(t);
+		atomic_store_explicit(&c->unsure, t->drained, memory_order_relaxed);
 		stream_on_readable(c->stream, connection_read, c);
-		return;
+	} else if (n <= 0) {
+		ended(t, n == 0);
 	}
-	ended(t, n == 0);
 }
 
 /*
@@ -492,8 +513,9 @@ void connection_read(void *arg)
 	t.c = arg;
 	t.batch = NULL;
 	t.chain = NULL;
+	t.submitted = t.drained = false;
 	gate_enter(&gate);
-	read_all(&t);
+	run(&t);
 	gate_leave(&gate);
 	if (!t.chain)
 		return;

@@ -152,6 +152,22 @@ void watch_end_rides(struct broker *b)
 	}
 }
 
+/* ---- who may have gone without a word ----------------------------------------------------------- */
+
+/* The reader takes a short read for all there was, although an error may have come with it (netpoll.h).
+ * It looks once more when the client has said nothing for a tick. */
+static void make_sure(struct broker *b, struct session *s, int64_t now_ns)
+{
+	struct connection *c = s->connection;
+
+	if (now_ns - heard_ns(s) < WATCH_TICK_NS) {
+		b->unsure = true; /* its reader may be at work, and say so later */
+		return;
+	}
+	if (atomic_exchange_explicit(&c->unsure, false, memory_order_relaxed))
+		stream_poke(c->stream);
+}
+
 /* ---- the tick ------------------------------------------------------------------------------- */
 
 static void look(struct broker *b, int64_t now_ns)
@@ -160,9 +176,11 @@ static void look(struct broker *b, int64_t now_ns)
 	struct session *s, *next;
 
 	watch_end_rides(b);
+	b->unsure = false;
 	LIST_FOREACH (s, &b->sessions, link) {
 		if (!s->party)
 			continue;
+		make_sure(b, s, now_ns);
 		check_silence(b, s, now_ns); /* first: a PING under way is not a client that does
 						not read */
 		if (s->half)
@@ -179,7 +197,7 @@ static void look(struct broker *b, int64_t now_ns)
 void watch(struct broker *b, int64_t now_ns)
 {
 	bool wanted = engine_waiting(b->engine) || engine_deliveries_out(b->engine) ||
-		      !list_empty(&b->detached) || b->half_count || b->rides;
+		      !list_empty(&b->detached) || b->half_count || b->rides || b->unsure;
 
 	if (now_ns >= b->watch_ns)
 		look(b, now_ns);

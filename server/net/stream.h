@@ -22,6 +22,8 @@ struct stream;
 /* What a kind of stream must define. All of them are called with the stream alive and never park.
  */
 struct stream_ops {
+	/* A read that brings less than it has room for has brought all there was. */
+	bool short_reads_drain;
 	/* Bytes read, 0 at the end of the stream, -EAGAIN, or another -errno: the stream is dead.
 	 */
 	ssize_t (*read)(struct stream *s, void *bytes, size_t size);
@@ -51,6 +53,19 @@ int stream_socket_new(int fd, struct stream **ret_stream);
 static inline ssize_t stream_read(struct stream *s, void *bytes, size_t size)
 {
 	return s->ops->read(s, bytes, size);
+}
+
+/* Whether a read of up to size bytes, which brought n, has brought all there was: stream_on_readable
+ * will tell of more, without an -EAGAIN before. (With netpoll_is_closed's restriction: stream_poke.) */
+static inline bool stream_is_drained(const struct stream *s, size_t n, size_t size)
+{
+	return s->ops->short_reads_drain && n < size && !netpoll_is_closed(s->poll);
+}
+
+/* Starts what stream_on_readable waits for, to find out whether there is something. */
+static inline void stream_poke(struct stream *s)
+{
+	netpoll_poke(s->poll, NETPOLL_READ);
 }
 
 static inline ssize_t stream_writev(struct stream *s, const struct iovec *iov, int count)

@@ -16,13 +16,15 @@ static ssize_t socket_read(struct stream *s, void *bytes, size_t size)
 	return n < 0 ? -errno : n;
 }
 
+/* One piece by send: the kernel has no header and no list to fetch then. */
 static ssize_t socket_writev(struct stream *s, const struct iovec *iov, int count)
 {
 	struct msghdr m = {.msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)count};
 	ssize_t n;
 
 	do
-		n = sendmsg(s->fd, &m, MSG_NOSIGNAL);
+		n = count == 1 ? send(s->fd, iov->iov_base, iov->iov_len, MSG_NOSIGNAL)
+			       : sendmsg(s->fd, &m, MSG_NOSIGNAL);
 	while (n < 0 && errno == EINTR);
 	return n < 0 ? -errno : n;
 }
@@ -50,6 +52,7 @@ static void socket_free(struct stream *s)
 }
 
 static const struct stream_ops socket_ops = {
+	.short_reads_drain = true,
 	.read = socket_read,
 	.writev = socket_writev,
 	.shutdown = socket_shutdown,

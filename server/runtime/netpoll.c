@@ -51,8 +51,11 @@ struct netpoll_direction {
 
 struct netpoll_desc {
 	struct netpoll_direction directions[2]; /* by enum netpoll_mode */
-	void *handle;                           /* the back end's */
+	void *handles[2];                       /* the back end's; for writing NULL at first, and then
+						 * who waits there sets it while its word is passing */
+	int fd;
 	_Atomic bool closing;
+	_Atomic bool closed; /* by the peer */
 };
 
 static struct {
@@ -89,7 +92,8 @@ int netpoll_open(int fd, struct netpoll_desc **ret_desc)
 	desc = calloc(1, sizeof(*desc));
 	if (!desc)
 		return -ENOMEM;
-	rc = backend_add(fd, desc, &desc->handle);
+	desc->fd = fd;
+	rc = backend_add(fd, NETPOLL_READ, desc, &desc->handles[NETPOLL_READ]);
 	if (rc < 0) {
 		free(desc);
 		return rc;
@@ -131,14 +135,26 @@ static bool is_passing(uintptr_t word)
 	return word == WAITING || word == WOKEN || word == EXPIRED || word == FIRING;
 }
 
-/* Ends whatever waits in one direction. The poller does not know the descriptor any more. */
-static void cancel(struct netpoll_direction *d)
+/* While someone is in the middle of a few instructions, in which nobody parks. */
+static uintptr_t let_pass(struct netpoll_direction *d)
 {
 	uintptr_t word;
 
-	/* Someone is in the middle of a few instructions, in which nobody parks. */
 	while (is_passing(word = atomic_load(&d->word)))
 		go_yield();
+	return word;
+}
+
+/* Has the poller forget one direction, and ends whatever waits there. */
+static void cancel(struct netpoll_desc *desc, enum netpoll_mode mode)
+{
+	struct netpoll_direction *d = &desc->directions[mode];
+	uintptr_t word;
+
+	let_pass(d); /* who waits sets the handle */
+	if (desc->handles[mode])
+		backend_remove(desc->handles[mode]);
+	word = let_pass(d);
 	if (word == ARMED || word == RETRY) {
 		disarm(d);
 		return;
@@ -160,10 +176,14 @@ void netpoll_close(struct netpoll_desc *desc)
 	if (!desc)
 		return;
 	atomic_store(&desc->closing, true);
-	backend_remove(desc->handle);
-	cancel(&desc->directions[NETPOLL_READ]);
-	cancel(&desc->directions[NETPOLL_WRITE]);
+	cancel(desc, NETPOLL_READ);
+	cancel(desc, NETPOLL_WRITE);
 	free(desc);
+}
+
+bool netpoll_is_closed(const struct netpoll_desc *desc)
+{
+	return atomic_load_explicit(&desc->closed, memory_order_relaxed);
 }
 
 /* ---- Waiting ---- */
@@ -226,6 +246,15 @@ static bool take_ready_or_wait(struct netpoll_direction *d)
 	}
 }
 
+/* Registers for what is waited for the first time. 0, or -ENOMEM. */
+static int add_direction(struct netpoll_desc *desc, enum netpoll_mode mode)
+{
+	if (desc->handles[mode] ||
+		backend_add(desc->fd, mode, desc, &desc->handles[mode]) == 0)
+		return 0;
+	return -ENOMEM;
+}
+
 int netpoll_wait(struct netpoll_desc *desc, enum netpoll_mode mode, int64_t deadline_ns)
 {
 	struct wait w = {
@@ -234,6 +263,11 @@ int netpoll_wait(struct netpoll_desc *desc, enum netpoll_mode mode, int64_t dead
 
 	if (take_ready_or_wait(w.direction))
 		return 0;
+	rc = add_direction(desc, mode);
+	if (rc < 0) {
+		atomic_store(&w.direction->word, NONE);
+		return rc;
+	}
 	timer_init(&w.timer, expire, &w);
 	w.g->wake_result = 1;
 	w.g->wait_object = desc;
@@ -331,6 +365,9 @@ void netpoll_on_at(const struct go_site *site, struct netpoll_desc *desc, enum n
 	struct goroutine *g;
 
 	let_fire(d);
+	/* Where it cannot be registered fn is started at once, and finds that out. */
+	if (add_direction(desc, mode) < 0)
+		swap(d, NONE, READY);
 	d->on.site = site;
 	d->on.fn = fn;
 	d->on.arg = arg;
@@ -353,6 +390,12 @@ bool netpoll_off(struct netpoll_desc *desc, enum netpoll_mode mode)
 }
 
 /* ---- The poller ---- */
+
+/* Who fires the direction next, or finds it READY, sees this: the word is changed behind it. */
+void netpoll_note_closed(struct netpoll_desc *desc)
+{
+	atomic_store_explicit(&desc->closed, true, memory_order_relaxed);
+}
 
 void netpoll_fire(struct netpoll_desc *desc, enum netpoll_mode mode, struct netpoll_ready *ready)
 {

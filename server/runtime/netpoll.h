@@ -1,9 +1,12 @@
 /*
  * netpoll.h - wait for a descriptor to become readable or writable.
  *
- * A descriptor is registered once, edge-triggered, and from then on the poller tells what happens to
- * it. So read or write until EAGAIN before you wait: readiness is reported when it arises, once, and
- * remembered until someone waits for it. The descriptor must be non-blocking.
+ * A descriptor is registered edge-triggered, and from then on the poller tells what happens to it. So
+ * read (but see netpoll_is_closed) or write until EAGAIN before you wait: readiness is reported when
+ * it arises, once, and remembered until someone waits for it. The descriptor must be non-blocking.
+ *
+ * For writing it is registered when someone waits for that the first time. Few ever do; and a Unix
+ * socket that is registered so wakes the poller whenever its peer has read something.
  *
  * For each of the two directions at most one waits at a time: a goroutine in netpoll_wait, or an
  * armed netpoll_on. The two directions are independent.
@@ -44,9 +47,9 @@ void netpoll_close(struct netpoll_desc *desc);
 /*
  * Parks until fd is ready in that direction (end of stream, hangup and errors are readiness too:
  * the read or write that follows tells), or the deadline.
- * 0, -ETIMEDOUT, -ECANCELED after netpoll_close (do not touch desc again).
- * Readiness counts before the deadline, so a past deadline makes it a test. Spurious returns of 0
- * are possible: try, and wait again.
+ * 0, -ETIMEDOUT, -ECANCELED after netpoll_close (do not touch desc again), or for writing -ENOMEM.
+ * Readiness counts before the deadline, so a past deadline makes it a test of what the poller has told.
+ * Spurious returns of 0 are possible: try, and wait again.
  */
 int netpoll_wait(struct netpoll_desc *desc, enum netpoll_mode mode, int64_t deadline_ns);
 
@@ -66,6 +69,15 @@ void netpoll_on_at(const struct go_site *site, struct netpoll_desc *desc, enum n
 
 #define netpoll_on_readable(desc, fn, arg) netpoll_on(desc, NETPOLL_READ, fn, arg)
 #define netpoll_on_writable(desc, fn, arg) netpoll_on(desc, NETPOLL_WRITE, fn, arg)
+
+/*
+ * Whether the peer has closed its side, as far as the poller has told. While it has not, a read from a
+ * stream socket that brings less than there was room for has brought all there was, and whoever waits
+ * next is told of more: there is no need to find that out by EAGAIN. One thing is not told for sure, an
+ * error that arose together with the last bytes. So who relies on this pokes the descriptor once, some
+ * time after.
+ */
+bool netpoll_is_closed(const struct netpoll_desc *desc);
 
 /*
  * Makes it so that fd is ready in that direction, whatever the kernel says: who waits is woken or

@@ -1,8 +1,8 @@
 /*
  * netpoll_libevent.c - the poller on libevent's event_base; the only file that knows of libevent.
  *
- * Every descriptor is one persistent, edge-triggered event for both directions, added once. A timer
- * descriptor gives the end of a wait to the nanosecond (libevent's own waits round up to milliseconds)
+ * Every direction of a descriptor that anybody has waited for is one persistent, edge-triggered event,
+ * added once. A timer descriptor gives the end of a wait to the nanosecond (libevent's own waits round up to milliseconds)
  * and is only set when the deadline changes; an event descriptor interrupts.
  */
 #include "config.h"
@@ -45,13 +45,22 @@ static void prepare_once(void)
 	evthread_use_pthreads();
 }
 
-static void on_event(evutil_socket_t fd, short what, void *arg)
+static void on_read(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
-	if (what & EV_READ)
-		netpoll_fire(arg, NETPOLL_READ, backend.ready);
-	if (what & EV_WRITE)
+	if (what & EV_CLOSED) {
+		netpoll_note_closed(arg);
+		/* With EV_CLOSED libevent says nothing of a hang-up to who waits for writing. */
 		netpoll_fire(arg, NETPOLL_WRITE, backend.ready);
+	}
+	netpoll_fire(arg, NETPOLL_READ, backend.ready);
+}
+
+static void on_write(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	netpoll_fire(arg, NETPOLL_WRITE, backend.ready);
 }
 
 /* The interrupt and the timer are edge-triggered too, so there is nothing to read. */
@@ -93,7 +102,7 @@ int backend_init(void)
 	config = event_config_new();
 	if (!config || backend.interrupt_fd < 0 || backend.timer_fd < 0)
 		goto out;
-	event_config_require_features(config, EV_FEATURE_ET | EV_FEATURE_O1);
+	event_config_require_features(config, EV_FEATURE_ET | EV_FEATURE_O1 | EV_FEATURE_EARLY_CLOSE);
 	/* No timers of libevent's are used: spare it the clock. */
 	event_config_set_flag(config, EVENT_BASE_FLAG_NO_CACHE_TIME);
 	backend.base = event_base_new_with_config(config);
@@ -130,12 +139,13 @@ void backend_fini(void)
 		close(backend.timer_fd);
 }
 
-int backend_add(int fd, struct netpoll_desc *desc, void **ret_handle)
+int backend_add(int fd, enum netpoll_mode mode, struct netpoll_desc *desc, void **ret_handle)
 {
 	struct event *event;
 
 	errno = 0;
-	event = add(fd, EV_READ | EV_WRITE, on_event, desc);
+	event = mode == NETPOLL_READ ? add(fd, EV_READ | EV_CLOSED, on_read, desc)
+				     : add(fd, EV_WRITE, on_write, desc);
 	if (!event)
 		return errno ? -errno : -ENOMEM;
 	*ret_handle = event;
@@ -144,7 +154,7 @@ int backend_add(int fd, struct netpoll_desc *desc, void **ret_handle)
 
 void backend_remove(void *handle)
 {
-	event_del_block(handle); /* waits for on_event, if it runs on another thread */
+	event_del_block(handle); /* waits for its function, if that runs on another thread */
 	event_free(handle);
 }
 

@@ -48,8 +48,8 @@ void netpoll_interrupt(void);
 int backend_init(void);
 void backend_fini(void);
 
-/* Registers fd for both directions, edge-triggered; 0 or -errno. */
-int backend_add(int fd, struct netpoll_desc *desc, void **ret_handle);
+/* Registers a direction of fd, edge-triggered, so that what is ready already is told too; 0 or -errno. */
+int backend_add(int fd, enum netpoll_mode mode, struct netpoll_desc *desc, void **ret_handle);
 
 /* Undoes that; netpoll_fire does not run for it afterwards. */
 void backend_remove(void *handle);
@@ -62,6 +62,9 @@ void backend_poll(int64_t deadline_ns, struct netpoll_ready *ready);
 void backend_interrupt(void);
 
 /* ---- Called by the back end ---- */
+
+/* The peer has closed its side; before netpoll_fire for reading. */
+void netpoll_note_closed(struct netpoll_desc *desc);
 
 /* desc became ready in that direction. */
 void netpoll_fire(struct netpoll_desc *desc, enum netpoll_mode mode, struct netpoll_ready *ready);

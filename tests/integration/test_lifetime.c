@@ -4,10 +4,13 @@
 #include "tests/support/peer.h"
 
 #include "proto/type.h"
+#include <poll.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -322,6 +325,51 @@ static void test_lost_sender(void **state)
 	lose_a_sender(d.tcp_url, true);
 }
 
+static int64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * INT64_C(1000) + t.tv_nsec / 1000000;
+}
+
+/* Asks for something whose answer comes and is not read, so that the end of the connection is an
+ * error to the broker. */
+static void leave_an_answer_unread(struct peer *p)
+{
+	struct pollfd pfd = {.fd = p->fd, .events = POLLIN};
+
+	peer_say(p, &(struct message){.kind = MESSAGE_PING, .ping = {.nonce = 1}});
+	assert_int_equal(poll(&pfd, 1, test_patience_ms()), 1);
+}
+
+/* The broker finds the last bytes and the error together, has read the one and nothing to write that
+ * would meet the other; it notices all the same, and before it says PING to the receiver. */
+static void test_an_error_behind_the_last_bytes(void **state)
+{
+	enum { NOTICED_MS = 4000 };
+	struct peer p, q;
+	uint64_t channel;
+	int64_t began_ms;
+
+	(void)state;
+	peer_dial(&p, d.url);
+	peer_dial(&q, d.url);
+	channel = peer_channel(&p, "last-bytes", CHAN_TYPE_STRING, 0);
+	peer_opened(&q, "last-bytes", CHAN_BOTH);
+	leave_an_answer_unread(&p);
+	assert_int_equal(kill(d.pid, SIGSTOP), 0);
+	peer_recv(&p, channel);
+	peer_drop(&p);
+	assert_int_equal(kill(d.pid, SIGCONT), 0);
+	began_ms = now_ms();
+	do
+		peer_stat(&q, channel);
+	while (q.m.stats.channels[0].receivers_waiting);
+	assert_in_range(now_ms() - began_ms, 0, NOTICED_MS);
+	peer_drop(&q);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -334,6 +382,7 @@ int main(void)
 		cmocka_unit_test(test_half_close),
 		cmocka_unit_test(test_half_close_of_a_receiver),
 		cmocka_unit_test(test_lost_sender),
+		cmocka_unit_test(test_an_error_behind_the_last_bytes),
 	};
 
 	test_time_limit();

@@ -441,6 +441,66 @@ static void a_hang_up_is_readiness(void **state)
 	on_all_procs(hang_up);
 }
 
+/* Less than there was room for, and then no EAGAIN: what comes later is told all the same, and an end
+ * that came with the bytes is known. */
+static int read_short(void *arg)
+{
+	struct pair p;
+	char bytes[8];
+
+	(void)arg;
+	pair_init(&p);
+	put(&p, "a", 1);
+	expect(netpoll_wait(p.desc, NETPOLL_READ, DEADLINE_NEVER) == 0);
+	expect(read(p.fd, bytes, sizeof(bytes)) == 1);
+	expect(!netpoll_is_closed(p.desc));
+	go(put, &p, "bc", 2);
+	expect(netpoll_wait(p.desc, NETPOLL_READ, DEADLINE_NEVER) == 0);
+	expect(read(p.fd, bytes, sizeof(bytes)) == 2);
+	put(&p, "d", 1);
+	expect(shutdown(p.peer, SHUT_WR) == 0);
+	expect(netpoll_wait(p.desc, NETPOLL_READ, DEADLINE_NEVER) == 0);
+	expect(read(p.fd, bytes, sizeof(bytes)) == 1);
+	expect(netpoll_is_closed(p.desc));
+	pair_fini(&p);
+	return 0;
+}
+
+static void what_follows_a_short_read_is_told(void **state)
+{
+	(void)state;
+	on_all_procs(read_short);
+}
+
+static void hang_up_later(struct pair *p)
+{
+	go_yield();
+	expect(shutdown(p->fd, SHUT_RDWR) == 0);
+}
+
+/* Who waits for room does not wait for a peer that will never read. */
+static int hang_up_on_a_writer(void *arg)
+{
+	static char bytes[4096];
+	struct pair p;
+
+	(void)arg;
+	pair_init(&p);
+	while (write(p.fd, bytes, sizeof(bytes)) > 0)
+		;
+	expect(errno == EAGAIN);
+	go(hang_up_later, &p);
+	expect(netpoll_wait(p.desc, NETPOLL_WRITE, DEADLINE_NEVER) == 0);
+	pair_fini(&p);
+	return 0;
+}
+
+static void a_hang_up_wakes_writers(void **state)
+{
+	(void)state;
+	on_all_procs(hang_up_on_a_writer);
+}
+
 /* ---- Neglect ---- */
 
 static _Atomic bool got_it;
@@ -602,6 +662,8 @@ int main(void)
 		cmocka_unit_test(what_is_disarmed_does_not_start),
 		cmocka_unit_test(a_poke_is_readiness),
 		cmocka_unit_test(a_hang_up_is_readiness),
+		cmocka_unit_test(what_follows_a_short_read_is_told),
+		cmocka_unit_test(a_hang_up_wakes_writers),
 		cmocka_unit_test(sockets_are_looked_at_beside_busy_goroutines),
 		cmocka_unit_test(sockets_are_looked_at_beside_a_computing_one),
 		cmocka_unit_test(regular_files_are_refused),
