@@ -333,8 +333,8 @@ static bool take_length(unsigned wire_type, const uint8_t **at, size_t *left, ui
 }
 
 /*
- * Whether every string in a header is UTF-8 without NUL, and every bool a number: protobuf-c does not
- * look. Messages nest as deep as chand.proto does, two levels.
+ * Whether every string in a header is UTF-8 without NUL, every bool a number, and no field's number 0
+ * in a longer form: protobuf-c does not look. Messages nest as deep as chand.proto does, two levels.
  */
 static bool texts_valid(const ProtobufCMessageDescriptor *d, const uint8_t *at, size_t left)
 {
@@ -342,7 +342,7 @@ static bool texts_valid(const ProtobufCMessageDescriptor *d, const uint8_t *at, 
 		const ProtobufCFieldDescriptor *field;
 		uint64_t tag, length;
 
-		if (!take_varint(&at, &left, &tag) || tag > UINT32_MAX ||
+		if (!take_varint(&at, &left, &tag) || tag > UINT32_MAX || tag < 8 ||
 			!take_length(tag & 7, &at, &left, &length) || length > left)
 			return false;
 		field = protobuf_c_message_descriptor_get_field(d, (unsigned)tag >> 3);
