@@ -141,8 +141,8 @@ void batch_drop_last(struct batch *b)
 		value_unref(b->values[--b->value_count]);
 }
 
-int batch_add_values(
-	struct batch *b, const uint8_t *payload, const uint32_t *lens, uint32_t count)
+int batch_add_values(struct batch *b, const uint8_t *payload, size_t bytes, const uint32_t *lens,
+	uint32_t count)
 {
 	struct value *v, **values;
 
@@ -150,7 +150,7 @@ int batch_add_values(
 	if (!values)
 		return CHAN_ENOMEM;
 	b->values = values;
-	v = value_pack_new(payload, lens, count);
+	v = value_pack_new(payload, bytes, lens, count);
 	if (!v)
 		return CHAN_ENOMEM;
 	for (uint32_t i = 0; i < count; i++)

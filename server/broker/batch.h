@@ -84,10 +84,10 @@ bool batch_is_full(const struct batch *b);
 /* Takes back the last operation and the values that were added since. */
 void batch_drop_last(struct batch *b);
 
-/* Copies values without envelope, as they stand in a payload, to the last operation, as one pack:
- * count of them with lengths lens. 0 or CHAN_ENOMEM. */
-int batch_add_values(
-	struct batch *b, const uint8_t *payload, const uint32_t *lens, uint32_t count);
+/* Copies values without envelope, as they stand in so many bytes of a payload, to the last operation,
+ * as one pack: count of them with lengths lens. 0 or CHAN_ENOMEM. */
+int batch_add_values(struct batch *b, const uint8_t *payload, size_t bytes, const uint32_t *lens,
+	uint32_t count);
 
 /* A sentence that lives as long as the batch holds its operations. Never NULL: out of memory gives
  * a constant that says so. */

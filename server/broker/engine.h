@@ -100,7 +100,8 @@ void engine_party_end(struct engine *e, struct party *p, int64_t now_ns);
 
 /*
  * Applies one operation (MAKE ... PS) of a party. values are those of its payload (SEND, SELECT),
- * in order; their references pass to the engine in every case, and the array is its own to change. Whatever is wrong with the message
+ * in order (those of a pack as they lie there); their references pass to the engine in every case, and
+ * the array is its own to change. Whatever is wrong with the message
  * is answered by FAIL and changes nothing. Returns 0, or CHAN_EPROTOCOL when the message could
  * not come from a client that follows the protocol at all (a kind that is not an operation, a
  * count that is not the payload's): the connection must end.

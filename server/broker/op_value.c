@@ -183,16 +183,29 @@ int call_check_value(struct call *c, struct asked a, struct channel *ch, const s
 	return refuse_value(c, a, ch, v);
 }
 
+/* How many values from that index on are those of one pack, in their order. */
+static uint32_t neighbours(const struct call *c, uint32_t index)
+{
+	const struct value *v = c->values[index];
+	uint32_t n = v->count - v->index, left = c->value_count - index;
+
+	if (n > left)
+		n = left;
+	return c->values[index + n - 1] == v + n - 1 ? n : 1;
+}
+
 uint32_t call_sound_run(const struct call *c, const struct channel *ch, uint32_t index)
 {
 	uint32_t bytes_max = c->engine->options.limits.value_bytes_max, n = 0;
-	struct value *const *values = c->values + index, *v = values[0];
-	bool any_bytes = ch->type == CHAN_TYPE_BYTES;
+	const struct value *v = c->values[index];
+	uint32_t count = neighbours(c, index);
 
 	if (type_may_refer(ch->type) || !has_room(c, v))
 		return 0;
-	while (index + n < c->value_count && values[n] == v + n && v[n].len <= bytes_max &&
-		(any_bytes || type_check(ch->type, v[n].bytes, v[n].len) == 0))
+	if (ch->type == CHAN_TYPE_BYTES && value_run_bytes(v, count) <= bytes_max)
+		return count; /* not one of them need be looked at */
+	while (n < count && v[n].len <= bytes_max &&
+		type_check(ch->type, v[n].bytes, v[n].len) == 0)
 		n++;
 	return n;
 }

@@ -365,13 +365,18 @@ static void flush_cancels(struct operation *op)
 
 /* ---- the end ------------------------------------------------------------------------------- */
 
-/* A value is answered or dropped: the party no longer has it in flight. */
-static void forget_value(struct operation *op, const struct value *v)
+/* n values are answered or dropped: the party no longer has them in flight. */
+static void forget_values(struct operation *op, uint32_t n, uint64_t bytes)
 {
 	if (!op->party)
 		return;
-	party_drop_ops(op->party, 1);
-	op->party->bytes_in_flight -= v->len;
+	party_drop_ops(op->party, n);
+	op->party->bytes_in_flight -= bytes;
+}
+
+static void forget_value(struct operation *op, const struct value *v)
+{
+	forget_values(op, 1, v->len);
 }
 
 static void drop_values(struct engine *e, struct operation *op, uint32_t from)
@@ -499,11 +504,14 @@ bool operation_advance(struct engine *e, struct operation *op, uint32_t n)
 {
 	struct value **values = operation_values(op);
 	uint32_t from = op->send.cursor;
+	uint64_t bytes = 0;
 
-	for (uint32_t end = from + n; op->send.cursor < end; op->send.cursor++) {
-		forget_value(op, values[op->send.cursor]);
-		values[op->send.cursor] = NULL;
+	for (uint32_t i = from; i < from + n; i++) {
+		bytes += values[i]->len;
+		values[i] = NULL;
 	}
+	forget_values(op, n, bytes);
+	op->send.cursor += n;
 	while (op->send.cursor < op->send.count && !values[op->send.cursor])
 		op->send.cursor++;
 	if (op->send.cursor > from)

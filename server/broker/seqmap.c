@@ -51,7 +51,11 @@ static void close_holes(struct seqmap *m)
 {
 	uint32_t to = 0;
 
-	for (uint32_t i = m->begin; i < m->end; i++)
+	if (m->live == m->end - m->begin) { /* a window that slides */
+		memmove(m->list, m->list + m->begin, m->live * sizeof(*m->list));
+		to = m->live;
+	}
+	for (uint32_t i = m->begin; to < m->live; i++)
 		if (m->list[i].ptr)
 			m->list[to++] = m->list[i];
 	m->begin = 0;

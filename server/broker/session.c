@@ -199,7 +199,7 @@ static int add_pack(struct batch *b, const uint8_t **at, size_t *left, bool *env
 		*enveloped = *enveloped || n > 0;
 		return n;
 	}
-	rc = n < 0 ? n : batch_add_values(b, payload, lens, (uint32_t)n);
+	rc = n < 0 ? n : batch_add_values(b, payload, (size_t)(*at - payload), lens, (uint32_t)n);
 	return rc < 0 ? rc : n;
 }
 

@@ -32,15 +32,12 @@ struct value *value_new(size_t len)
 	return p->values;
 }
 
-struct value *value_pack_new(const uint8_t *payload, const uint32_t *lens, uint32_t count)
+struct value *value_pack_new(
+	const uint8_t *payload, size_t bytes, const uint32_t *lens, uint32_t count)
 {
-	size_t bytes = (size_t)count * VALUE_PREFIX_BYTES;
-	struct value_pack *p;
+	struct value_pack *p = pack_new(count, bytes);
 	uint8_t *at;
 
-	for (uint32_t i = 0; i < count; i++)
-		bytes += lens[i];
-	p = pack_new(count, bytes);
 	if (!p)
 		return NULL;
 	at = memcpy(p->values + count, payload, bytes);

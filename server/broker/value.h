@@ -43,9 +43,11 @@ struct value_pack {
  * NULL: out of memory. */
 struct value *value_new(size_t len);
 
-/* Copies count values without envelope as they stand in a payload, with lengths lens: the first of
- * them, the others follow it in memory; a reference for each. NULL: out of memory. */
-struct value *value_pack_new(const uint8_t *payload, const uint32_t *lens, uint32_t count);
+/* Copies count values without envelope as they stand in a payload, where they take so many bytes and
+ * have lengths lens: the first of them, the others follow it in memory; a reference for each. NULL:
+ * out of memory. */
+struct value *value_pack_new(
+	const uint8_t *payload, size_t bytes, const uint32_t *lens, uint32_t count);
 
 static inline struct value_pack *value_pack(const struct value *v)
 {

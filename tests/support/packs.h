@@ -23,7 +23,7 @@ static inline void pack_values(struct value **values, size_t n)
 		bytes += more;
 		lens[i] = values[i]->len;
 	}
-	pack = value_pack_new(payload, lens, (uint32_t)n);
+	pack = value_pack_new(payload, bytes, lens, (uint32_t)n);
 	if (!pack)
 		abort();
 	for (size_t i = 0; i < n; i++) {

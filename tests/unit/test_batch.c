@@ -17,7 +17,7 @@ static int add_value(struct batch *b, const char *bytes)
 	uint8_t payload[16] = {0, 0, 0, 0, (uint8_t)len};
 
 	memcpy(payload + VALUE_PREFIX_BYTES, bytes, len);
-	return batch_add_values(b, payload, &len, 1);
+	return batch_add_values(b, payload, VALUE_PREFIX_BYTES + len, &len, 1);
 }
 
 /* Operations know their values, and dropping the last gives its values back and no others. */
