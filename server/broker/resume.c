@@ -204,35 +204,52 @@ void resume_ask(struct broker *b, struct connection *c, const struct message *he
 	}
 }
 
-/* Whether the session may live on without its connection, or with the next one that waits. */
-static bool may_stay(struct broker *b, struct session *s)
+/* Whether the session may live on at all. */
+static bool may_stay(const struct broker *b, const struct session *s)
 {
-	static struct log_limit limit = LOG_LIMIT_INIT;
-	char why[TEXT_BYTES_MAX];
+	return s->party && !s->failed && !s->connection->outgoing->failed &&
+	       b->state < BROKER_LEAVING;
+}
 
-	if (!s->party || s->failed || s->connection->outgoing->failed || b->state >= BROKER_LEAVING)
-		return false;
-	if (s->next)
-		return true;
-	if (admission_may_linger(&b->admission, &s->connection->admitted, why, sizeof(why)))
-		return true;
-	log_limited(&limit, LOG_LEVEL_WARNING, "a session ends with its connection: %s", why);
-	return false;
+/* Whether it may do so without a connection. */
+static bool may_linger(struct broker *b, const struct session *s, char *why, size_t why_bytes)
+{
+	return admission_may_linger(&b->admission, &s->connection->admitted, why, why_bytes);
+}
+
+/* Lives on with the next connection; where that cannot go on with it (it says that it has frames
+ * which were never sent, say) only if there is room for one more without: else who resumes so
+ * would have as many of them as he likes. */
+static void pass_on(struct broker *b, struct session *s)
+{
+	struct connection *next = s->next;
+	char why[TEXT_BYTES_MAX];
+	bool room = may_linger(b, s, why, sizeof(why));
+
+	admission_take_place(&b->admission, &next->admitted);
+	keep(b, s);
+	s->next = NULL;
+	attach(b, s, next, s->next_frames);
+	if (!s->connection && !room)
+		resume_end(b, s, why);
 }
 
 void resume_detach(struct broker *b, struct session *s)
 {
-	struct connection *next = s->next;
+	static struct log_limit limit = LOG_LIMIT_INIT;
+	char why[TEXT_BYTES_MAX];
 
-	if (may_stay(b, s)) {
-		if (next)
-			admission_take_place(&b->admission, &next->admitted);
-		keep(b, s);
-		s->next = NULL;
-		if (next)
-			attach(b, s, next, s->next_frames);
+	if (may_stay(b, s) && s->next) {
+		pass_on(b, s);
 		return;
 	}
+	if (may_stay(b, s) && may_linger(b, s, why, sizeof(why))) {
+		keep(b, s);
+		return;
+	}
+	if (may_stay(b, s))
+		log_limited(&limit, LOG_LEVEL_WARNING, "a session ends with its connection: %s",
+			why);
 	resume_refuse_next(s, CHAN_EUNKNOWN, "the session has ended");
 	broker_end_party(b, s, 0, NULL);
 	session_free(s);

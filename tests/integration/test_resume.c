@@ -758,6 +758,40 @@ static void test_sessions_max(void **state)
 	daemon_stop(&small);
 }
 
+/* Asks to go on where it never was, while its old connection stands: that is cut for it. */
+static void resume_with_a_lie(struct peer *p, const char *url)
+{
+	int old_fd = p->fd;
+
+	p->heard_count += 7;
+	peer_ask_resume(p, url);
+	expect_turned_away(p, CHAN_EPROTOCOL);
+	p->heard_count -= 7;
+	close(old_fd);
+}
+
+/* Nor do they linger by a resume that cuts the old connection and then comes to nothing. */
+static void test_sessions_max_against_a_lie(void **state)
+{
+	static const char *const arguments[] = {"--sessions-max=1", NULL};
+	struct test_daemon small;
+	struct peer p, q;
+
+	(void)state;
+	daemon_start(&small, arguments);
+	peer_dial_lingering(&p, small.url, LINGER_MS);
+	peer_dial_lingering(&q, small.url, LINGER_MS);
+	resume_with_a_lie(&p, small.url);
+	resume_with_a_lie(&q, small.url);
+	daemon_expect_log(&small, "sessions_max");
+	peer_ask_resume(&q, small.url);
+	expect_turned_away(&q, CHAN_EUNKNOWN);
+	peer_resume(&p, small.url);
+	peer_drop(&p);
+	peer_drop(&q);
+	daemon_stop(&small);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -776,6 +810,7 @@ int main(void)
 		cmocka_unit_test(test_breach_of_the_stuffed),
 		cmocka_unit_test(test_broker_says_seen),
 		cmocka_unit_test(test_sessions_max),
+		cmocka_unit_test(test_sessions_max_against_a_lie),
 	};
 
 	test_time_limit();
