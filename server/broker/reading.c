@@ -67,6 +67,26 @@ static struct batch *turn_batch(struct turn *t)
 	return t->batch;
 }
 
+/* Has others write what there is to write, so that it does not wait for this reader. */
+static void pass_chain_on(struct turn *t)
+{
+	connection_start_writers(t->chain);
+	t->chain = NULL;
+}
+
+/* One more operation, where there is no way without it: waits for memory, of which what is to be
+ * written may hold all there is. */
+static struct batch_op *must_add(struct turn *t)
+{
+	struct batch_op *op;
+
+	while (!turn_batch(t) || !(op = batch_add(t->batch))) {
+		pass_chain_on(t);
+		go_sleep(MEMORY_REST_NS);
+	}
+	return op;
+}
+
 static void hand_over(struct turn *t)
 {
 	struct batch *b = t->batch;
@@ -88,10 +108,8 @@ static void hand_over(struct turn *t)
  */
 static void end_session(struct turn *t, int status)
 {
-	struct batch_op *op;
+	struct batch_op *op = must_add(t);
 
-	while (!turn_batch(t) || !(op = batch_add(t->batch)))
-		go_sleep(MEMORY_REST_NS);
 	op->what = BATCH_END;
 	op->m.kind = MESSAGE_GOAWAY;
 	op->m.goaway.status = status;
@@ -329,11 +347,7 @@ static bool handle_input(struct turn *t)
 /* Tells the broker something about the client that is no frame, at its place among those. */
 static void report(struct turn *t, enum batch_what what)
 {
-	struct batch_op *op;
-
-	while (!turn_batch(t) || !(op = batch_add(t->batch)))
-		go_sleep(MEMORY_REST_NS);
-	op->what = what;
+	must_add(t)->what = what;
 	hand_over(t);
 }
 
@@ -453,13 +467,6 @@ static void ended(struct turn *t, bool in_order)
 	connection_unref(c);
 }
 
-/* Before reading on: what there is to write does not wait until all is read. */
-static void pass_chain_on(struct turn *t)
-{
-	connection_start_writers(t->chain);
-	t->chain = NULL;
-}
-
 /*
  * Reads and handles all there is: until a read finds nothing, or brought less than it could. The
  * latter is believed where the broker has taken a turn, since that sees to it that the connection is
@@ -479,7 +486,7 @@ static ssize_t read_all(struct turn *t)
 		n = read_more(t);
 		if (n <= 0)
 			return n;
-		pass_chain_on(t);
+		pass_chain_on(t); /* what there is to write does not wait until all is read */
 		if (++reads % READS_MAX == 0)
 			go_yield();
 	}

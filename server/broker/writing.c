@@ -345,10 +345,13 @@ static int write_round(struct run *r)
 	return 0;
 }
 
-static void start_reader(struct connection *c)
+/* Without memory it waits for some, and nobody waits for it meanwhile. */
+static void start_reader(struct run *r)
 {
-	while (go(connection_read, c) < 0)
+	while (go(connection_read, r->c) < 0) {
+		pass_on(r);
 		go_sleep(MEMORY_REST_NS);
+	}
 }
 
 static void run_rounds(struct run *r)
@@ -357,7 +360,7 @@ static void run_rounds(struct run *r)
 
 	while (take_queue(r)) {
 		if (r->start_reader)
-			start_reader(r->c);
+			start_reader(r);
 		if (!first)
 			pass_on(r);
 		first = false;
@@ -365,14 +368,16 @@ static void run_rounds(struct run *r)
 			connection_cut(r->c);
 	}
 	if (r->start_reader)
-		start_reader(r->c);
+		start_reader(r);
 }
 
 /* What follows from the end of the writing. */
 static void end_writing(struct run *r)
 {
-	if (r->detach)
+	if (r->detach) {
+		pass_on(r); /* it may wait for memory, or for its place at the helm */
 		connection_detach(r->c);
+	}
 	if (r->finish)
 		stream_finish(r->c->stream);
 	connection_unref(r->c);
