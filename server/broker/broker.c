@@ -511,8 +511,8 @@ static void advance(struct broker *b, struct connection **chain, int64_t now_ns)
 	}
 }
 
-/* Not by an event: who is told that the rules are in force may ask at once, and his batch would
- * come to the helm before the keeper. */
+/* Before each batch, and not by an event: who is told that the rules are in force may ask at once, and
+ * his batch would come to the helm before the keeper, or into a turn that is under way. */
 static void adopt_access(struct broker *b)
 {
 	struct access *access;
@@ -540,6 +540,7 @@ static void handle_event(struct broker *b, enum broker_event event)
 
 static void apply_batch(struct broker *b, struct batch *batch, int64_t now_ns)
 {
+	adopt_access(b);
 	for (size_t i = 0; i < batch->count; i++)
 		apply(b, batch, &batch->ops[i], now_ns);
 	batch_free(batch);
