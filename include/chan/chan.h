@@ -655,6 +655,11 @@ int chan_ps(struct chan_client *client, int (*each)(const struct chan_waiter *wa
  * share frames. What exceeds the broker's bounds on what may be in flight waits in the library, so
  * how much is started is bounded by the program only.
  *
+ * Where a thread starts sends and then blocks in a receive or a select, completions of sends that
+ * succeed may come together with what it waits for, a second or two later than they could at most:
+ * they cost nothing of their own then. Whoever waits for completions, or asks chan_events what to
+ * poll for, has them at once.
+ *
  * A receive or select completes with CHAN_EGONE when this client was thought lost before the
  * completion was taken: nothing was received, what was on its way goes to somebody else, and the
  * operation may be started anew (the blocking calls do so by themselves).
