@@ -60,6 +60,14 @@ static inline void golock_release(struct golock *l)
 }
 
 /* go_park_unlock for such a lock. */
-void golock_park(struct golock *l, enum wait_reason reason);
+static inline void golock_park(struct golock *l, enum wait_reason reason)
+{
+	if (!go_alone) {
+		go_park_unlock(&l->lock, reason);
+		return;
+	}
+	lock_note_release(&l->lock);
+	go_park(NULL, NULL, reason);
+}
 
 #endif

@@ -56,8 +56,9 @@ struct goroutine {
 	uint32_t slot;               /* which stack, see stack.h */
 	uint32_t guard_place;        /* among the cached guards, while guarded by one (guard.c) */
 
-	uint64_t id;              /* unique in a run, from 1; 1 is the main goroutine */
-	int64_t since_ns;         /* when it began to wait; exact to about 10 ms */
+	int64_t since_ns; /* when it began to wait; exact to about 10 ms. So far one cache line, which
+			   * is all that parking and waking touch. */
+	uint64_t id;      /* unique in a run, from 1; 1 is the main goroutine */
 	const struct go_site *site;
 	void *user;               /* the program's own, see go_user() */
 	const char *label;        /* shown in dumps, see go_set_label() */

@@ -26,17 +26,6 @@ bool runq_put(struct runq *q, struct goroutine *g)
 	return q->alone ? runq_put_back(q, g) : runq_put_ordered(q, g, memory_order_seq_cst);
 }
 
-struct goroutine *runq_put_next(struct runq *q, struct goroutine *g)
-{
-	struct goroutine *displaced;
-
-	if (!q->alone)
-		return atomic_exchange(&q->next, g);
-	displaced = atomic_load_explicit(&q->next, memory_order_relaxed);
-	atomic_store_explicit(&q->next, g, memory_order_relaxed);
-	return displaced;
-}
-
 struct goroutine *runq_get_fair(struct runq *q)
 {
 	struct goroutine *g = runq_take_head(q);

@@ -32,7 +32,7 @@ bool runq_put(struct runq *q, struct goroutine *g);
 static inline bool runq_put_back(struct runq *q, struct goroutine *g);
 
 /* Owner: puts into the next slot; returns whom that displaced, who belongs at the tail, or NULL. */
-struct goroutine *runq_put_next(struct runq *q, struct goroutine *g);
+static inline struct goroutine *runq_put_next(struct runq *q, struct goroutine *g);
 
 /* Owner: the next slot's, else the head's; NULL when both are empty. */
 static inline struct goroutine *runq_get(struct runq *q);
@@ -102,6 +102,17 @@ static inline bool runq_own_empty(struct runq *q)
 {
 	return !runq_has_next(q) && atomic_load_explicit(&q->head, memory_order_relaxed) ==
 		atomic_load_explicit(&q->tail, memory_order_relaxed);
+}
+
+static inline struct goroutine *runq_put_next(struct runq *q, struct goroutine *g)
+{
+	struct goroutine *displaced;
+
+	if (!q->alone)
+		return atomic_exchange(&q->next, g);
+	displaced = atomic_load_explicit(&q->next, memory_order_relaxed);
+	atomic_store_explicit(&q->next, g, memory_order_relaxed);
+	return displaced;
 }
 
 static inline struct goroutine *runq_take_next(struct runq *q)

@@ -142,7 +142,7 @@ void put_global(struct go_queue *q)
 	wake_processor();
 }
 
-static void put_global_one(struct goroutine *g)
+static __attribute__((noinline)) void put_global_one(struct goroutine *g)
 {
 	struct go_queue q = {0};
 
@@ -170,6 +170,13 @@ static bool newborns_need_help(struct processor *p)
 	return newborns > 1 && newborns * p->pace.begin_ns >= HELP_NS;
 }
 
+static __attribute__((noinline)) void put_displaced(struct processor *p, struct goroutine *g)
+{
+	put_tail(p, g);
+	if (rival_may_help(p) || newborns_need_help(p))
+		wake_processor();
+}
+
 void put_next(struct machine *m, struct goroutine *g)
 {
 	struct processor *p = m ? m->p : NULL;
@@ -183,10 +190,10 @@ void put_next(struct machine *m, struct goroutine *g)
 	if (!sched.shuffled || random_below(&p->random, 2) == 0)
 		displaced = runq_put_next(&p->runq, g);
 	if (displaced)
-		put_tail(p, displaced);
-	/* What is next here calls nobody: see "Rejected". */
-	if ((displaced && rival_may_help(p)) || newborns_need_help(p))
+		put_displaced(p, displaced);
+	else if (newborns_need_help(p))
 		wake_processor();
+	/* Else it is next here, and calls nobody: see "Rejected". */
 }
 
 /* The youngest of those that wait on p to begin; wakes nobody. */
@@ -552,13 +559,18 @@ static struct goroutine *get_fair(struct processor *p, uint32_t tick)
 
 /* Of p's own queues: what is next, the youngest newborn, or who waits in the ring. So who yields comes
  * after all that it has started. */
-static struct goroutine *get_own(struct processor *p)
+static __attribute__((noinline)) struct goroutine *get_own_waiting(struct processor *p)
+{
+	struct goroutine *g = newq_get(&p->newq);
+
+	return g ? g : runq_take_head(&p->runq);
+}
+
+static inline struct goroutine *get_own(struct processor *p)
 {
 	struct goroutine *g = runq_take_next(&p->runq);
 
-	if (!g)
-		g = newq_get(&p->newq);
-	return g ? g : runq_take_head(&p->runq);
+	return g ? g : get_own_waiting(p);
 }
 
 /* What runs next on m, without giving up its processor; NULL when there is nothing. */
@@ -691,22 +703,10 @@ static void park_left(struct machine *m, struct goroutine *g)
 	put_next(m, g);
 }
 
-void after_switch(void)
+static __attribute__((noinline)) void after_rare_switch(
+	struct machine *m, struct goroutine *g, enum after after)
 {
-	struct machine *m = this_machine();
-	struct goroutine *g = m->left;
-	enum after after = m->after;
-
-	m->after = AFTER_NOTHING;
 	switch (after) {
-	case AFTER_NOTHING:
-		break;
-	case AFTER_PARK:
-		park_left(m, g);
-		break;
-	case AFTER_YIELD:
-		yield_left(m, g);
-		break;
 	case AFTER_QUEUE:
 		set_state(g, G_RUNNABLE);
 		put_global_one(g);
@@ -718,7 +718,24 @@ void after_switch(void)
 	case AFTER_EXIT:
 		goroutine_free(m, g);
 		break;
+	default: /* AFTER_NOTHING; the others are done */
+		break;
 	}
+}
+
+void after_switch(void)
+{
+	struct machine *m = this_machine();
+	struct goroutine *g = m->left;
+	enum after after = m->after;
+
+	m->after = AFTER_NOTHING;
+	if (after == AFTER_PARK)
+		park_left(m, g);
+	else if (after == AFTER_YIELD)
+		yield_left(m, g);
+	else
+		after_rare_switch(m, g, after);
 	debug_check(lock_held_count() == 0);
 }
 
@@ -752,28 +769,45 @@ static void pace_note(struct pace *pace)
 		pace_look(pace);
 }
 
-static struct context *begin_running(struct machine *m, struct goroutine *g)
+static inline struct context *run_next(struct machine *m, struct goroutine *g)
 {
-	if (atomic_load_explicit(&g->state, memory_order_relaxed) == G_NEW) {
-		pace_note(&m->p->pace);
-		g = goroutine_begin(m, g);
-	}
 	m->curg = g;
 	set_state(g, G_RUNNING);
 	guard_before_run(g);
 	return &g->context;
 }
 
+static bool is_new(const struct goroutine *g)
+{
+	return atomic_load_explicit(&g->state, memory_order_relaxed) == G_NEW;
+}
+
+static struct context *begin_running(struct machine *m, struct goroutine *g)
+{
+	if (is_new(g)) {
+		pace_note(&m->p->pace);
+		g = goroutine_begin(m, g);
+	}
+	return run_next(m, g);
+}
+
 /* Would beginning g take a while (first touch of a page: a microsecond or two)? Then it is g0 that does
  * it: who parks leaves the lock of what it waits on to after_switch(), and others want it meanwhile. */
-static bool begins_cold(const struct processor *p, const struct goroutine *g)
+static bool begins_cold(const struct processor *p)
 {
-	return !p->runq.alone && p->stacks.free.count == 0 &&
-		atomic_load_explicit(&g->state, memory_order_relaxed) == G_NEW;
+	return !p->runq.alone && p->stacks.free.count == 0;
+}
+
+static __attribute__((noinline)) struct context *begin_next(struct machine *m, struct goroutine *g)
+{
+	if (!begins_cold(m->p))
+		return begin_running(m, g);
+	m->newborn = g;
+	return &m->g0;
 }
 
 /* Everything of a switch but the switch: says where to. */
-static struct context *leave(struct machine *m, struct goroutine *g, enum after after)
+static inline struct context *leave(struct machine *m, struct goroutine *g, enum after after)
 {
 	struct goroutine *next;
 
@@ -783,11 +817,7 @@ static struct context *leave(struct machine *m, struct goroutine *g, enum after 
 	next = next_own(m);
 	if (!next)
 		return &m->g0;
-	if (begins_cold(m->p, next)) {
-		m->newborn = next;
-		return &m->g0;
-	}
-	return begin_running(m, next);
+	return is_new(next) ? begin_next(m, next) : run_next(m, next);
 }
 
 void switch_away(struct machine *m, enum after after)
@@ -872,16 +902,6 @@ void go_park_unlock(struct lock *lock, enum wait_reason reason)
 }
 
 bool go_alone;
-
-void golock_park(struct golock *l, enum wait_reason reason)
-{
-	if (!go_alone) {
-		go_park_unlock(&l->lock, reason);
-		return;
-	}
-	lock_note_release(&l->lock);
-	go_park(NULL, NULL, reason);
-}
 
 static void make_runnable(struct goroutine *g)
 {
