@@ -248,13 +248,13 @@ static struct goroutine *global_get(struct processor *p, uint32_t share_max)
 }
 
 /* The same of the newborns, the youngest batch, as p's own youngest. */
-static struct goroutine *newborns_get(struct processor *p)
+static struct goroutine *newborns_get(struct processor *p, uint32_t share_max)
 {
 	uint32_t share = (uint32_t)(sched.newborns.count / (size_t)sched.procs) + 1;
 	struct goroutine *g = go_queue_pop(&sched.newborns), *next;
 
-	if (share > NEWQ_CAPACITY / 2)
-		share = NEWQ_CAPACITY / 2;
+	if (share > share_max)
+		share = share_max;
 	while (share-- > 1 && (next = go_queue_pop(&sched.newborns))) {
 		check(newq_put(&p->newq, g));
 		g = next;
@@ -275,15 +275,15 @@ static struct goroutine *take_global(struct processor *p, uint32_t share_max)
 	return g;
 }
 
-/* For a processor whose own newborns are fewer than half of what it can hold. */
-static struct goroutine *take_newborns(struct processor *p)
+/* For a processor that has room for share_max newborns. */
+static struct goroutine *take_newborns(struct processor *p, uint32_t share_max)
 {
 	struct goroutine *g;
 
 	if (atomic_load(&sched.global_count) == 0)
 		return NULL;
 	lock_acquire(&sched.lock);
-	g = newborns_get(p);
+	g = newborns_get(p, share_max);
 	count_global();
 	lock_release(&sched.lock);
 	return g;
@@ -543,6 +543,16 @@ static bool is_due(struct processor *p)
 	return (atomic_load_explicit(&p->tick, memory_order_relaxed) + 1) % TICKS_OWN_QUEUE == 0;
 }
 
+/* The oldest newborn: in turn of those that no processor had room for, and of p's own. */
+static struct goroutine *get_oldest_newborn(struct processor *p, bool own_first)
+{
+	struct goroutine *g = own_first ? newq_get_oldest(&p->newq) : take_newborns(p, 1);
+
+	if (g)
+		return g;
+	return own_first ? take_newborns(p, 1) : newq_get_oldest(&p->newq);
+}
+
 /* Of all queues, on a step that is due. The global one and the ring come first in turn, and now and then
  * the oldest newborn: none may starve behind another, or behind what is always next here. */
 static struct goroutine *get_fair(struct processor *p, uint32_t tick)
@@ -553,7 +563,7 @@ static struct goroutine *get_fair(struct processor *p, uint32_t tick)
 	if (turn % 2 == 0)
 		g = take_global(p, 1);
 	else if (turn % TURNS_OLDEST == 1)
-		g = newq_length(&p->newq) > 0 ? newq_get_oldest(&p->newq) : take_newborns(p);
+		g = get_oldest_newborn(p, turn / TURNS_OLDEST % 2);
 	return g ? g : runq_get_fair(&p->runq);
 }
 
@@ -593,7 +603,7 @@ static struct goroutine *find_work(struct machine *m)
 		return g;
 	g = take_global(p, RUNQ_CAPACITY / 2);
 	if (!g)
-		g = take_newborns(p);
+		g = take_newborns(p, NEWQ_CAPACITY / 2);
 	if (g)
 		return g;
 	if (only_busy())

@@ -455,6 +455,34 @@ static void the_oldest_is_not_starved(void **state)
 	run(1, starve_oldest, NULL);
 }
 
+static void begin_and_end(void)
+{
+}
+
+/* The same of one that its processor had no room for, while it has others, old and young. */
+static int starve_oldest_elsewhere(void *arg)
+{
+	(void)arg;
+	atomic_store(&old_one_ran, false);
+	all = (struct countdown)COUNTDOWN(1);
+	expect(go(run_old_one) == 0);
+	for (int i = 0; i < NEWQ_CAPACITY; i++)
+		expect(go(begin_and_end) == 0);
+	expect(sched.newborns.count > 0);
+	expect(go(breed, 0) == 0);
+	countdown_wait(&all);
+	expect(atomic_load(&old_one_ran));
+	return 0;
+}
+
+static void the_oldest_of_too_many_is_not_starved(void **state)
+{
+	(void)state;
+	if (getenv("CHAND_SCHED_SEED"))
+		return;
+	run(1, starve_oldest_elsewhere, NULL);
+}
+
 /* The global queue is served though the local one never empties. */
 static int starve_global(void *arg)
 {
@@ -544,6 +572,7 @@ int main(void)
 		cmocka_unit_test(newborns_that_last_are_helped),
 		cmocka_unit_test(the_youngest_begins_first),
 		cmocka_unit_test(the_oldest_is_not_starved),
+		cmocka_unit_test(the_oldest_of_too_many_is_not_starved),
 		cmocka_unit_test(the_global_queue_is_not_starved),
 		cmocka_unit_test(the_ring_is_not_starved),
 	};
