@@ -1,9 +1,9 @@
 /*
- * batch.h - operations on their way from a connection's goroutine to the broker's.
+ * batch.h - operations on their way from a connection's reader to the helm (helm.h).
  *
- * A connection decodes all that one turn of reading brought into a batch and sends it over the
- * broker's hchan: one handover, whatever the number of operations. From the send on it is the
- * broker's, which applies it and gives it back to the pool.
+ * A reader decodes all that one turn of reading brought into a batch and brings that to the helm: one
+ * step, whatever the number of operations. From then on it belongs to who is there, perhaps the same
+ * reader, who applies it and gives it back to the pool.
  */
 #ifndef BROKER_BATCH_H
 #define BROKER_BATCH_H
