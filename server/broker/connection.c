@@ -107,7 +107,7 @@ int connection_adopt(struct connection *c, struct session *s, struct outgoing *o
 	c->control = first;
 	c->queue_head = c->queue_tail = answers;
 	c->queued_bytes = buf_len(&first) + writer_todo_bytes(&outgoing->todo) +
-			  (answers ? answers->bytes : 0);
+			  (answers ? outbox_cost(answers) : 0);
 	c->reader_resting = true; /* the writer starts it */
 	lock_release(&c->lock);
 	c->next_writing = NULL;

@@ -100,6 +100,17 @@ static int add_done(struct outbox *o, const struct message *m)
 	return 0;
 }
 
+/* Counts a pack when the first run of it comes: who confirms what he has not read has the engine let
+ * go of it, and one small value of each of many packs would hold them all, uncounted. */
+static void count_pack(struct outbox *o, const struct value *first, uint32_t count)
+{
+	const struct outbox_run *last = o->run_count ? &o->runs[o->run_count - 1] : NULL;
+
+	if (first->count == 1 || (last && value_pack(last->first) == value_pack(first)))
+		return;
+	o->pinned += value_pack_bytes(first) - value_run_bytes(first, count);
+}
+
 static int add_run(struct outbox *o, struct value *first, uint32_t count, uint32_t attempt)
 {
 	struct outbox_run *p;
@@ -110,6 +121,7 @@ static int add_run(struct outbox *o, struct value *first, uint32_t count, uint32
 			return CHAN_ENOMEM;
 		o->runs = p;
 	}
+	count_pack(o, first, count);
 	o->runs[o->run_count++] = (struct outbox_run){value_ref(first), count, attempt};
 	o->bytes += sizeof(*o->runs) + value_run_bytes(first, count);
 	return 0;

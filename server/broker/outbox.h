@@ -51,10 +51,17 @@ struct outbox {
 	struct outbox_run *runs;
 	size_t run_count, run_size;
 	struct buf encoded;
-	size_t bytes; /* of frames and values, about: what backpressure counts */
+	size_t bytes;  /* of frames and values, about */
+	size_t pinned; /* of packs of which it has a part, the rest: it stays in memory as well */
 	struct outbox_entry first_entries[OUTBOX_FIRST];
 	struct outbox_run first_runs[OUTBOX_FIRST];
 };
+
+/* What backpressure counts. */
+static inline size_t outbox_cost(const struct outbox *o)
+{
+	return o->bytes + o->pinned;
+}
 
 /* NULL: out of memory. */
 struct outbox *outbox_new(void);

@@ -77,6 +77,12 @@ static inline size_t value_run_len(const struct value *v, uint32_t n)
 	return value_run_bytes(v, n) - (size_t)n * VALUE_PREFIX_BYTES;
 }
 
+/* What a value keeps in memory together with its neighbours. */
+static inline size_t value_pack_bytes(const struct value *v)
+{
+	return v->count * sizeof(*v) + value_run_bytes(v - v->index, v->count);
+}
+
 struct value *value_ref(struct value *v);
 void value_unref(struct value *v);                 /* NULL is fine */
 void value_unref_run(struct value *v, uint32_t n); /* a reference to each of n of one pack */

@@ -30,7 +30,7 @@ static int64_t heard_ns(const struct session *s)
  */
 static bool holds_too_much(const struct broker *b, const struct session *s)
 {
-	size_t bytes = outgoing_bytes(s->outgoing) + (s->answers ? s->answers->bytes : 0);
+	size_t bytes = outgoing_bytes(s->outgoing) + (s->answers ? outbox_cost(s->answers) : 0);
 
 	return bytes > b->options.limits.bytes_in_flight_max + b->options.unseen_bytes_max;
 }

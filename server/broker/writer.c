@@ -63,7 +63,7 @@ size_t writer_todo_bytes(const struct writer_todo *t)
 	size_t bytes = 0;
 
 	for (const struct outbox *o = t->head; o; o = o->next)
-		bytes += o->bytes;
+		bytes += outbox_cost(o);
 	for (const struct writer_bulk *b = t->bulk_head; b; b = b->next)
 		bytes += b->value->len;
 	return bytes;
@@ -498,7 +498,7 @@ size_t writer_written(struct writer *w)
 	size_t bytes = 0;
 
 	for (struct outbox *o = w->spent; o; o = o->next)
-		bytes += o->bytes;
+		bytes += outbox_cost(o);
 	for (struct writer_bulk *b = w->bulk_spent; b; b = b->next)
 		bytes += b->value->len;
 	outbox_free_list(w->spent);

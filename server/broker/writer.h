@@ -65,7 +65,7 @@ struct writer {
 /* Adds a list of outboxes (linked by next) behind what there is. */
 void writer_todo_add(struct writer_todo *t, struct outbox *list);
 
-/* Bytes of it, as the outboxes count them. */
+/* Bytes of it, as outbox_cost counts them. */
 size_t writer_todo_bytes(const struct writer_todo *t);
 
 /* Frees what was not written. */
@@ -89,7 +89,7 @@ int writer_round(struct writer *w);
 int writer_keep(struct writer *w, struct replay *r);
 
 /* The round was written; frees what it held. Returns how much of what the outboxes counted
- * (outbox.bytes) is done with. */
+ * (outbox_cost) is done with. */
 size_t writer_written(struct writer *w);
 
 /* Whether nothing is left to fill a round with. */

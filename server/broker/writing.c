@@ -84,7 +84,7 @@ static void start_writer(struct connection *c)
 
 size_t connection_queue(struct connection *c, struct outbox *answers, struct connection **chain)
 {
-	size_t bytes = answers->bytes;
+	size_t bytes = answers->bytes, cost = outbox_cost(answers);
 	bool start;
 
 	lock_acquire(&c->lock);
@@ -98,7 +98,7 @@ size_t connection_queue(struct connection *c, struct outbox *answers, struct con
 	else
 		c->queue_head = answers;
 	c->queue_tail = answers;
-	c->queued_bytes += bytes;
+	c->queued_bytes += cost;
 	start = !c->stalled && connection_claim_writer(c);
 	lock_release(&c->lock);
 	if (!start)

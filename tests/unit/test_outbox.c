@@ -2,6 +2,7 @@
 #include "server/broker/outbox.h"
 
 #include "chan/status.h"
+#include "proto/endian.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -35,17 +36,23 @@ static void done(uint64_t seq, uint32_t count, uint32_t case_index)
 	assert_int_equal(outbox_add(o, &m, NULL, NULL, 0), 0);
 }
 
-static void deliver(uint64_t seq, uint64_t delivery, uint64_t channel)
+static void deliver_value(uint64_t seq, uint64_t delivery, uint64_t channel, struct value *v)
 {
 	struct message m = {.kind = MESSAGE_DELIVER, .seq = seq};
-	struct value *v = value_new(1);
 	uint32_t attempt = 1;
 
-	assert_non_null(v);
-	v->bytes[0] = (uint8_t)delivery;
 	m.deliver.delivery = delivery;
 	m.deliver.channel = channel;
 	assert_int_equal(outbox_add(o, &m, &v, &attempt, 1), 0);
+}
+
+static void deliver(uint64_t seq, uint64_t delivery, uint64_t channel)
+{
+	struct value *v = value_new(1);
+
+	assert_non_null(v);
+	v->bytes[0] = (uint8_t)delivery;
+	deliver_value(seq, delivery, channel, v);
 	value_unref(v);
 }
 
@@ -105,12 +112,52 @@ static void test_others_are_encoded(void **state)
 	wire_scratch_free(scratch);
 }
 
+enum { PACK_VALUES = 200, PACK_VALUE_BYTES = 10 };
+
+/* Values as they come in one SEND. */
+static struct value *pack(void)
+{
+	uint8_t payload[PACK_VALUES * (VALUE_PREFIX_BYTES + PACK_VALUE_BYTES)] = {0};
+	uint32_t lens[PACK_VALUES];
+	struct value *v;
+
+	for (int i = 0; i < PACK_VALUES; i++) {
+		lens[i] = PACK_VALUE_BYTES;
+		put_be32(payload + i * (VALUE_PREFIX_BYTES + PACK_VALUE_BYTES) + 1,
+			PACK_VALUE_BYTES);
+	}
+	v = value_pack_new(payload, sizeof(payload), lens, PACK_VALUES);
+	assert_non_null(v);
+	return v;
+}
+
+/* A small value keeps its whole pack in memory, and counts with that: once for several in a row. */
+static void test_a_part_of_a_pack_counts_with_the_rest(void **state)
+{
+	const size_t pack_bytes = PACK_VALUES * (VALUE_PREFIX_BYTES + PACK_VALUE_BYTES);
+	struct value *one = pack(), *other = pack();
+
+	(void)state;
+	deliver(1, 1, 7);
+	assert_true(outbox_cost(o) < 200);
+	deliver_value(1, 2, 7, one + 3);
+	assert_in_range(outbox_cost(o), pack_bytes, 3 * pack_bytes);
+	deliver_value(1, 3, 7, one + 9);
+	assert_in_range(outbox_cost(o), pack_bytes, 3 * pack_bytes);
+	deliver_value(1, 4, 7, other);
+	assert_in_range(outbox_cost(o), 2 * pack_bytes, 6 * pack_bytes);
+	value_unref_run(one, PACK_VALUES);
+	value_unref_run(other, PACK_VALUES);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_done_runs_join, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_deliveries_join, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_others_are_encoded, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_a_part_of_a_pack_counts_with_the_rest, setup, teardown),
 	};
 
 	alarm(60);
