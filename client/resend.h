@@ -9,10 +9,10 @@
  * be resumed keeps nothing.
  *
  * Frames stand in pieces of memory (chunks), whole ones each, where they stay until they are
- *dropped: large ones enter with the buffer that they come in, and are not copied here.
+ * dropped: large ones enter with the buffer that they come in, and are not copied here.
  *
  * Guarded by the client's lock. The bytes to be written are read by a thread that writes them
- *without the lock: resend_take, resend_trim and resend_rewind belong to the writer's role.
+ * without the lock: resend_take, resend_trim and resend_rewind belong to the writer's role.
  */
 #ifndef CLIENT_RESEND_H
 #define CLIENT_RESEND_H
