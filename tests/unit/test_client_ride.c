@@ -26,7 +26,8 @@ static int setup(void **state)
 	(void)state;
 	alarm(60);
 	fake_start(&broker);
-	broker.linger_ms = 30000; /* so that there is a keeper */
+	broker.linger_ms = 30000;     /* so that there is a keeper, */
+	broker.heartbeat_ms = 600000; /* who confirms nothing meanwhile, however slow the machine */
 	c = fake_client(&broker);
 	to = fake_open(&broker, c, 1, 5, CHAN_TYPE_STRING, 10, NULL);
 	return 0;
