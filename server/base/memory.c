@@ -11,8 +11,11 @@
 #include <string.h>
 #include <unistd.h>
 
-/* A look costs about 2 us; in a millisecond a core can fill some MiB. */
+/* A look costs about 5 us. So it is taken as often as what is left until memory is tight could be
+ * filled, by several cores at once; at least so often, and no more often. */
 #define LOOK_NS NS_PER_MS
+#define LOOK_NS_MAX (10 * NS_PER_MS)
+#define FILLED_BYTES_PER_MS (16u * 1024u * 1024u)
 
 /* Giving back walks the whole heap. */
 #define TRIM_NS NS_PER_S
@@ -133,11 +136,23 @@ static bool is_due(_Atomic int64_t *next_ns, int64_t now_ns, int64_t every_ns)
 	return now_ns >= next && atomic_compare_exchange_strong(next_ns, &next, now_ns + every_ns);
 }
 
-static enum memory_level look(void)
+static int64_t look_span_ns(uint64_t bytes)
 {
-	enum memory_level level = level_of(memory_held_bytes());
+	uint64_t tight = memory_max() / 8 * 5;
+	uint64_t span_ns = bytes < tight ? (tight - bytes) / FILLED_BYTES_PER_MS * NS_PER_MS : 0;
+
+	if (span_ns < LOOK_NS)
+		return LOOK_NS;
+	return span_ns < LOOK_NS_MAX ? (int64_t)span_ns : LOOK_NS_MAX;
+}
+
+static enum memory_level look(int64_t now_ns)
+{
+	uint64_t bytes = memory_held_bytes();
+	enum memory_level level = level_of(bytes);
 
 	atomic_store_explicit(&memory.level, level, memory_order_relaxed);
+	atomic_store(&memory.next_look_ns, now_ns + look_span_ns(bytes));
 	return level;
 }
 
@@ -145,9 +160,9 @@ enum memory_level memory_look(int64_t now_ns)
 {
 	if (!memory_max() || !is_due(&memory.next_look_ns, now_ns, LOOK_NS))
 		return memory_level();
-	if (look() != MEMORY_FREE && is_due(&memory.next_trim_ns, now_ns, TRIM_NS)) {
+	if (look(now_ns) != MEMORY_FREE && is_due(&memory.next_trim_ns, now_ns, TRIM_NS)) {
 		malloc_trim(0);
-		return look();
+		return look(now_ns);
 	}
 	return memory_level();
 }

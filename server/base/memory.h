@@ -6,7 +6,7 @@
  * room for those who give something back. What counts is what the kernel counts: resident pages
  * that no file backs, so nothing is forgotten (TLS, stacks, the allocator's waste).
  *
- * Any goroutine or thread; nothing here parks. The level is looked at anew every millisecond,
+ * Any goroutine or thread; nothing here parks. The level is looked at anew every 1 to 10 ms,
  * so the process may exceed a threshold by what it can take in that time; the last quarter is room
  * for that, and for the stacks of those who wait.
  */
@@ -38,7 +38,7 @@ uint64_t memory_held_bytes(void);
 /* The level, as it was when anybody looked last: one load. */
 enum memory_level memory_level(void);
 
-/* The level now; looks anew if the last look is older than a millisecond. While it is not
+/* The level now; looks anew if the last look is older than it may be. While it is not
  * free, gives back to the kernel once a second what the allocator keeps for itself. */
 enum memory_level memory_look(int64_t now_ns);
 
