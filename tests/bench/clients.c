@@ -20,6 +20,46 @@ int64_t now_ns(void)
 	return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
 }
 
+void say(const char *key, int64_t value)
+{
+	printf("%s %lld\n", key, (long long)value);
+	fflush(stdout);
+}
+
+void say_ready(void)
+{
+	puts("ready");
+	fflush(stdout);
+}
+
+static int compare_ns(const void *a, const void *b)
+{
+	int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+void say_percentiles(int64_t *ns, long n)
+{
+	qsort(ns, (size_t)n, sizeof(*ns), compare_ns);
+	say("p50_ns", ns[n / 2]);
+	say("p99_ns", ns[n * 99 / 100]);
+	say("p999_ns", ns[n * 999 / 1000]);
+}
+
+static int64_t time_us(struct timeval t)
+{
+	return t.tv_sec * INT64_C(1000000) + t.tv_usec;
+}
+
+void say_cpu(void)
+{
+	struct rusage used;
+
+	getrusage(RUSAGE_SELF, &used);
+	say("cpu_us", time_us(used.ru_utime) + time_us(used.ru_stime));
+}
+
 int must(int rc)
 {
 	if (rc < 0)

@@ -15,6 +15,16 @@ struct chan_dial_options;
 /* CLOCK_MONOTONIC, so it compares between processes. */
 int64_t now_ns(void);
 
+/* What a role tells the harness: a line `key value` on stdout, at once. */
+void say(const char *key, int64_t value);
+void say_ready(void);
+
+/* Sorts n durations and says p50_ns, p99_ns and p999_ns. */
+void say_percentiles(int64_t *ns, long n);
+
+/* Says cpu_us, the processor time of this process. */
+void say_cpu(void);
+
 /* rc, if it is no failure of libchan. */
 int must(int rc);
 

@@ -4,7 +4,8 @@
 EXTRA_DIST += tests/bench/run.sh tests/bench/peers.py tests/bench/targets.txt tests/bench/RESULTS.md
 
 bench_clients = tests/bench/clients.c tests/bench/clients.h
-bench_programs = tests/bench/inproc tests/bench/peer tests/bench/load tests/bench/scale
+bench_programs = tests/bench/inproc tests/bench/peer tests/bench/load tests/bench/scale \
+	tests/bench/ring
 tests_bench_inproc_SOURCES = tests/bench/inproc.c tests/support/waitgroup.h
 tests_bench_inproc_LDADD = $(tour_libs)
 tests_bench_peer_SOURCES = tests/bench/peer.c $(bench_clients)
@@ -17,6 +18,9 @@ tests_bench_load_LDFLAGS = -no-install
 tests_bench_scale_SOURCES = tests/bench/scale.c $(bench_clients)
 tests_bench_scale_LDADD = client/libchan.la
 tests_bench_scale_LDFLAGS = -no-install
+tests_bench_ring_SOURCES = tests/bench/ring.c $(bench_clients)
+tests_bench_ring_LDADD = client/libchan.la
+tests_bench_ring_LDFLAGS = -no-install
 
 EXTRA_PROGRAMS += $(bench_programs)
 .PHONY: bench bench-peers bench-programs
@@ -25,7 +29,7 @@ bench-programs: all # not beside it: with -j both would build the same libraries
 bench: bench-programs
 	@$(AM_TESTS_ENVIRONMENT) $(SHELL) $(top_srcdir)/tests/bench/run.sh
 
-# BENCH_HARNESS=FOLDER, and what peers.py takes: BENCH_ARGS='-n 1 -p w1,pinned'.
+# BENCH_HARNESS=FOLDER, and what peers.py takes: BENCH_ARGS='-n 1 -p w1tcp,pinned'.
 bench-peers: bench-programs
 	@test '$(PYTHON)' != : || { echo 'bench-peers needs python3' >&2; exit 1; }
 	@$(AM_TESTS_ENVIRONMENT) $(PYTHON) $(top_srcdir)/tests/bench/peers.py $(BENCH_ARGS) $(BENCH_HARNESS)

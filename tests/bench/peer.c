@@ -28,12 +28,6 @@
 /* TRIP_CREDIT lets the confirmation of a value leave with the answer to it: see confirm_late. */
 enum { BATCH_MAX = 512, CAPACITY = 4096, TRIP_CREDIT = 16, BATCHES = 8, ALARM_S = 90 };
 
-static void say(const char *key, int64_t value)
-{
-	printf("%s %lld\n", key, (long long)value);
-	fflush(stdout);
-}
-
 static void mark(const char *key)
 {
 	char line[64];
@@ -124,8 +118,7 @@ static void consume(long n, long bytes, long unused)
 	struct chan_value values[BATCH_MAX];
 
 	(void)unused;
-	puts("ready");
-	fflush(stdout);
+	say_ready();
 	for (long received = 0; received < n;) {
 		int got = must(chan_recvv(ch, values, batch, CHAN_FOREVER));
 
@@ -141,21 +134,6 @@ static void consume(long n, long bytes, long unused)
 }
 
 /* ---- round trips ---- */
-
-static int compare_ns(const void *a, const void *b)
-{
-	int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-
-	return x < y ? -1 : x > y;
-}
-
-static void percentiles(int64_t *ns, long n)
-{
-	qsort(ns, n, sizeof(*ns), compare_ns);
-	say("p50_ns", ns[n / 2]);
-	say("p99_ns", ns[n * 99 / 100]);
-	say("p999_ns", ns[n * 999 / 1000]);
-}
 
 /* Sends and goes on: what comes of it shows when the next value is received, as a rule. */
 static void send_on(struct chan *to, const struct chan_value *v)
@@ -200,7 +178,7 @@ static void ping(long n, long bytes, long unused)
 		if (i >= 0)
 			ns[i] = now_ns() - began_ns;
 	}
-	percentiles(ns, n);
+	say_percentiles(ns, n);
 	end_trips(client);
 }
 
@@ -212,8 +190,7 @@ static void pong(long n, long bytes, long unused)
 	struct chan_value v;
 
 	(void)bytes, (void)unused;
-	puts("ready");
-	fflush(stdout);
+	say_ready();
 	for (long i = -n / 10; i < n; i++) {
 		must(chan_recv(from, &v));
 		send_on(to, &v);
@@ -360,7 +337,7 @@ static void idle(long conns, long reps, long unused)
 		chan_events(chan_client_of(done.chan));
 		usleep(500);
 	}
-	percentiles(ns, reps);
+	say_percentiles(ns, reps);
 }
 
 static void await_many(struct chan_client *client, long n, struct chan **ends)
@@ -427,16 +404,12 @@ static long number(int argc, char **argv, int i)
 
 int main(int argc, char **argv)
 {
-	struct rusage used;
-
 	alarm(ALARM_S);
 	for (size_t i = 0; argc > 1 && i < sizeof(roles) / sizeof(roles[0]); i++) {
 		if (strcmp(argv[1], roles[i].name) != 0)
 			continue;
 		roles[i].play(number(argc, argv, 2), number(argc, argv, 3), number(argc, argv, 4));
-		getrusage(RUSAGE_SELF, &used);
-		say("cpu_us", (used.ru_utime.tv_sec + used.ru_stime.tv_sec) * INT64_C(1000000) +
-				      used.ru_utime.tv_usec + used.ru_stime.tv_usec);
+		say_cpu();
 		return 0;
 	}
 	return 3;

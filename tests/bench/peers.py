@@ -6,8 +6,8 @@ HARNESS is the folder of the harness (see RESULTS.md), which builds or starts th
 take turns: HARNESS/net/run for the daemon, HARNESS/inproc/run for goroutines beside Go.
 
 -n  how often everything is measured (3)
--p  only these parts: w1, pinned, free, shared, many, go (all). Seconds a repetition: 75, 25, 35,
-    25, 30, 45; the harness waits for a quiet machine besides.
+-p  only these parts: w1tcp, w1unix, pinned, free, shared, many, go (all). A repetition of each
+    takes 25 to 50 seconds, and the harness waits for a quiet machine besides.
 -k  keep what was measured in FOLDER, and judge all that was ever kept there: so a long run may be
     done in parts, or be refined by more repetitions
 -j  measure nothing, judge only what FOLDER holds
@@ -28,18 +28,17 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 BUILD = os.environ.get('top_builddir') or '.'
 PROGRAMS = os.path.join(BUILD, 'tests/bench')
 
-RELAYS = ['relay-tcp', 'relay-unix']
-OURS = ['chand-tcp', 'chand-unix']
-REDIS = ['redis-list-tcp', 'redis-list-unix']
+TCP, UNIX = ['relay-tcp', 'chand-tcp'], ['relay-unix', 'chand-unix']
 
 # What net/run is asked for: workloads, who takes part, further arguments. The last processor is the
 # one that is least taken by interrupts.
 NET_PARTS = {
-    'w1': ('W1', RELAYS + REDIS + OURS, []),
-    'pinned': ('W2,W6', RELAYS + OURS, ['-pin', str(max(os.sched_getaffinity(0)))]),
-    'free': ('W2,W6', RELAYS + OURS, []),
-    'shared': ('W6', RELAYS + OURS, []),
-    'many': ('W4,W5', REDIS[:1] + ['beanstalkd'] + OURS[:1], []),
+    'w1tcp': ('W1', TCP + ['redis-list-tcp'], []),
+    'w1unix': ('W1', UNIX + ['redis-list-unix'], []),
+    'pinned': ('W2,W6', TCP + UNIX, ['-pin', str(max(os.sched_getaffinity(0)))]),
+    'free': ('W2,W6', TCP + UNIX, []),
+    'shared': ('W6', TCP + UNIX, []),
+    'many': ('W4,W5', ['redis-list-tcp', 'beanstalkd', 'chand-tcp'], []),
 }
 PARTS = [*NET_PARTS, 'go']
 
