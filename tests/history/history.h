@@ -11,7 +11,8 @@
  * As text, an event is a line: its word, then its numbers, each behind a letter:
  *
  *   channel c1 n2          a channel of capacity 2
- *   send s3 o5 c1 v7       session 3 offers value 7 to it, in its operation 5
+ *   send s3 o5 c1 v7       session 3 offers value 7 to it, in its operation 5; n 2: as the third of
+ *                          values that it sends as one, which are numbered one after another
  *   sent o5 v7             told: done
  *   recv s4 o6 c1 n1       asks for one value (credit)
  *   got s4 o6 c1 v7 n1     is handed it, at the first attempt

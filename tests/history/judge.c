@@ -246,6 +246,7 @@ static void on_send(struct judge *j, const struct event *e)
 		.channel = e->channel,
 		.session = e->session,
 		.next_of_op = op->value,
+		.nth = e->number,
 		.offered_at = j->at,
 		.gone_min = NEVER};
 	op->value = e->value;

@@ -17,6 +17,7 @@
 struct value {
 	uint32_t op, channel, session; /* that offered it; op 0: nobody has */
 	uint32_t next_of_op;           /* another value that the same operation offers */
+	uint32_t nth;                  /* how many values one sending offers before it */
 	size_t offered_at, sent_at;
 	size_t gone_min; /* the earliest moment at which it may have left the channel for good */
 	uint32_t hold;   /* the latest of its holds, which are a list */

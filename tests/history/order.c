@@ -56,17 +56,44 @@ static size_t pairs_beyond(const struct pair *pairs, size_t count, const struct 
 /* ---- FIFO ---- */
 
 /*
- * When `a` was certainly accepted before `b`: one session sent both, a first; or a's send had ended
- * before b was offered. When b was certainly delivered before a: one session saw both, b first; or
- * a's receive was only asked for after b had been seen. Both may be: four sweeps.
+ * When `a` was certainly accepted before `b`: one session sent both, a first; or as one, a before b;
+ * or a's send had ended before b was offered. When b was certainly delivered before a: one session
+ * saw both, b first; or a's receive was only asked for after b had been seen. Each may be with each:
+ * six sweeps.
+ *
+ * Of values that are sent as one to a channel without a buffer each is offered when the one before
+ * it is taken: what the session sends afterwards may be accepted in between.
  */
 struct sweep {
-	bool same_producer, same_receiver;
+	enum { ANY_PRODUCER, SAME_PRODUCER, SENT_AS_ONE, PRODUCERS } producer;
+	bool same_receiver;
 };
 
 static bool sweep_takes(const struct judge *j, struct sweep s, const struct value *v)
 {
-	return v->got_at && (!s.same_producer || j->ops[v->op].kind == EVENT_SEND);
+	return v->got_at && (s.producer == ANY_PRODUCER || j->ops[v->op].kind == EVENT_SEND);
+}
+
+static uint32_t sweep_producer(struct sweep s, const struct value *v, uint32_t value)
+{
+	switch (s.producer) {
+	case SAME_PRODUCER:
+		return v->session;
+	case SENT_AS_ONE:
+		return value - v->nth;
+	default:
+		return 0;
+	}
+}
+
+/* From when on what is offered was accepted after v; 0: that is not known. */
+static size_t sweep_accepted_by(const struct judge *j, struct sweep s, const struct value *v)
+{
+	bool in_turn = j->channels[v->channel].capacity == 0 && v->nth > 0;
+
+	if (s.producer == ANY_PRODUCER)
+		return v->sent_at;
+	return s.producer == SAME_PRODUCER && in_turn ? 0 : v->offered_at;
 }
 
 static struct pair sweep_pair(struct sweep s, const struct judge *j, uint32_t value)
@@ -74,7 +101,7 @@ static struct pair sweep_pair(struct sweep s, const struct judge *j, uint32_t va
 	const struct value *v = &j->values[value];
 
 	return (struct pair){.channel = v->channel,
-		.producer = s.same_producer ? v->session : 0,
+		.producer = sweep_producer(s, v, value),
 		.receiver = s.same_receiver ? v->got_by : 0,
 		.value = value,
 		.by = v->offered_at,
@@ -103,9 +130,9 @@ static void sweep_judge(
 	size_t before = s.same_receiver ? v->got_at : op_asked_at(j, &j->ops[v->got_op]), at;
 
 	/* One that comes again may have been out when the other overtook it. */
-	if (v->got_attempt != 1 || (!s.same_producer && !v->sent_at))
+	key.by = sweep_accepted_by(j, s, v);
+	if (v->got_attempt != 1 || !key.by)
 		return;
-	key.by = s.same_producer ? v->offered_at : v->sent_at;
 	at = pairs_beyond(pairs, count, &key);
 	if (at == count || group_compare(&pairs[at], &key) != 0 || pairs[at].extreme >= before)
 		return;
@@ -134,8 +161,10 @@ void judge_order(struct judge *j)
 {
 	struct pair *pairs = table_new(j->values_max, sizeof(*pairs));
 
-	for (int i = 0; i < 4; i++)
-		sweep_order(j, (struct sweep){i & 1, i & 2}, pairs);
+	for (int i = 0; i < PRODUCERS; i++) {
+		sweep_order(j, (struct sweep){i, false}, pairs);
+		sweep_order(j, (struct sweep){i, true}, pairs);
+	}
 	free(pairs);
 }
 

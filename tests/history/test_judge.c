@@ -141,6 +141,23 @@ static void test_order(void **state)
 		GOT(3, 8, 2, 1) RECV(3, 9) GOT(3, 9, 1, 2) TAKE(3, 1) TAKE(3, 2) "end\n");
 }
 
+/* Values 1 and 2 as one, then 3; received in another order. */
+#define TWO_AND_ONE SEND(1, 1) "send s1 o2 c1 v2 n1\n" SEND(1, 3)
+#define RECEIVED(o, v) RECV(3, o) GOT(3, o, v, 1) TAKE(3, v)
+
+static void test_order_of_what_is_sent_as_one(void **state)
+{
+	(void)state;
+	expect(RULE_NONE, UNBUFFERED TWO_AND_ONE RECEIVED(7, 1) SENT(1) RECEIVED(8, 3) SENT(3)
+		RECEIVED(9, 2) SENT(2) "end\n");
+	expect(RULE_FIFO, UNBUFFERED TWO_AND_ONE RECEIVED(7, 2) SENT(2) RECEIVED(8, 1) SENT(1)
+		RECEIVED(9, 3) SENT(3) "end\n");
+	expect(RULE_FIFO, UNBUFFERED TWO_AND_ONE RECEIVED(7, 3) SENT(3) RECEIVED(8, 1) SENT(1)
+		RECEIVED(9, 2) SENT(2) "end\n");
+	expect(RULE_FIFO, "channel c1 n3\n" TWO_AND_ONE SENT(1) SENT(2) SENT(3) RECEIVED(7, 1)
+		RECEIVED(8, 3) RECEIVED(9, 2) "end\n");
+}
+
 static void test_rendezvous(void **state)
 {
 	(void)state;
@@ -378,6 +395,7 @@ int main(void)
 		cmocka_unit_test(test_twice),
 		cmocka_unit_test(test_attempt),
 		cmocka_unit_test(test_order),
+		cmocka_unit_test(test_order_of_what_is_sent_as_one),
 		cmocka_unit_test(test_rendezvous),
 		cmocka_unit_test(test_capacity),
 		cmocka_unit_test(test_closing),

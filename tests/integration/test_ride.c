@@ -105,12 +105,14 @@ static void test_another_operation_takes_it_back(void **state)
 
 static void test_failures_are_not_kept(void **state)
 {
-	uint64_t x = peer_channel(&p, "x", CHAN_TYPE_STRING, 10), kept;
+	uint64_t x = peer_channel(&p, "x", CHAN_TYPE_STRING, 10), kept, y, received;
 
 	(void)state;
 	kept = peer_send(&p, x, "1");
-	peer_opened(&q, "x", CHAN_SEND);
-	peer_expect_done(&q, peer_close(&q, x));
+	y = peer_channel(&q, "x", CHAN_TYPE_STRING, 10);
+	received = peer_recv(&q, y);
+	peer_expect_deliver(&q, received, "1"); /* the broker has it */
+	peer_expect_done(&q, peer_close(&q, y));
 	peer_send(&p, x, "2");
 	peer_expect_done(&p, kept);
 	peer_expect_fail(&p, kept + 1, CHAN_ECLOSED);
@@ -151,10 +153,13 @@ static void test_a_loss_loses_no_answer(void **state)
 
 static void test_a_broker_that_ends(void **state)
 {
-	uint64_t x = peer_channel(&p, "x", CHAN_TYPE_STRING, 10), sent;
+	uint64_t x = peer_channel(&p, "x", CHAN_TYPE_STRING, 10), sent, y, received;
 
 	(void)state;
+	y = peer_channel(&q, "x", CHAN_TYPE_STRING, 10);
 	sent = peer_send(&p, x, "1");
+	received = peer_recv(&q, y);
+	peer_expect_deliver(&q, received, "1");
 	daemon_signal(&d, SIGTERM);
 	peer_expect_done(&p, sent);
 	peer_expect(&p, MESSAGE_GOAWAY);

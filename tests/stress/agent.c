@@ -122,7 +122,8 @@ void agent_send(struct agent *a, uint32_t channel, int count, struct patience p)
 		enter(a, (struct event){.kind = EVENT_SEND,
 				 .op = asked->op,
 				 .channel = channel,
-				 .value = asked->value});
+				 .value = asked->value,
+				 .number = (uint32_t)i});
 	}
 	m.send.payload_bytes = buf_len(&payload);
 	write_message(a, &m, &payload);
