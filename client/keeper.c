@@ -64,12 +64,13 @@ static void sleep_until(struct chan_client *c, int64_t until_ns)
 	}
 }
 
-static void *keep(void *arg)
+/* A thread starts late on a busy machine; a look at once would send what the program still gathers. */
+static void keep(struct chan_client *c)
 {
-	struct chan_client *c = arg;
 	int64_t next_ns;
 
-	client_lock(c);
+	if (c->link == LINK_UP)
+		sleep_until(c, clock_now_ns() + c->session.heartbeat_ns / LOOKS);
 	while (!c->keeper.stop) {
 		if (c->session.end.status < 0)
 			next_ns = DEADLINE_NONE;
@@ -80,6 +81,15 @@ static void *keep(void *arg)
 		if (!c->keeper.stop)
 			sleep_until(c, next_ns);
 	}
+}
+
+static void *run_keeper(void *arg)
+{
+	struct chan_client *c = arg;
+
+	client_lock(c);
+	if (!c->keeper.stop)
+		keep(c);
 	client_unlock(c);
 	return NULL;
 }
@@ -102,7 +112,7 @@ void keeper_start(struct chan_client *c)
 	client_lock(c);
 	c->keeper.turns = c->turns;
 	c->keeper.turns_ns = clock_now_ns();
-	c->keeper.running = pthread_create(&c->keeper.thread, &attributes, keep, c) == 0;
+	c->keeper.running = pthread_create(&c->keeper.thread, &attributes, run_keeper, c) == 0;
 	client_unlock(c);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	pthread_attr_destroy(&attributes);
