@@ -189,6 +189,11 @@ void answer_operation_failed(struct operation *op, struct asked a, int status)
 			a, status, "select of %u cases: %s", op->waiter_count, failure(op, status));
 	else if (op->kind == OP_OPEN)
 		answer_fail(a, status, "open '%s': %s", awaited_name(op), failure(op, status));
+	else if (status == CHAN_ECLOSED && w->channel->closing && w->channel->closing->aborted)
+		/* Its value was out when its session closed, and came back when all was aborted. */
+		answer_fail(a, status,
+			"%s %s: this session had closed it for itself before it was aborted",
+			operation_verb(op, w->direction), channel_label(w->channel, label));
 	else if (status == CHAN_ECLOSED || (status == CHAN_EABORTED && w->channel->closing))
 		answer_closed(a, operation_verb(op, w->direction), w->channel);
 	else
