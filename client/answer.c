@@ -242,6 +242,7 @@ static int deliver_to_stream(struct answer *a, struct chan *ch, struct contents 
 		}
 		session_return(a->s, d->id);
 		delivery_free(d);
+		in->packing = (struct packing){0}; /* its pack went with it */
 	}
 	if (ch->released)
 		return rc;
