@@ -13,7 +13,8 @@ take turns: HARNESS/net/run for the daemon, HARNESS/inproc/run for goroutines be
 -j  measure nothing, judge only what FOLDER holds
 
 A ratio is taken within a repetition, so both sides saw the same machine; printed are the median of
-those ratios, and the least and the most. The last column is `no`, `must` or `aim`: what is held.
+those ratios, and the least and the most. The last column is `no`, `must` or `aim`: what is held; with
+a question mark where the spread reaches across "must", so that another run may say otherwise.
 """
 import getopt
 import glob
@@ -72,10 +73,12 @@ class Target:
     def holds(self, ratio, bound):
         return ratio <= bound if self.sense == '<=' else ratio >= bound
 
-    def verdict(self, ratio):
+    def verdict(self, ratios):
+        ratio = statistics.median(ratios)
+        doubt = '?' if len({self.holds(r, self.must) for r in ratios}) > 1 else ''
         if self.aim is not None and self.holds(ratio, self.aim):
-            return 'aim'
-        return 'must' if self.holds(ratio, self.must) else 'no'
+            return 'aim' + doubt
+        return ('must' if self.holds(ratio, self.must) else 'no') + doubt
 
 
 def read_targets():
@@ -153,7 +156,7 @@ def judge(parts, folder):
             '(%.3f to %.3f)' % (min(ratios), max(ratios)) if ratios else '',
             len(ratios), target.sense, target.must,
             '-' if target.aim is None else '%g' % target.aim,
-            target.verdict(ratio) if ratios else 'not measured'))
+            target.verdict(ratios) if ratios else 'not measured'))
 
 
 def fail(message):

@@ -12,8 +12,8 @@
  * way, and two eventfds, the bells. The socket then only shows that the other side is gone.
  *
  * The broker trusts nothing that a client can write: it keeps its own position in each ring to
- * itself, reads the client's once a turn and checks that it lies within the ring, and copies a
- * frame out before it looks at its length; memory that a client could shorten (without
+ * itself, reads the client's once a turn and checks that it lies within the ring, and looks at a
+ * frame's length only in its own copy; memory that a client could shorten (without
  * F_SEAL_SHRINK) is refused.
  *
  * A bell is rung only if the other side has said that it sleeps. Where there is more than one
