@@ -40,10 +40,10 @@ static int fill(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < VALUES; i++) {
-		struct wire_value v = value(text);
+		struct wire_value v;
 
 		snprintf(text, sizeof(text), "value %05u", i);
-		v.len = VALUE_BYTES;
+		v = value(text);
 		deliveries[i] = delivery_new(&p, 100 + i, &v, VALUES - i,
 			(VALUES - i) * (VALUE_BYTES + VALUE_PREFIX_BYTES));
 		assert_non_null(deliveries[i]);
