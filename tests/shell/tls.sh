@@ -109,6 +109,7 @@ says "what to do" "does not speak TLS; dial it by tcp://"
 # serve OPTION...: another TLS server; its port.
 serve() {
 	[ -z "$server" ] || kill "$server"
+	: >"$tap_dir/server" # or the port of the one before is read
 	openssl s_server -accept 127.0.0.1:0 -www "$@" >"$tap_dir/server" 2>&1 &
 	server=$!
 	becomes "another server" 1 grep -c '^ACCEPT' "$tap_dir/server"
