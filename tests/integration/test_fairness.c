@@ -115,7 +115,7 @@ static struct chan *make_channel(const struct fairness *f)
 	struct chan_make_options options = {
 		.temporary = true, .end = {.credit = f->capacity ? 64 : 0}};
 	struct chan_client *client;
-	struct chan *ch;
+	struct chan *ch = NULL;
 
 	if (chan_dial(d.url, NULL, &client) < 0 ||
 		chan_make(client, "fair", CHAN_TYPE_INT, f->capacity, &options, &ch) < 0)
