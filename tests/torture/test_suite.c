@@ -115,7 +115,8 @@ static void start(struct act *a)
 	fd = open(a->log_path, O_WRONLY | O_TRUNC | O_CLOEXEC);
 	dup2(fd, STDOUT_FILENO);
 	dup2(fd, STDERR_FILENO);
-	execl(path, a->program, NULL);
+	/* Programs set limits of their own, which may be longer. */
+	execlp("timeout", "timeout", "--signal=KILL", PROGRAM_SECONDS, path, NULL);
 	_exit(127);
 }
 
