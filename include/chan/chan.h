@@ -704,7 +704,8 @@ int chan_start_abort(struct chan *ch, const char *reason, void *tag, struct chan
 
 /* The descriptor to poll, and what for: POLLIN, and POLLOUT while something waits to be written.
  * Ask again after every call: without a connection it is a timer's, or -1, and with the next one it
- * is another. Sends off what has gathered, as a wait follows. */
+ * is another. Poll it by level, never with EPOLLET: a call may leave for the next one what has come.
+ * Sends off what has gathered, as a wait follows. */
 int chan_fd(const struct chan_client *client);
 short chan_events(struct chan_client *client);
 
