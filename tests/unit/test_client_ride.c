@@ -11,6 +11,7 @@
 
 #include "chan/chan.h"
 #include "tests/support/fake_broker.h"
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -232,26 +233,54 @@ static void test_a_confirmation_leaves_with_the_answer(void **state)
 	assert_int_equal(fake_read(&broker, MESSAGE_TAKEN)->settle.deliveries.list[0].first, 2);
 }
 
+/* Delivers one after another, each of which is at hand when the program asks. */
+static void receive_numbers(int first, int last)
+{
+	char text[12];
+
+	for (int i = first; i <= last; i++) {
+		snprintf(text, sizeof(text), "%d", i);
+		fake_deliver(&broker, 3, (uint64_t)i, text);
+		receive(text);
+	}
+}
+
+/* The client says what it has taken, in one range, and how much it may deliver again. */
+static void expect_credit(uint64_t first, uint32_t n)
+{
+	struct wire_range taken = fake_read(&broker, MESSAGE_TAKEN)->settle.deliveries.list[0];
+
+	assert_true(taken.first == first && taken.count == n);
+	assert_int_equal(fake_read(&broker, MESSAGE_GRANT)->grant.credit, n);
+}
+
 static void test_confirmations_gather_while_values_come(void **state)
 {
-	const struct wire_range *taken;
-
 	(void)state;
 	from = fake_open(&broker, c, 2, 6, CHAN_TYPE_STRING, 10, &ahead);
-	fake_deliver(&broker, 3, 1, "1");
-	receive("1");
+	receive_numbers(1, 1);
 	fake_read(&broker, MESSAGE_RECV);
-	fake_deliver(&broker, 3, 2, "2");
-	receive("2");
-	fake_deliver(&broker, 3, 3, "3");
-	receive("3");
+	receive_numbers(2, 5);
 	assert_true(fake_is_quiet(&broker));
-	/* Half of the credit is used. */
-	fake_deliver(&broker, 3, 4, "4");
-	receive("4");
-	taken = fake_read(&broker, MESSAGE_TAKEN)->settle.deliveries.list;
-	assert_true(taken[0].first == 1 && taken[0].count == 4);
-	assert_int_equal(fake_read(&broker, MESSAGE_GRANT)->grant.credit, 4);
+	/* A quarter of the credit is left: the broker might have to wait for more. */
+	receive_numbers(6, 6);
+	expect_credit(1, 6);
+	assert_true(fake_is_quiet(&broker));
+}
+
+static void test_credit_leaves_with_the_answer(void **state)
+{
+	(void)state;
+	from = fake_open(&broker, c, 2, 6, CHAN_TYPE_STRING, 10, &ahead);
+	receive_numbers(1, 4);
+	fake_read(&broker, MESSAGE_RECV);
+	assert_true(fake_is_quiet(&broker));
+	start("answer");
+	fake_deliver(&broker, 3, 5, "5");
+	receive("5");
+	assert_true(rides());
+	expect_credit(1, 4);
+	assert_true(fake_is_quiet(&broker));
 }
 
 /* A program that goes on computing has the keeper confirm. */
@@ -295,6 +324,7 @@ int main(void)
 		TEST(test_what_exceeds_the_limits_asks),
 		TEST(test_a_confirmation_leaves_with_the_answer),
 		TEST(test_confirmations_gather_while_values_come),
+		TEST(test_credit_leaves_with_the_answer),
 		TEST(test_the_keeper_confirms),
 		TEST(test_an_unbuffered_channel_confirms_at_once),
 	};
