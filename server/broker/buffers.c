@@ -11,7 +11,8 @@ static struct {
 	int count;
 } pool = {.lock = LOCK_INIT(LOCK_RANK_OUTER)};
 
-struct buf buffer_take(void)
+/* One of those that are kept; one without room when there is none. */
+static struct buf pool_take(void)
 {
 	struct buf b = {0};
 
@@ -19,6 +20,13 @@ struct buf buffer_take(void)
 	if (pool.count)
 		b = pool.kept[--pool.count];
 	lock_release(&pool.lock);
+	return b;
+}
+
+struct buf buffer_take(void)
+{
+	struct buf b = pool_take();
+
 	if (!b.bytes)
 		buf_reserve(&b, BUFFER_BYTES);
 	return b;
@@ -38,6 +46,8 @@ void buffer_give(struct buf *b)
 
 void buffers_fini(void)
 {
-	while (pool.count)
-		buf_fini(&pool.kept[--pool.count]);
+	struct buf b;
+
+	while ((b = pool_take()).bytes)
+		buf_fini(&b);
 }

@@ -21,7 +21,8 @@ struct buf buffer_take(void);
  */
 void buffer_give(struct buf *b);
 
-/* Frees those that are kept. */
+/* Frees those that are kept. Others may be given back meanwhile, and later: a connection that has
+ * gone may leave behind a goroutine that wrote to it and still has its buffer. */
 void buffers_fini(void);
 
 #endif
