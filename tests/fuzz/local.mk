@@ -16,7 +16,8 @@ tests_fuzz_fuzz_account_SOURCES = tests/fuzz/fuzz_account.c $(engine_account) $(
 tests_fuzz_fuzz_account_LDADD = $(engine_test_libs)
 tests_fuzz_fuzz_account_LDFLAGS = $(failing_malloc_ldflags) $(FUZZ_LDFLAGS)
 
-tests_fuzz_fuzz_client_SOURCES = tests/fuzz/fuzz_client.c $(fuzz_common)
+tests_fuzz_fuzz_client_SOURCES = tests/fuzz/fuzz_client.c tests/fuzz/world.c \
+	tests/fuzz/world.h $(fuzz_common)
 tests_fuzz_fuzz_client_LDADD = $(client_parts_libs)
 tests_fuzz_fuzz_client_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS) \
 	-Wl,--wrap=clock_gettime -Wl,--wrap=poll -Wl,--wrap=stream_dial \

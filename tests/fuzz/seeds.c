@@ -230,9 +230,84 @@ static void write_client(const char *name, uint8_t options, uint8_t action)
 	buf_fini(&all);
 }
 
+/* Steps of scripts in which the server says what is needed, see fuzz_client.c and world.c. */
+#define OPENS                                                                                      \
+	"\30\17\0\3\2\2"                                                                           \
+	"\2\0\0" /* a string channel with a buffer, as end 0 */
+#define RECEIVES                                                                                   \
+	"\4\0\0"                                                                                   \
+	"\16\0" /* by the first receive, a stream's */
+#define SIX                                                                                        \
+	"\0\0\0"                                                                                   \
+	"\2\0\0"                                                                                   \
+	"\3\0\0"                                                                                   \
+	"\1\0\0"                                                                                   \
+	"\2\1\0"                                                                                   \
+	"\0\0\0"
+#define VALUES_COME "\32\0\0\0\5" SIX "\16\1"
+#define TAKES "\17"
+#define RECEIVES_MANY "\10\0\1"
+#define RECEIVES_TEXT "\26\0"
+#define GIVES_UP                                                                                   \
+	"\21\0"                                                                                    \
+	"\16\0"
+#define CANCELS                                                                                    \
+	"\14\0"                                                                                    \
+	"\16\0"
+#define CLOSES                                                                                     \
+	"\13\0\0"                                                                                  \
+	"\16\0"
+#define STREAM_ENDS                                                                                \
+	"\31\0\1"                                                                                  \
+	"\16\1"
+#define LOSES                                                                                      \
+	"\23"                                                                                      \
+	"\16\0"
+#define LEAVES "\27"
+
+/* Several values on their way, and some in the program's hands, when it gives up what they are for.
+ */
+static const struct {
+	const char *name;
+	const char *script;
+	size_t bytes;
+} given_up[] = {
+#define SCRIPT(name, script)                                                                       \
+	{                                                                                          \
+		name, script, sizeof(script) - 1                                                   \
+	}
+	SCRIPT("end", OPENS RECEIVES VALUES_COME TAKES GIVES_UP VALUES_COME STREAM_ENDS),
+	SCRIPT("end-with-receive", OPENS RECEIVES GIVES_UP VALUES_COME VALUES_COME),
+	SCRIPT("receive", OPENS RECEIVES CANCELS VALUES_COME RECEIVES_MANY GIVES_UP VALUES_COME),
+	SCRIPT("channel", OPENS RECEIVES VALUES_COME CLOSES VALUES_COME RECEIVES_TEXT GIVES_UP),
+	SCRIPT("text", OPENS RECEIVES VALUES_COME RECEIVES_TEXT RECEIVES_MANY GIVES_UP VALUES_COME),
+	SCRIPT("connection", OPENS RECEIVES VALUES_COME TAKES LOSES GIVES_UP VALUES_COME),
+	SCRIPT("client", OPENS RECEIVES VALUES_COME TAKES VALUES_COME LEAVES),
+};
+
+static void write_given_up(const char *name, uint8_t options, const char *script, uint8_t bytes)
+{
+	struct buf all = {0};
+	char path[64];
+
+	snprintf(path, sizeof(path), "given-up-%s-%u", name, options);
+	buf_append(&all, &options, 1);
+	buf_append(&all, "\0", 1);
+	buf_append(&all, &bytes, 1);
+	buf_append(&all, script, bytes);
+	write_input("client", path, buf_data(&all), buf_len(&all));
+	buf_fini(&all);
+}
+
 static void write_clients(void)
 {
+	static const uint8_t options[] = {33, 33 | 16, 33 | 64, 33 | 128};
 	char name[32];
+
+	for (size_t i = 0; i < COUNT(given_up) * COUNT(options); i++)
+		write_given_up(given_up[i / COUNT(options)].name, options[i % COUNT(options)],
+			given_up[i / COUNT(options)].script,
+			(uint8_t)given_up[i / COUNT(options)].bytes);
 
 	for (uint8_t action = 0; action < 19; action++) {
 		snprintf(name, sizeof(name), "action-%u", action);
