@@ -3,6 +3,7 @@
  */
 #include "client/client.h"
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <utlist.h>
 
@@ -61,29 +62,42 @@ static struct chan_op *next_done(struct chan_client *c)
 	return session_is_fresh(&c->session) ? op : NULL;
 }
 
-/* A value is confirmed before the program has it: see confirm_taken. */
-static void take_completion(
-	struct chan_client *c, struct chan_op *op, struct chan_completion *ret_completion)
+/* At most n of those that may be taken. What was received is confirmed before the program has any
+ * of it, by one write for all. After a failure nothing more is taken: its error is this thread's
+ * last. */
+static size_t take_completions(
+	struct chan_client *c, struct chan_completion *ret_completions, size_t n)
 {
-	bool hands_over = op->delivery;
+	bool hands_over = false, failed = false;
+	struct chan_op *op;
+	size_t taken = 0;
 
-	client_take(op, ret_completion);
-	if (!hands_over)
-		return;
-	session_settle(&c->session);
-	client_flush(c);
+	while (taken < n && !failed && (op = next_done(c))) {
+		hands_over = hands_over || op->delivery;
+		client_take(op, &ret_completions[taken]);
+		failed = ret_completions[taken++].status < 0;
+	}
+	if (hands_over) {
+		session_settle(&c->session);
+		client_flush(c);
+	}
+	return taken;
+}
+
+size_t chan_next_completions(
+	struct chan_client *c, struct chan_completion *ret_completions, size_t n)
+{
+	size_t taken;
+
+	client_lock(c);
+	taken = take_completions(c, ret_completions, n);
+	client_unlock(c);
+	return taken;
 }
 
 int chan_next_completion(struct chan_client *c, struct chan_completion *ret_completion)
 {
-	struct chan_op *op;
-
-	client_lock(c);
-	op = next_done(c);
-	if (op)
-		take_completion(c, op, ret_completion);
-	client_unlock(c);
-	return op != NULL;
+	return (int)chan_next_completions(c, ret_completion, 1);
 }
 
 size_t chan_ops_pending(struct chan_client *c)
@@ -96,15 +110,17 @@ size_t chan_ops_pending(struct chan_client *c)
 	return n;
 }
 
-int chan_wait_completion(
-	struct chan_client *c, struct chan_completion *ret_completion, int64_t timeout_ns)
+int chan_wait_completions(struct chan_client *c, struct chan_completion *ret_completions, size_t n,
+	int64_t timeout_ns)
 {
 	int64_t deadline_ns = clock_deadline_ns(timeout_ns);
-	struct chan_op *op;
+	size_t max = n < INT_MAX ? n : INT_MAX, taken = 0;
 	int rc = 0;
 
+	if (n == 0)
+		return error_say(CHAN_EINVAL, "wait: no room for a completion");
 	client_lock(c);
-	while (!(op = next_done(c)) && rc == 0) {
+	while ((taken = take_completions(c, ret_completions, max)) == 0 && rc == 0) {
 		if (c->async_pending == 0)
 			rc = error_say(CHAN_EINVAL, "wait: no operation is in flight");
 		else
@@ -114,12 +130,16 @@ int chan_wait_completion(
 				     ? error_say(CHAN_ECANCELED, "wait: a signal came")
 				     : 0;
 	}
-	if (op)
-		take_completion(c, op, ret_completion);
 	client_unlock(c);
-	if (rc == CHAN_ETIMEDOUT && !op)
+	if (rc == CHAN_ETIMEDOUT && taken == 0)
 		error_say(rc, "wait: nothing has completed in time");
-	return op ? 1 : rc;
+	return taken > 0 ? (int)taken : rc;
+}
+
+int chan_wait_completion(
+	struct chan_client *c, struct chan_completion *ret_completion, int64_t timeout_ns)
+{
+	return chan_wait_completions(c, ret_completion, 1, timeout_ns);
 }
 
 int chan_op_wait(struct chan_op *op, struct chan_completion *ret_completion)

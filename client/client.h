@@ -104,6 +104,10 @@ void client_let_ride(struct chan_client *c);
 /* Writes what is to be written, as far as the socket takes it; nothing if another thread does. */
 void client_flush(struct chan_client *c);
 
+/* The same where so much has gathered that it is worth a write of its own: so the broker works
+ * while the program still starts operations, of which it may have many before it waits. */
+void client_flush_much(struct chan_client *c);
+
 /* Whether something may be written now; whether something is to be, now or later. */
 bool client_has_output(const struct chan_client *c);
 bool client_has_unsent(const struct chan_client *c);

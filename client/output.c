@@ -12,6 +12,9 @@
  * without asking first. */
 #define PING_INTERVAL_NS NS_PER_S
 
+/* What is worth a write of its own: some hundred small frames, in which the call is lost. */
+#define MUCH_BYTES (16u * 1024u)
+
 /* Frames that were made and may not be written yet, or are to be made. */
 static bool has_gathered(const struct session *s)
 {
@@ -127,4 +130,15 @@ void client_flush(struct chan_client *c)
 		client_fail(c, CHAN_ENOMEM, "out of memory");
 	if (c->link == LINK_DOWN)
 		keeper_wake(c);
+}
+
+/* A socket that took no more is left to who waits: asking it again and again would cost a call each
+ * time. Large payloads leave by pieces then, too, which what is started meanwhile goes between. */
+void client_flush_much(struct chan_client *c)
+{
+	const struct session *s = &c->session;
+
+	if (!c->choked && !s->transfers &&
+		buf_len(&s->out) + buf_len(&s->batch.payload) >= MUCH_BYTES)
+		client_flush(c);
 }

@@ -41,6 +41,8 @@ void client_start(struct chan_op *op, void *tag, struct chan_op **ret_op)
 	client_submit(op);
 	if (op->client->waiters) /* they block already, and will not send it */
 		client_flush(op->client);
+	else
+		client_flush_much(op->client);
 }
 
 /* ---- taking ------------------------------------------------------------------------------- */
@@ -74,7 +76,7 @@ void client_handed_over(struct chan *ch, uint64_t first, uint32_t n)
 	}
 	session_note_taken(s, first, n);
 	session_note_grant(s, ch, first, n);
-	if (!end_is_streamed(ch) || must_grant(ch))
+	if (end_is_streamed(ch) && must_grant(ch))
 		session_confirm(s);
 }
 

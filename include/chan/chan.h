@@ -321,11 +321,11 @@ struct chan_end_options {
 
 	/*
 	 * Let the confirmation of a value leave with what the program says next, or when it waits,
-	 * a quarter of chan_heartbeat_ns later at the latest, instead of before the call returns: that
-	 * saves a system call a value where each is answered by a send. In return a program that is
-	 * stopped just then, for as long as the broker waits for a silent client, goes on with a
-	 * value that somebody else was given, too (marked by attempt). For ends with credit above 1,
-	 * of a client with a keeper; without lease_ns and manual. Else it has no effect.
+	 * a quarter of chan_heartbeat_ns later at the latest, instead of before the call returns:
+	 * that saves a system call a value where each is answered by a send. In return a program
+	 * that is stopped just then, for as long as the broker waits for a silent client, goes on
+	 * with a value that somebody else was given, too (marked by attempt). For ends with credit
+	 * above 1, of a client with a keeper; without lease_ns and manual. Else it has no effect.
 	 */
 	bool confirm_late;
 
@@ -349,9 +349,10 @@ struct chan_make_options {
 	 * 0: whoever has an end for sending may close the channel, for all, and a sender that dies
 	 * leaves no trace. N, or CHAN_PRODUCERS_AUTO: the channel counts its producers. Each
 	 * client that opens an end for sending is one (by a value that hands one over: once it has
-	 * the value for good), and at most N are let in: the next gets CHAN_ELIMIT. chan_close there says that this client is done; the channel closes by
-	 * itself when N have said so (with AUTO: when all that came have, and at least one did).
-	 * A producer that ends without it, in whatever way, *aborts* the channel, see chan_abort.
+	 * the value for good), and at most N are let in: the next gets CHAN_ELIMIT. chan_close
+	 * there says that this client is done; the channel closes by itself when N have said so
+	 * (with AUTO: when all that came have, and at least one did). A producer that ends without
+	 * it, in whatever way, *aborts* the channel, see chan_abort.
 	 */
 	int producers;
 
@@ -366,8 +367,8 @@ struct chan_make_options {
 	const char *dead_letter;
 
 	/*
-	 * So many signals are in the channel from its making on, in one step with it, and none can be
-	 * sent: its values are permits. Who receives one under a lease and gives it back by
+	 * So many signals are in the channel from its making on, in one step with it, and none can
+	 * be sent: its values are permits. Who receives one under a lease and gives it back by
 	 * chan_nack when done has made it a lock (1 permit) or a semaphore. 0: an ordinary channel.
 	 * Of type CHAN_TYPE_SIGNAL only, and not more than its capacity.
 	 */
@@ -647,6 +648,7 @@ int chan_ps(struct chan_client *client, int (*each)(const struct chan_waiter *wa
  *	poll chan_fd() for chan_events(), for at most chan_heartbeat_ns() / 2;
  *	when ready: chan_process(client);
  *	after it, and after starting operations: while (chan_next_completion(client, &c) > 0) ...;
+ *		(many at once: chan_next_completions)
  *
  * A chan_start_... fails at once, and then there is no operation, where the library can tell
  * without the broker: a value that does not fit, the wrong end, CHAN_ENOMEM. Everything else comes
@@ -704,8 +706,8 @@ int chan_start_abort(struct chan *ch, const char *reason, void *tag, struct chan
 
 /* The descriptor to poll, and what for: POLLIN, and POLLOUT while something waits to be written.
  * Ask again after every call: without a connection it is a timer's, or -1, and with the next one it
- * is another. Poll it by level, never with EPOLLET: a call may leave for the next one what has come.
- * Sends off what has gathered, as a wait follows. */
+ * is another. Poll it by level, never with EPOLLET: a call may leave for the next one what has
+ * come. Sends off what has gathered, as a wait follows. */
 int chan_fd(const struct chan_client *client);
 short chan_events(struct chan_client *client);
 
@@ -716,9 +718,14 @@ short chan_events(struct chan_client *client);
 int chan_process(struct chan_client *client);
 
 /* Takes the next completion, in the order in which they happened: 1, or 0 when there is none. A
- * received value is confirmed here; the confirmation leaves by the next call that is not this one
- * nor a start_ (chan_events before a poll). */
+ * received value is confirmed here, before the call returns. */
 int chan_next_completion(struct chan_client *client, struct chan_completion *ret_completion);
+
+/* The same for as many as there are, at most n; returns how many. What all of them received is
+ * confirmed by one write, where the call above writes once a value. One with a status < 0 is the
+ * last that a call takes, so that its error can be looked at. */
+size_t chan_next_completions(
+	struct chan_client *client, struct chan_completion *ret_completions, size_t n);
 
 /* Operations started that have not completed, and completions not taken. */
 size_t chan_ops_pending(struct chan_client *client);
@@ -728,6 +735,11 @@ size_t chan_ops_pending(struct chan_client *client);
  * with withdraw_on_signal (nothing was withdrawn). */
 int chan_wait_completion(
 	struct chan_client *client, struct chan_completion *ret_completion, int64_t timeout_ns);
+
+/* The same as chan_next_completions, but waits for the first: how many (at least 1), or a failure
+ * as above; CHAN_EINVAL also where n is 0. */
+int chan_wait_completions(struct chan_client *client, struct chan_completion *ret_completions,
+	size_t n, int64_t timeout_ns);
 
 /* Waits for one operation, whose completion it takes. Blocks. 0; the outcome is in
  * *ret_completion. Not for clients whose completions another thread takes. */

@@ -340,16 +340,24 @@ static void idle(long conns, long reps, long unused)
 	say_percentiles(ns, reps);
 }
 
-static void await_many(struct chan_client *client, long n, struct chan **ends)
+/* Takes n completions. A make's tag is where its end goes, which a value is sent to at once. */
+static void await_many(struct chan_client *client, long n)
 {
-	struct chan_completion done;
+	static const struct chan_value v = {
+		.type = CHAN_TYPE_BYTES, .bytes = "0123456789abcdef", .len = 16};
+	struct chan_completion done[BATCH_MAX];
 
-	for (long i = 0; i < n; i++) {
-		must(chan_wait_completion(client, &done, CHAN_FOREVER));
-		must(done.status);
-		if (ends)
-			ends[(intptr_t)done.tag] = done.chan;
-		chan_value_clear(&done.value);
+	for (long got, taken = 0; taken < n; taken += got) {
+		got = must(chan_wait_completions(client, done, BATCH_MAX, CHAN_FOREVER));
+		for (long i = 0; i < got; i++) {
+			must(done[i].status);
+			chan_value_clear(&done[i].value);
+			if (done[i].tag) {
+				*(struct chan **)done[i].tag = done[i].chan;
+				must(chan_start_send(
+					done[i].chan, &v, 1, CHAN_FOREVER, NULL, NULL));
+			}
+		}
 	}
 }
 
@@ -357,7 +365,6 @@ static void many(long n, long b, long c)
 {
 	struct chan_client *client = dial(NULL);
 	struct chan **ends = calloc(n, sizeof(struct chan *));
-	struct chan_value v = chan_value_bytes("0123456789abcdef", 16);
 	struct chan_make_options options = {.temporary = true};
 	int64_t began_ns, spent_ns;
 	char name[32];
@@ -365,20 +372,17 @@ static void many(long n, long b, long c)
 	(void)b, (void)c;
 	mark("empty");
 	began_ns = now_ns();
-	for (intptr_t i = 0; i < n; i++) {
-		snprintf(name, sizeof(name), "bench-m%ld", (long)i);
-		must(chan_start_make(client, name, CHAN_TYPE_BYTES, 1, &options, (void *)i, NULL));
+	for (long i = 0; i < n; i++) {
+		snprintf(name, sizeof(name), "bench-m%ld", i);
+		must(chan_start_make(client, name, CHAN_TYPE_BYTES, 1, &options, &ends[i], NULL));
 	}
-	await_many(client, n, ends);
-	for (long i = 0; i < n; i++)
-		must(chan_start_send(ends[i], &v, 1, CHAN_FOREVER, NULL, NULL));
-	await_many(client, n, NULL);
+	await_many(client, 2 * n);
 	spent_ns = now_ns() - began_ns;
 	mark("filled");
 	began_ns = now_ns();
 	for (long i = 0; i < n; i++)
 		must(chan_start_recv(ends[i], CHAN_FOREVER, NULL, NULL));
-	await_many(client, n, NULL);
+	await_many(client, n);
 	say("many_ns", (spent_ns + now_ns() - began_ns) / n);
 	chan_hangup(client);
 }

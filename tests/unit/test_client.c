@@ -447,6 +447,78 @@ static void test_a_value_is_confirmed_when_it_is_handed_over(void **state)
 	hang_up(c);
 }
 
+static void test_many_values_are_confirmed_by_one_message(void **state)
+{
+	struct chan_client *c = fake_client(&broker);
+	struct chan *ch = fake_open(&broker, c, 1, 5, CHAN_TYPE_STRING, 0, NULL);
+	struct chan_completion done[4];
+	const struct message *m;
+
+	(void)state;
+	for (uint64_t seq = 2; seq < 5; seq++)
+		assert_int_equal(chan_start_recv(ch, CHAN_FOREVER, NULL, NULL), 0);
+	chan_events(c);
+	for (uint64_t seq = 2; seq < 5; seq++) {
+		fake_read(&broker, MESSAGE_RECV);
+		fake_deliver(&broker, seq, 40 + seq, "hello");
+	}
+	fake_turn(c);
+	assert_int_equal(chan_next_completions(c, done, 2), 2);
+	m = fake_read(&broker, MESSAGE_TAKEN); /* and not the third, which is the library's still */
+	assert_int_equal(m->settle.deliveries.list[0].first, 42);
+	assert_int_equal(m->settle.deliveries.list[0].count, 2);
+	assert_int_equal(chan_wait_completions(c, done + 2, 2, CHAN_FOREVER), 1);
+	m = fake_read(&broker, MESSAGE_TAKEN);
+	assert_int_equal(m->settle.deliveries.list[0].first, 44);
+	assert_int_equal(chan_next_completions(c, done + 3, 1), 0);
+	assert_int_equal(chan_wait_completions(c, done + 3, 1, CHAN_FOREVER), CHAN_EINVAL);
+	for (int i = 0; i < 3; i++) {
+		assert_string_equal(done[i].value.bytes, "hello");
+		chan_value_clear(&done[i].value);
+	}
+	hang_up(c);
+}
+
+static void test_a_failure_is_the_last_that_a_call_takes(void **state)
+{
+	struct chan_client *c = fake_client(&broker);
+	struct chan *ch = fake_open(&broker, c, 1, 5, CHAN_TYPE_STRING, 0, NULL);
+	struct chan_completion done[3];
+
+	(void)state;
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(chan_start_recv(ch, CHAN_FOREVER, NULL, NULL), 0);
+	chan_events(c);
+	fake_deliver(&broker, 2, 41, "hello");
+	fake_fail(&broker, 3, 1, CHAN_EREMOVED);
+	fake_fail(&broker, 4, 1, CHAN_ECLOSED);
+	fake_turn(c);
+	assert_int_equal(chan_wait_completions(c, done, 3, CHAN_FOREVER), 2);
+	chan_value_clear(&done[0].value);
+	assert_int_equal(done[1].status, CHAN_EREMOVED);
+	assert_int_equal(done[1].error->status, CHAN_EREMOVED);
+	assert_int_equal(chan_wait_completions(c, done, 0, CHAN_FOREVER), CHAN_EINVAL);
+	assert_int_equal(chan_wait_completions(c, done, 3, CHAN_FOREVER), 1);
+	assert_true(done[0].closed);
+	hang_up(c);
+}
+
+/* The broker has work before the program waits. */
+static void test_what_is_much_leaves_as_it_gathers(void **state)
+{
+	struct chan_client *c = fake_client(&broker);
+	struct chan *ch = fake_open(&broker, c, 1, 5, CHAN_TYPE_STRING, 0, NULL);
+	int started;
+
+	(void)state;
+	assert_int_equal(chan_start_recv(ch, CHAN_FOREVER, NULL, NULL), 0);
+	assert_true(fake_is_quiet(&broker));
+	for (started = 1; fake_is_quiet(&broker) && started < 100000; started++)
+		assert_int_equal(chan_start_recv(ch, CHAN_FOREVER, NULL, NULL), 0);
+	assert_in_range(started, 100, 10000);
+	hang_up(c);
+}
+
 static void test_what_is_not_handed_over_goes_back(void **state)
 {
 	struct chan_client *c = fake_client(&broker);
@@ -1312,6 +1384,9 @@ int main(void)
 		TEST(test_bytes_in_flight_hold_up_sends_only),
 		TEST(test_any_carries_its_type),
 		TEST(test_a_value_is_confirmed_when_it_is_handed_over),
+		TEST(test_many_values_are_confirmed_by_one_message),
+		TEST(test_a_failure_is_the_last_that_a_call_takes),
+		TEST(test_what_is_much_leaves_as_it_gathers),
 		TEST(test_what_is_not_handed_over_goes_back),
 		TEST(test_receives_end_when_closed_and_drained),
 		TEST(test_receives_are_typed),
