@@ -56,7 +56,7 @@ struct goroutine {
 	uint32_t slot;               /* which stack, see stack.h */
 	uint32_t guard_place;        /* among the cached guards, while guarded by one (guard.c) */
 
-	int64_t since_ns; /* when it began to wait; exact to about 10 ms. So far one cache line, which
+	int64_t since_ns; /* when it began to wait; exact to 10 ms, or 50. So far one cache line, which
 			   * is all that parking and waking touch. */
 	uint64_t id;      /* unique in a run, from 1; 1 is the main goroutine */
 	const struct go_site *site;

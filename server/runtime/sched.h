@@ -114,7 +114,8 @@ struct sched {
 	_Atomic uint32_t blocking_count; /* machines between blocking_enter and blocking_exit */
 	_Atomic bool stopping;     /* the main goroutine has returned */
 	_Atomic uint64_t id_next;
-	_Atomic int64_t now_ns;    /* coarse: 10 ms old at most while anything runs */
+	_Atomic int64_t now_ns;    /* coarse: 10 ms old at most while anything runs, 50 ms
+				    * with one processor */
 	_Atomic int64_t alive;     /* as processor.alive, of threads without one */
 
 	/* The poller: one machine at a time, or sysmon. */
