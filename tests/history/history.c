@@ -119,6 +119,8 @@ static bool concerns(const struct concern *c, const struct verdict *v, const str
 	case EVENT_DOUBT:
 	case EVENT_CALM:
 		return c->sessions[e->session];
+	case EVENT_RESTART:
+		return true;
 	case EVENT_CLOSE:
 	case EVENT_ABORT:
 		return e->channel == v->channel || c->ops[e->op];

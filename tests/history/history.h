@@ -44,6 +44,9 @@
  *                          lost: what it holds may go to others
  *   calm s4                the reason for the doubt has gone; the doubt ends with the first answer
  *                          to what the session asks from here on
+ *   doubt s4 n1            its broker is about to be killed: nothing ends this doubt
+ *   restart                the broker is dead, and with it all channels so far and what they had;
+ *                          the next one is about to be started
  *   unknown o8             told: nobody knows whether it happened
  *   unknown s4 v7          told: nor whether the confirmation arrived
  *   gone s4 v7             told: the value had been taken back (it was not confirmed)
@@ -86,7 +89,8 @@
 	X(UNKNOWN, "unknown")                                                                      \
 	X(GONE, "gone")                                                                            \
 	X(LEASED, "leased")                                                                        \
-	X(ABORT, "abort")
+	X(ABORT, "abort")                                                                          \
+	X(RESTART, "restart")
 
 enum event_kind {
 #define EVENT_CONSTANT(name, word) EVENT_##name,
@@ -135,7 +139,8 @@ int history_read(struct history *h, FILE *in);
 	X(ABORTED, "who reads an aborted channel to its end is told so, and nobody else")          \
 	X(AFTER_CLOSE,                                                                             \
 		"nothing enters a closed channel, and nothing comes out once it is drained")       \
-	X(EMPTY, "no receive gives up while a value lies in its channel")
+	X(EMPTY, "no receive gives up while a value lies in its channel")                          \
+	X(RESTARTED, "what a broker had that was killed is gone, and nothing of it comes again")
 
 enum history_rule {
 #define RULE_CONSTANT(name, sentence) RULE_##name,

@@ -13,6 +13,9 @@
  *     enter late (it may have been stopped between the two); what it asks for after another has
  *     entered the value it must not be handed: its library drops what was taken back.
  *   - So it is with a lease that its holder lets run out.
+ *   - Of a broker that was killed nothing is left: what was sent to its channels may never come,
+ * and its sessions may be told for the rest of their lives that nobody knows. But no operation that
+ *     was begun later can have happened there, and until it died every rule held.
  *   - A confirmation that was answered is final, doubt or not: nobody may have got the value as a
  *     later attempt, nor get it again.
  *   - A confirmation that was written by a session which was then lost may have arrived or not: the
@@ -93,6 +96,7 @@ static void on_doubt(struct judge *j, const struct event *e)
 
 	s->doubt_end = NEVER;
 	s->calm_at = 0;
+	s->orphan |= e->number > 0;
 	s->disturbed = j->any_lost = true;
 }
 
@@ -114,7 +118,7 @@ static void on_lost(struct judge *j, const struct event *e)
 /* The broker has answered what the session asked for at that moment: it knows that it lives. */
 static void session_heard(struct judge *j, struct session *s, size_t asked_at)
 {
-	if (s->doubt_end != NEVER || !s->calm_at || asked_at < s->calm_at)
+	if (s->orphan || s->doubt_end != NEVER || !s->calm_at || asked_at < s->calm_at)
 		return;
 	s->doubt_end = j->at;
 	s->calm_at = 0;
@@ -238,6 +242,26 @@ static void on_counted(struct judge *j, const struct event *e)
 	j->channels[e->channel].counted = true;
 }
 
+static void on_restart(struct judge *j, const struct event *e)
+{
+	(void)e;
+	for (uint32_t i = 1; i <= j->channels_max; i++)
+		if (j->channels[i].exists && !j->channels[i].killed_at)
+			j->channels[i].killed_at = j->at;
+}
+
+/* An operation has happened on a channel. What was fetched ahead may be handed over later. */
+static void judge_alive(
+	struct judge *j, const struct event *e, const struct op *op, uint32_t channel)
+{
+	const struct channel *c = &j->channels[channel];
+
+	if (c->killed_at && c->killed_at < op->began_at && !c->ahead)
+		accuse(j, RULE_RESTARTED, e,
+			"channel %u died with its broker, and session %u finds it alive", channel,
+			op->session);
+}
+
 static void on_send(struct judge *j, const struct event *e)
 {
 	struct op *op = op_begin(j, e);
@@ -289,6 +313,7 @@ static void on_sent(struct judge *j, const struct event *e)
 		return;
 	session_heard(j, &j->sessions[op->session], op->began_at);
 	v->sent_at = j->at;
+	judge_alive(j, e, op, v->channel);
 	if (op->kind == EVENT_SELECT)
 		op_abandon_values(j, e, e->value, RULE_ONE_CASE);
 	if (c->shut_at && c->shut_at < v->offered_at)
@@ -373,6 +398,7 @@ static void on_got(struct judge *j, const struct event *e)
 	} else if (--op->credit == 0) {
 		op->ended_at = j->at;
 	}
+	judge_alive(j, e, op, e->channel);
 	judge_delivery(j, e, v);
 	if (!v->hold) {
 		v->got_at = j->at;
@@ -404,6 +430,7 @@ static void on_closed(struct judge *j, const struct event *e)
 	if (!op_answer(j, e, true))
 		return;
 	session_heard(j, &j->sessions[op->session], op->began_at);
+	judge_alive(j, e, op, op->channel);
 	if (c->counted && op->kind == EVENT_CLOSE)
 		return;
 	if (c->closed_at)
@@ -442,6 +469,7 @@ static void on_failed(struct judge *j, const struct event *e)
 	op_abandon_values(j, e, 0, RULE_NO_EFFECT);
 	if (op->status != CHAN_ECLOSED && op->status != CHAN_EABORTED)
 		return;
+	judge_alive(j, e, op, channel);
 	judge_ending(j, e, op, c);
 	/* A producer that is done is told so while others go on. */
 	if (receives || op->status == CHAN_EABORTED || !c->counted)
@@ -562,6 +590,7 @@ static void (*const on_event[EVENT_KINDS])(struct judge *, const struct event *)
 	[EVENT_GONE] = on_gone,
 	[EVENT_LEASED] = on_leased,
 	[EVENT_ABORT] = on_abort,
+	[EVENT_RESTART] = on_restart,
 	[EVENT_CUT] = on_cut,
 	[EVENT_DOUBT] = on_doubt,
 	[EVENT_CALM] = on_calm,
@@ -610,7 +639,7 @@ static void judge_received(struct judge *j)
 		const struct value *v = &j->values[i];
 		struct channel *c = &j->channels[v->channel];
 
-		if (!v->sent_at || value_arrived(j, v))
+		if (!v->sent_at || c->killed_at || value_arrived(j, v))
 			continue;
 		if (c->automatic && ++c->missing <= c->may_vanish)
 			continue;

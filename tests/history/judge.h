@@ -63,6 +63,7 @@ struct channel {
 	size_t close_at, closed_at;   /* somebody first asked; the one who did it was told */
 	size_t shut_at, drained_at;   /* somebody was told that it is closed; and drained */
 	size_t abort_at, aborted_at;  /* the same of an abort */
+	size_t killed_at;             /* its broker was dead; 0: that lives */
 };
 
 struct session {
@@ -70,6 +71,7 @@ struct session {
 	size_t doubt_end; /* it may have been thought lost up to here; NEVER: the doubt lasts */
 	size_t calm_at;   /* the reason for the doubt has gone; 0: it has not, or there is none */
 	bool disturbed;   /* its connection was cut, or it was in doubt */
+	bool orphan;      /* its broker was killed */
 	bool lost;
 };
 

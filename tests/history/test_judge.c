@@ -335,6 +335,33 @@ static void test_channels_that_count_their_producers(void **state)
 	expect(RULE_ABORTED, BUFFERED SEND(2, 2) "failed o2 n9\n");
 }
 
+static void test_brokers_that_are_killed(void **state)
+{
+	(void)state;
+	/* What was sent is lost, and who waits is told that nobody knows. */
+	expect(RULE_NONE, BUFFERED SEND(1, 1) SENT(1) SEND(1, 2) RECV(2, 9) GOT(2, 9, 1, 1) "doubt s1 n1\ndoubt s2 n1\n"
+		"restart\nunknown o2\ntaken s2 v1\nunknown s2 v1\nchannel c2 n1\nsend s3 o7 c2 v7\nsent o7 v7\n"
+		"recv s3 o8 c2 n1\ngot s3 o8 c2 v7 n1\n" TAKE(3, 7) "end\n");
+	expect(RULE_NONE, BUFFERED SEND(1, 1) SENT(1) "doubt s1 n1\nrestart\nend\n");
+	/* But not what was sent to the next one. */
+	expect(RULE_LOST, BUFFERED "restart\nchannel c2 n1\nsend s3 o7 c2 v7\nsent o7 v7\nend\n");
+	/* Nor may anybody wait for ever, nor be told so without a reason. */
+	expect(RULE_ANSWERED, BUFFERED RECV(2, 9) "doubt s2 n1\nrestart\nend\n");
+	expect(RULE_ANSWERED, BUFFERED "restart\nchannel c2 n1\nsend s3 o7 c2 v7\nunknown o7\n");
+	/* No answer ends the doubt: what was not sent may end by its own deadline. */
+	expect(RULE_NONE, BUFFERED "doubt s1 n1\nrestart\ncalm s1\n" SEND(1, 1) "failed o1 n4\n" SEND(1, 2) "unknown o2\n");
+	/* Up to its death it keeps the rules. */
+	expect(RULE_TWICE, BUFFERED SEND(1, 1) SENT(1) RECV(2, 8) GOT(2, 8, 1, 1) RECV(3, 9) GOT(3, 9, 1, 2)
+		"doubt s2 n1\nrestart\n");
+	/* Nothing happens on its channels afterwards, but what was on its way to who fetches ahead. */
+	expect(RULE_NONE, BUFFERED SEND(1, 1) RECV(2, 9) "doubt s1 n1\ndoubt s2 n1\nrestart\n" SENT(1) GOT(2, 9, 1, 1));
+	expect(RULE_RESTARTED, BUFFERED SEND(1, 1) SENT(1) "doubt s1 n1\nrestart\n" RECV(3, 9) GOT(3, 9, 1, 2));
+	expect(RULE_RESTARTED, BUFFERED "restart\n" SEND(1, 1) SENT(1));
+	expect(RULE_RESTARTED, BUFFERED "restart\nclose s1 o1 c1\nclosed o1\n");
+	expect(RULE_NONE, BUFFERED "ahead c1\n" SEND(1, 1) SENT(1) RECV(2, 8) "doubt s2 n1\nrestart\n"
+		GOT(2, 8, 1, 1) RECV(2, 9) "unknown o9\n");
+}
+
 static void test_an_explanation_has_the_events_concerned(void **state)
 {
 	static const char text[] = BUFFERED "channel c2\n" SEND(1, 1) SENT(1) SEND(1, 2) SENT(2)
@@ -407,6 +434,7 @@ int main(void)
 		cmocka_unit_test(test_channels_that_are_fetched_ahead_of),
 		cmocka_unit_test(test_leases),
 		cmocka_unit_test(test_channels_that_count_their_producers),
+		cmocka_unit_test(test_brokers_that_are_killed),
 		cmocka_unit_test(test_an_explanation_has_the_events_concerned),
 		cmocka_unit_test(test_text_form_reads_back),
 	};

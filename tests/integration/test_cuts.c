@@ -108,9 +108,8 @@ static void stream(int64_t capacity, uint32_t credit, size_t batch, int64_t n, i
 	struct chan_client *to = dial(proxy.urls[TO_SENDER]);
 	struct chan_client *from = dial(proxy.urls[TO_RECEIVER]);
 	struct chan *in = make(from, "stream", CHAN_TYPE_INT, capacity, credit);
-	struct sending s = {.ch = make(to, "stream", CHAN_TYPE_INT, capacity, 1),
-		.n = n,
-		.batch = batch};
+	struct sending s = {
+		.ch = make(to, "stream", CHAN_TYPE_INT, capacity, 1), .n = n, .batch = batch};
 	void *failed;
 	int64_t i, got;
 
@@ -196,8 +195,8 @@ static void test_values_in_pieces_through_cuts(void **state)
 static void test_an_event_loop_through_cuts(void **state)
 {
 	enum { N = 5000 };
-	struct chan_client *c = dial_with(
-		proxy.urls[TO_SENDER], &(struct chan_dial_options){.no_keeper = true});
+	struct chan_client *c =
+		dial_with(proxy.urls[TO_SENDER], &(struct chan_dial_options){.no_keeper = true});
 	struct chan *ch = make(c, "loop", CHAN_TYPE_INT, 100, 1);
 	struct chan_completion done;
 	int64_t sent = 0, received = 0;
@@ -209,8 +208,7 @@ static void test_an_event_loop_through_cuts(void **state)
 			proxy_cut_after(&proxy, TO_SENDER, 1 + dice_choose(&dice, 500));
 		for (; sent < received + 50 && sent < N; sent++) {
 			v = chan_value_int(sent);
-			assert_int_equal(
-				chan_start_send(ch, &v, 1, CHAN_FOREVER, NULL, NULL), 0);
+			assert_int_equal(chan_start_send(ch, &v, 1, CHAN_FOREVER, NULL, NULL), 0);
 		}
 		assert_int_equal(chan_start_recv(ch, CHAN_FOREVER, &received, NULL), 0);
 		do {
@@ -253,9 +251,6 @@ static void test_a_daemon_that_was_restarted(void **state)
 	struct chan_client *c;
 	struct chan_op *op;
 	struct chan_completion done;
-	char listen[160];
-	const char *arguments[] = {listen, NULL};
-	struct test_daemon next;
 	struct chan *ch;
 
 	(void)state;
@@ -264,15 +259,12 @@ static void test_a_daemon_that_was_restarted(void **state)
 	ch = make(c, "mortal", CHAN_TYPE_INT, 0, 1);
 	assert_int_equal(chan_start_recv(ch, CHAN_FOREVER, NULL, &op), 0);
 	assert_int_equal(chan_ping(c, NULL), 0);
-	daemon_signal(&mortal, SIGKILL);
-	daemon_wait(&mortal);
-	snprintf(listen, sizeof(listen), "--listen=%s", mortal.url);
-	daemon_start(&next, arguments);
+	daemon_kill(&mortal);
+	daemon_start_again(&mortal, NULL);
 	assert_int_equal(chan_op_wait(op, &done), 0);
 	assert_int_equal(done.status, CHAN_ERESTARTED);
 	assert_int_equal(chan_ping(c, NULL), CHAN_EUNREACHABLE);
 	chan_hangup(c);
-	daemon_stop(&next);
 	daemon_stop(&mortal);
 }
 

@@ -108,6 +108,44 @@ static void enter(struct nemesis *n, struct actor *a, enum event_kind kind)
 		n->troupe->stage->journal, (struct event){.kind = kind, .session = a->session});
 }
 
+/* ---- the broker ---- */
+
+/* About so often it is killed; every third time it is away for a while, else back at once. */
+enum { KILLS_A_ROUND = 2, AWAY_EVERY = 3, AWAY_MS = 1500 };
+
+static void plan_kill(struct nemesis *n)
+{
+	n->kill_ns =
+		now_ns() + (n->kill_every_ms / 2 + dice_choose(&n->dice, n->kill_every_ms)) * MS;
+}
+
+/* Sessions that are not there yet are of the next one. */
+static void kill_broker(struct nemesis *n)
+{
+	struct stage *s = n->troupe->stage;
+
+	for (int i = 0; i < n->troupe->count; i++)
+		if (n->troupe->actors[i].pid)
+			journal_enter(s->journal, (struct event){.kind = EVENT_DOUBT,
+							  .session = n->troupe->actors[i].session,
+							  .number = 1});
+	stage_count(s, TALLY_RESTARTS);
+	daemon_kill(n->broker);
+	journal_enter(s->journal, (struct event){.kind = EVENT_RESTART});
+	stage_renew_all(s);
+	n->kill_ns = now_ns();
+	if (dice_choose(&n->dice, AWAY_EVERY) == 0)
+		n->kill_ns += dice_choose(&n->dice, AWAY_MS) * MS;
+}
+
+static void start_broker(struct nemesis *n)
+{
+	daemon_start_again(n->broker, NULL);
+	plan_kill(n);
+}
+
+/* ---- players and their connections ---- */
+
 static void fault_begin(struct nemesis *n, struct actor *a, const struct fault *f)
 {
 	int64_t ms = f->min_ms + dice_choose(&n->dice, f->max_ms - f->min_ms + 1);
@@ -159,10 +197,16 @@ static void do_something(struct nemesis *n)
 		fault_begin(n, a, f);
 }
 
-void nemesis_start(struct nemesis *n, struct troupe *t, bool long_faults, uint64_t seed)
+void nemesis_start(struct nemesis *n, struct troupe *t, struct test_daemon *broker,
+	int64_t round_ms, uint64_t seed)
 {
-	*n = (struct nemesis){.troupe = t, .long_faults = long_faults, .dice = {seed}};
+	*n = (struct nemesis){.troupe = t,
+		.long_faults = round_ms >= LONG_ROUND_MS,
+		.dice = {seed},
+		.broker = broker,
+		.kill_every_ms = round_ms / KILLS_A_ROUND};
 	n->next_ns = now_ns() + 200 * MS;
+	plan_kill(n);
 }
 
 void nemesis_step(struct nemesis *n)
@@ -172,6 +216,8 @@ void nemesis_step(struct nemesis *n)
 	for (int i = 0; i < n->troupe->count; i++)
 		if (n->troupe->actors[i].fault && n->troupe->actors[i].fault_end_ns <= now)
 			fault_end(n, &n->troupe->actors[i]);
+	if (now >= n->kill_ns)
+		(n->broker->pid ? kill_broker : start_broker)(n);
 	if (now < n->next_ns)
 		return;
 	do_something(n);
@@ -180,6 +226,8 @@ void nemesis_step(struct nemesis *n)
 
 void nemesis_end(struct nemesis *n)
 {
+	if (!n->broker->pid)
+		start_broker(n);
 	for (int i = 0; i < n->troupe->count; i++)
 		fault_end(n, &n->troupe->actors[i]);
 }

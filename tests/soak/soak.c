@@ -1,6 +1,6 @@
 /*
  * soak.c - rounds of client processes that are killed, stopped, cut off and slowed down, against a
- * real daemon; the history of each is judged.
+ * real daemon that is killed, too; the history of each is judged.
  *
  * SOAK_SECONDS        of playing, in all (default 4)
  * SOAK_ROUND_SECONDS  of a round (default 30)
@@ -23,7 +23,7 @@
 
 #define MS INT64_C(1000000)
 
-enum { EVENTS_MAX = 3000000, LEAVING_MS = 60000, LONG_ROUND_SECONDS = 15 };
+enum { EVENTS_MAX = 3000000, LEAVING_MS = 60000 };
 
 static struct soak {
 	struct test_daemon chand;
@@ -250,7 +250,7 @@ static void print_tallies(const char *of, const uint64_t *tallies)
 
 static bool play_round(uint64_t seed, int64_t ms, int players)
 {
-	bool is_long = ms >= LONG_ROUND_SECONDS * 1000;
+	int64_t linger_ns = (ms >= LONG_ROUND_MS ? 10000 : 5000) * MS;
 	int64_t end_ms = now_ms() + ms;
 	struct stage *s = soak.stage;
 	struct nemesis nemesis;
@@ -258,8 +258,8 @@ static bool play_round(uint64_t seed, int64_t ms, int players)
 	char of[64];
 
 	stage_begin(s, seed);
-	troupe_start(&troupe, s, &soak.proxy, players, (is_long ? 10000 : 5000) * MS, seed);
-	nemesis_start(&nemesis, &troupe, is_long, ~seed);
+	troupe_start(&troupe, s, &soak.proxy, players, linger_ns, seed);
+	nemesis_start(&nemesis, &troupe, &soak.chand, ms, ~seed);
 	while (now_ms() < end_ms && !atomic_load(&s->stopping) && !journal_fills(s->journal)) {
 		nemesis_step(&nemesis);
 		troupe_tend(&troupe);

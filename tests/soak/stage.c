@@ -69,6 +69,11 @@ void stage_begin(struct stage *s, uint64_t seed)
 	for (int i = 0; i < TALLIES; i++)
 		atomic_store(&s->tallies[i], 0);
 	journal_begin(s->journal);
+	stage_renew_all(s);
+}
+
+void stage_renew_all(struct stage *s)
+{
 	for (int i = 0; i < PLACES; i++)
 		atomic_store(&s->channels[i], new_channel(s, i));
 }

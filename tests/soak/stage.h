@@ -4,7 +4,7 @@
  * A round has a few *places*, each with a capacity and a way of receiving, and at each place one
  * channel at a time. Whoever finds it closed puts a new one in its place, so that closes happen all
  * the time, with senders and receivers at them, and the round goes on. Only a closed channel is
- * ever replaced.
+ * ever replaced, but for those of a broker that was killed.
  */
 #ifndef TESTS_SOAK_STAGE_H
 #define TESTS_SOAK_STAGE_H
@@ -39,7 +39,8 @@ extern const struct place places[PLACES];
 	X(STOPS, "stops")                                                                          \
 	X(CUTS, "cuts")                                                                            \
 	X(OUTAGES, "outages")                                                                      \
-	X(SLOWS, "slow links")
+	X(SLOWS, "slow links")                                                                     \
+	X(RESTARTS, "broker restarts")
 
 enum tally {
 #define TALLY_CONSTANT(name, word) TALLY_##name,
@@ -67,6 +68,10 @@ void stage_begin(struct stage *s, uint64_t seed);
 
 /* Puts a new channel in place of one that is closed, if nobody has yet and the round goes on. */
 void stage_renew(struct stage *s, int place, uint32_t closed_channel);
+
+/* Puts a new channel at each place: the broker was killed, and with it all that there were. Before
+ * the next one starts, so that no session of that asks for the old ones. */
+void stage_renew_all(struct stage *s);
 
 /* The place of a channel, whose number tells; and its name at the broker. */
 int stage_place_of(uint32_t channel);

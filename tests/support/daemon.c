@@ -107,8 +107,8 @@ void daemon_expect_log(const struct test_daemon *d, const char *wanted)
 		char *text = read_file(d->log_path);
 		bool found = strstr(text, wanted) != NULL;
 
-		if (!found && (i == last ||
-				      (d->pid && waitpid(d->pid, NULL, WNOHANG | WNOWAIT) > 0)))
+		if (!found &&
+			(i == last || (d->pid && waitpid(d->pid, NULL, WNOHANG | WNOWAIT) > 0)))
 			print_error("the daemon said:\n%s", text);
 		free(text);
 		if (found)
@@ -128,10 +128,29 @@ void daemon_find_url(
 	free(text);
 }
 
+void daemon_start_again(struct test_daemon *d, const char *const *arguments)
+{
+	const char *argv[ARGUMENTS_MAX];
+	int fd;
+
+	if (!*d->dir)
+		return;
+	argv[1] = "--listen";
+	argv[2] = d->url;
+	argv[3] = "--listen";
+	argv[4] = "tcp://127.0.0.1:0";
+	add_arguments(argv, 5, arguments);
+	fd = open(d->log_path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	d->pid = spawn(argv, fd);
+	close(fd);
+	daemon_expect_log(d, "ready");
+	daemon_find_url(d, "tcp://127.0.0.1:", d->tcp_url, sizeof(d->tcp_url));
+}
+
 void daemon_start(struct test_daemon *d, const char *const *arguments)
 {
-	const char *external = getenv("CHAND_TEST_URL"), *argv[ARGUMENTS_MAX];
-	int fd;
+	const char *external = getenv("CHAND_TEST_URL");
 
 	memset(d, 0, sizeof(*d));
 	if (external) {
@@ -142,17 +161,7 @@ void daemon_start(struct test_daemon *d, const char *const *arguments)
 	assert_non_null(mkdtemp(d->dir));
 	snprintf(d->url, sizeof(d->url), "unix:%s/sock", d->dir);
 	snprintf(d->log_path, sizeof(d->log_path), "%s/log", d->dir);
-	argv[1] = "--listen";
-	argv[2] = d->url;
-	argv[3] = "--listen";
-	argv[4] = "tcp://127.0.0.1:0";
-	add_arguments(argv, 5, arguments);
-	fd = open(d->log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-	assert_true(fd >= 0);
-	d->pid = spawn(argv, fd);
-	close(fd);
-	daemon_expect_log(d, "ready");
-	daemon_find_url(d, "tcp://127.0.0.1:", d->tcp_url, sizeof(d->tcp_url));
+	daemon_start_again(d, arguments);
 }
 
 void daemon_signal(const struct test_daemon *d, int sig)
@@ -182,25 +191,39 @@ int daemon_wait(struct test_daemon *d)
 	return -1;
 }
 
+/* Asserts that it ended as it should have. */
+static void expect_ended(struct test_daemon *d, int wanted_status)
+{
+	int status = daemon_wait(d);
+	char *text;
+
+	if (status == wanted_status)
+		return;
+	text = read_file(d->log_path);
+	print_error("the daemon said:\n%s", text);
+	free(text);
+	if (d->pid)
+		kill(d->pid, SIGKILL);
+	assert_int_equal(status, wanted_status);
+}
+
+void daemon_kill(struct test_daemon *d)
+{
+	if (!d->pid)
+		return;
+	daemon_signal(d, SIGKILL);
+	expect_ended(d, 128 + SIGKILL);
+}
+
 void daemon_stop(struct test_daemon *d)
 {
 	char command[128];
-	int status;
 
 	if (!*d->dir)
 		return;
 	if (d->pid) {
 		daemon_signal(d, SIGTERM);
-		status = daemon_wait(d);
-		if (status != 0) {
-			char *text = read_file(d->log_path);
-
-			print_error("the daemon said:\n%s", text);
-			free(text);
-			if (d->pid)
-				kill(d->pid, SIGKILL);
-		}
-		assert_int_equal(status, 0);
+		expect_ended(d, 0);
 	}
 	snprintf(command, sizeof(command), "rm -rf %s", d->dir);
 	assert_int_equal(system(command), 0);

@@ -22,8 +22,8 @@ struct test_daemon {
 };
 
 /* How long a test may wait for what another process does before it fails: $TEST_PATIENCE_MS, or a
- * minute: generous, since machines may be slow and sanitizers slower; only failing tests wait for so
- * long. */
+ * minute: generous, since machines may be slow and sanitizers slower; only failing tests wait for
+ * so long. */
 int test_patience_ms(void);
 
 /* Ends the test program when its time ($TEST_TIMEOUT s, or 120) is over. First thing in main. */
@@ -39,6 +39,13 @@ void daemon_signal(const struct test_daemon *d, int sig);
 /* Waits until it ends by itself or by a signal; its exit status (128 + signal), -1 if it does not.
  */
 int daemon_wait(struct test_daemon *d);
+
+/* Ends it by SIGKILL; asserts that it had not ended by itself. */
+void daemon_kill(struct test_daemon *d);
+
+/* After that: starts another in its place, with such arguments, at the same Unix socket and another
+ * TCP port. Its log begins anew. */
+void daemon_start_again(struct test_daemon *d, const char *const *arguments);
 
 /* Ends it by SIGTERM, asserts that it exits with 0, and removes its directory. */
 void daemon_stop(struct test_daemon *d);
