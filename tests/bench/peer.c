@@ -25,8 +25,17 @@
 #include "chan/chan.h"
 #include "tests/bench/clients.h"
 
+/*
+ * What is sent or received by one call, how many sends are in flight, and what a consumer lets come
+ * before it has confirmed: as many values as so many bytes hold, and no more than so many. With a
+ * credit of two batches (1024 values of 16 B, 20 KiB) each side woke the other for every 500 values, and
+ * half of the time both waited.
+ */
+enum { BATCH_MAX = 512, BATCH_BYTES = 256 * 1024, BATCHES = 8 };
+enum { CREDIT_MAX = 4096, CREDIT_BYTES = 1024 * 1024 };
+
 /* TRIP_CREDIT lets the confirmation of a value leave with the answer to it: see confirm_late. */
-enum { BATCH_MAX = 512, CAPACITY = 4096, TRIP_CREDIT = 16, BATCHES = 8, ALARM_S = 90 };
+enum { CAPACITY = 4096, TRIP_CREDIT = 16, ALARM_S = 90 };
 
 static void mark(const char *key)
 {
@@ -76,9 +85,14 @@ static void setup(long a, long b, long c)
 
 /* ---- throughput ---- */
 
+static long at_most(long n, long max)
+{
+	return n < max ? n : max;
+}
+
 static long batch_of(long bytes)
 {
-	return bytes <= 128 ? BATCH_MAX : bytes <= 1024 ? 128 : 8;
+	return at_most(BATCH_BYTES / bytes, BATCH_MAX);
 }
 
 static void produce(long n, long bytes, long unused)
@@ -113,8 +127,8 @@ static void produce(long n, long bytes, long unused)
 
 static void consume(long n, long bytes, long unused)
 {
-	long batch = batch_of(bytes);
-	struct chan *ch = end_of("bench-q", CHAN_RECV, 2 * batch);
+	long batch = batch_of(bytes), credit = at_most(CREDIT_BYTES / bytes, CREDIT_MAX);
+	struct chan *ch = end_of("bench-q", CHAN_RECV, credit);
 	struct chan_value values[BATCH_MAX];
 
 	(void)unused;
