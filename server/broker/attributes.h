@@ -6,6 +6,7 @@
 
 #include "proto/limits.h"
 #include "proto/wire.h"
+#include "server/base/list.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -13,6 +14,14 @@
 #define ATTRIBUTES_MAX 4u
 
 #define PRODUCERS_AUTO (-1)
+
+/* Who may send on the channel, where producers_max is not 0: see producers.h. */
+struct producers {
+	struct list list; /* struct producer: registered or on trial; sessions that live */
+	uint32_t came, done;
+	bool fewer; /* one is done, or stands to send though it is; since the last pump */
+	struct closing *spare; /* for an end that finds no memory, where it must come; or NULL */
+};
 
 struct attributes {
 	int32_t producers_max; /* 0: they are not counted; PRODUCERS_AUTO: as many as come */
@@ -23,6 +32,9 @@ struct attributes {
 		list[ATTRIBUTES_MAX]; /* as MAKE gave them; what they point to is below */
 	size_t count;
 	char texts[ATTRIBUTES_MAX][NAME_BYTES_MAX + 1];
+
+	/* Not MAKE's but the channel's; here, since few channels have any. */
+	struct producers producers;
 };
 
 /*

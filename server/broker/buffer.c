@@ -16,7 +16,7 @@
 
 uint64_t channel_room(const struct channel *ch)
 {
-	uint64_t capacity = (uint64_t)ch->capacity, length = channel_length(ch);
+	uint64_t capacity = ch->capacity, length = channel_length(ch);
 
 	if (capacity && BROKEN(over_capacity))
 		capacity++;
@@ -25,8 +25,10 @@ uint64_t channel_room(const struct channel *ch)
 
 bool channel_drained(const struct channel *ch)
 {
-	return !channel_has_value(ch) && ch->in_flight == 0 && ch->leased_count == 0 &&
-	       ch->delayed_count == 0;
+	const struct channel_traffic *t = ch->traffic;
+
+	return !channel_has_value(ch) && t->in_flight == 0 && t->leased_count == 0 &&
+	       t->delayed_count == 0;
 }
 
 /* Where the values lie: for one alone no memory is asked for. */
@@ -138,8 +140,8 @@ void buffer_forget(struct engine *e, struct channel *ch, struct value *v, uint32
 void buffer_return(struct channel *ch, struct delivery *d)
 {
 	d->state = DELIVERY_RETURNED;
-	ch->returned_count++;
-	heap_insert(&ch->returned, &d->node, delivery_older);
+	ch->traffic->returned_count++;
+	heap_insert(&ch->traffic->returned, &d->node, delivery_older);
 }
 
 bool buffer_returned_first(const struct channel *ch)
@@ -151,19 +153,23 @@ bool buffer_returned_first(const struct channel *ch)
 
 struct delivery *buffer_returned(const struct channel *ch)
 {
-	return ch->returned ? list_entry(ch->returned, struct delivery, node) : NULL;
+	struct heap_node *first = ch->traffic->returned;
+
+	return first ? list_entry(first, struct delivery, node) : NULL;
 }
 
 void buffer_pop_returned(struct channel *ch)
 {
-	ch->returned_count--;
-	heap_remove(&ch->returned, ch->returned, delivery_older);
+	struct channel_traffic *t = ch->traffic;
+
+	t->returned_count--;
+	heap_remove(&t->returned, t->returned, delivery_older);
 }
 
 static struct value *next_delayed(const struct channel *ch, struct buffer_position *at)
 {
-	at->delayed = at->delayed ? at->delayed->next : ch->queues->delayed.next;
-	if (at->delayed == &ch->queues->delayed)
+	at->delayed = at->delayed ? at->delayed->next : ch->traffic->delayed.next;
+	if (at->delayed == &ch->traffic->delayed)
 		return NULL;
 	return list_entry(at->delayed, struct delivery, link)->value;
 }
@@ -171,15 +177,15 @@ static struct value *next_delayed(const struct channel *ch, struct buffer_positi
 struct value *buffer_next(const struct channel *ch, struct buffer_position *at)
 {
 	if (at->index == 0)
-		at->node = ch->returned;
+		at->node = ch->traffic->returned;
 	else if (at->node)
 		at->node = heap_next(at->node);
-	if (at->index == ch->returned_count + ch->ring_count)
+	if (at->index == ch->traffic->returned_count + ch->ring_count)
 		return next_delayed(ch, at);
 	at->index++;
 	if (at->node)
 		return list_entry(at->node, struct delivery, node)->value;
-	return ring_value(ch, at->index - 1 - ch->returned_count);
+	return ring_value(ch, at->index - 1 - ch->traffic->returned_count);
 }
 
 void buffer_drop(struct engine *e, struct channel *ch)

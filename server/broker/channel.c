@@ -37,22 +37,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What an end by a producer's death or leaving needs: who it was, and the longer of the reasons. */
-_Static_assert(sizeof(PRODUCER_LEFT) >= sizeof(PRODUCER_DIED), "the longer reason");
-#define SPARE_BYTES (sizeof(struct closing) + PARTY_LABEL_MAX + sizeof(PRODUCER_LEFT))
-
 /* ---- birth and death ------------------------------------------------------------------------ */
 
 /* Of channels in which nothing has waited yet: empty, and never changed. */
-static struct channel_queues no_queues = {
-	.senders.list = LIST_INIT(no_queues.senders.list),
-	.receivers.list = LIST_INIT(no_queues.receivers.list),
-	.aside = LIST_INIT(no_queues.aside),
-	.leased = LIST_INIT(no_queues.leased),
-	.delayed = LIST_INIT(no_queues.delayed),
+static struct channel_traffic no_traffic = {
+	.senders.list = LIST_INIT(no_traffic.senders.list),
+	.receivers.list = LIST_INIT(no_traffic.receivers.list),
+	.aside = LIST_INIT(no_traffic.aside),
+	.leased = LIST_INIT(no_traffic.leased),
+	.delayed = LIST_INIT(no_traffic.delayed),
+	.dead_letter_problem = "",
 };
 
-struct channel *channel_new(const char *name, uint32_t type, int64_t capacity, bool temporary,
+struct channel *channel_new(const char *name, uint8_t type, uint32_t capacity, bool temporary,
 	struct attributes *attributes)
 {
 	size_t name_bytes = strlen(name) + 1;
@@ -60,40 +57,49 @@ struct channel *channel_new(const char *name, uint32_t type, int64_t capacity, b
 
 	if (!ch)
 		return NULL;
-	if (attributes && attributes->producers_max) {
-		ch->spare = malloc(SPARE_BYTES);
-		if (!ch->spare) {
-			free(ch);
-			return NULL;
-		}
+	if (attributes && producers_init(&attributes->producers, attributes->producers_max) < 0) {
+		free(ch);
+		return NULL;
 	}
 	ch->attributes = attributes;
-	ch->dead_letter_problem = "";
 	memcpy(ch->name, name, name_bytes);
 	ch->type = type;
 	ch->capacity = capacity;
 	ch->temporary = temporary;
 	ch->refs = 1;
-	ch->queues = &no_queues;
-	list_init(&ch->producers);
+	ch->traffic = &no_traffic;
 	return ch;
 }
 
-int channel_need_queues(struct channel *ch)
+/*
+ * Tokens of leases rise, also from one channel of a name to the next: within a run of the broker
+ * because none begins below where another has ended, and from run to run because they begin with
+ * the time, in nanoseconds, faster than which nobody leases.
+ */
+static uint64_t first_token(const struct engine *e, const struct channel *ch)
 {
-	struct channel_queues *q;
+	uint64_t made_ns = ch->made_unix_ns > 0 ? (uint64_t)ch->made_unix_ns : 0;
 
-	if (ch->queues != &no_queues)
+	return made_ns > e->token_floor ? made_ns : e->token_floor;
+}
+
+int channel_need_traffic(struct engine *e, struct channel *ch)
+{
+	struct channel_traffic *t;
+
+	if (ch->traffic != &no_traffic)
 		return 0;
-	q = malloc(sizeof(*q));
-	if (!q)
+	t = malloc(sizeof(*t));
+	if (!t)
 		return CHAN_ENOMEM;
-	waitq_init(&q->senders);
-	waitq_init(&q->receivers);
-	list_init(&q->aside);
-	list_init(&q->leased);
-	list_init(&q->delayed);
-	ch->queues = q;
+	*t = no_traffic;
+	waitq_init(&t->senders);
+	waitq_init(&t->receivers);
+	list_init(&t->aside);
+	list_init(&t->leased);
+	list_init(&t->delayed);
+	t->token = first_token(e, ch);
+	ch->traffic = t;
 	return 0;
 }
 
@@ -107,10 +113,11 @@ void channel_unref(struct channel *ch)
 {
 	if (--ch->refs > 0)
 		return;
-	if (ch->queues != &no_queues)
-		free(ch->queues);
+	if (ch->traffic != &no_traffic)
+		free(ch->traffic);
 	free(ch->closing);
-	free(ch->spare);
+	if (ch->attributes)
+		producers_fini(&ch->attributes->producers);
 	free(ch->attributes);
 	free(ch);
 }
@@ -144,15 +151,15 @@ const char *channel_label(const struct channel *ch, char label[CHANNEL_LABEL_MAX
 /* ---- closing, bereavement, removal
  * ---------------------------------------------------------------- */
 
-/* Memory for so much text; the spare one where there is no other and it is enough. */
+/* Memory for so much text; its producers' where there is no other and that is enough. */
 static struct closing *closing_new(struct channel *ch, size_t text_bytes)
 {
 	struct closing *closing = malloc(sizeof(*closing) + text_bytes);
 
-	if (closing || !ch->spare || sizeof(*closing) + text_bytes > SPARE_BYTES)
+	if (closing || !producers_counted(ch) || text_bytes > PRODUCERS_SPARE_TEXT_BYTES)
 		return closing;
-	closing = ch->spare;
-	ch->spare = NULL;
+	closing = producers_of(ch)->spare;
+	producers_of(ch)->spare = NULL;
 	return closing;
 }
 
@@ -172,7 +179,7 @@ int channel_close(struct engine *e, struct channel *ch, const struct party *by, 
 	closing->reason = memcpy(closing->by + by_bytes, reason, reason_bytes);
 	ch->closing = closing;
 	channel_touch(e, ch);
-	LIST_FOREACH (w, &ch->queues->aside, link)
+	LIST_FOREACH (w, &ch->traffic->aside, link)
 		if (w->direction == CHAN_SEND)
 			operation_withdraw(
 				e, waiter_operation(w), channel_closed_status(ch), w->index);
@@ -194,7 +201,7 @@ static void fail_receivers_aside(struct engine *e, struct channel *ch, int statu
 	struct list rest, *link;
 
 	list_init(&rest);
-	while ((link = list_pop_front(&ch->queues->aside))) {
+	while ((link = list_pop_front(&ch->traffic->aside))) {
 		struct waiter *w = list_entry(link, struct waiter, link);
 		struct operation *op = waiter_operation(w);
 
@@ -203,7 +210,7 @@ static void fail_receivers_aside(struct engine *e, struct channel *ch, int statu
 			(!bereaved || channel_bereaved(ch, op->party, CHAN_RECV)))
 			operation_fail(e, op, status, w->index);
 	}
-	list_splice_back(&ch->queues->aside, &rest);
+	list_splice_back(&ch->traffic->aside, &rest);
 }
 
 bool channel_bereaved(const struct channel *ch, const struct party *p, uint8_t direction)
@@ -259,19 +266,19 @@ static void tell_bereaved(struct engine *e, struct channel *ch)
 		ch->loss = false;
 		return;
 	}
-	fail_some(e, &ch->queues->senders, waits_for_nobody, CHAN_EABORTED);
+	fail_some(e, &ch->traffic->senders, waits_for_nobody, CHAN_EABORTED);
 	if (!channel_drained(ch))
 		return;
 	ch->loss = false;
-	fail_some(e, &ch->queues->receivers, waits_for_nobody, CHAN_EABORTED);
+	fail_some(e, &ch->traffic->receivers, waits_for_nobody, CHAN_EABORTED);
 	fail_receivers_aside(e, ch, CHAN_EABORTED, true);
 }
 
 /* Everybody aside. The delivery of a sender whose value is out goes on without it. */
 static void fail_aside(struct engine *e, struct channel *ch, int status)
 {
-	while (!list_empty(&ch->queues->aside)) {
-		struct waiter *w = list_entry(ch->queues->aside.next, struct waiter, link);
+	while (!list_empty(&ch->traffic->aside)) {
+		struct waiter *w = list_entry(ch->traffic->aside.next, struct waiter, link);
 		struct operation *op = waiter_operation(w);
 
 		if (op->delivery) {
@@ -283,6 +290,18 @@ static void fail_aside(struct engine *e, struct channel *ch, int status)
 	}
 }
 
+/* What is out of it is not the engine's any more: whoever has it settles it in vain. */
+static void forget_out(struct engine *e, struct channel *ch)
+{
+	struct channel_traffic *t = ch->traffic;
+
+	if (!t->in_flight)
+		return;
+	e->deliveries_out -= t->in_flight;
+	e->values_buffered -= t->in_flight - t->borrowed;
+	t->in_flight = t->borrowed = 0;
+}
+
 void channel_remove(struct engine *e, struct channel *ch)
 {
 	ch->removed = true;
@@ -291,17 +310,15 @@ void channel_remove(struct engine *e, struct channel *ch)
 	seqmap_remove(&e->channels, ch->id);
 	if (ch->name[0])
 		names_remove(&e->names, &ch->named);
-	fail_queue(e, &ch->queues->senders, CHAN_EREMOVED);
-	fail_queue(e, &ch->queues->receivers, CHAN_EREMOVED);
+	fail_queue(e, &ch->traffic->senders, CHAN_EREMOVED);
+	fail_queue(e, &ch->traffic->receivers, CHAN_EREMOVED);
 	fail_aside(e, ch, CHAN_EREMOVED);
 	buffer_drop(e, ch);
 	leases_drop(e, ch);
 	producers_drop(ch);
-	if (ch->token > e->token_floor)
-		e->token_floor = ch->token;
-	e->deliveries_out -= ch->in_flight;
-	e->values_buffered -= ch->in_flight - ch->borrowed;
-	ch->in_flight = ch->borrowed = 0;
+	if (ch->traffic->token > e->token_floor)
+		e->token_floor = ch->traffic->token;
+	forget_out(e, ch);
 	channel_unref(ch);
 }
 
@@ -318,9 +335,9 @@ bool channel_case_ready(struct waiter *w)
 		return true;
 	if (w->direction == CHAN_SEND)
 		return ch->closing || channel_room(ch) > 0 || producer_is_done(ch, op->party) ||
-		       (channel_pairs(ch) && waitq_first_other(&ch->queues->receivers, op));
+		       (channel_pairs(ch) && waitq_first_other(&ch->traffic->receivers, op));
 	return channel_has_value(ch) || (ch->closing && channel_drained(ch)) ||
-	       (channel_pairs(ch) && waitq_first_other(&ch->queues->senders, op));
+	       (channel_pairs(ch) && waitq_first_other(&ch->traffic->senders, op));
 }
 
 void channel_pump(struct engine *e, struct channel *ch)
@@ -332,19 +349,18 @@ void channel_pump(struct engine *e, struct channel *ch)
 		return;
 	}
 	if (ch->closing)
-		fail_queue(e, &ch->queues->senders, channel_closed_status(ch));
-	if (ch->fewer_producers) {
-		ch->fewer_producers = false;
-		fail_some(e, &ch->queues->senders, sends_no_more, CHAN_ECLOSED);
+		fail_queue(e, &ch->traffic->senders, channel_closed_status(ch));
+	if (producers_were_lost(ch)) {
+		fail_some(e, &ch->traffic->senders, sends_no_more, CHAN_ECLOSED);
 	}
 	if (ch->capacity)
 		handoff_let_in(e, ch);
-	if (ch->capacity || ch->returned)
+	if (ch->capacity || ch->traffic->returned)
 		handoff_out(e, ch);
 	if (!ch->capacity)
 		handoff_pairs(e, ch);
 	if (ch->closing && channel_drained(ch)) {
-		fail_queue(e, &ch->queues->receivers, channel_closed_status(ch));
+		fail_queue(e, &ch->traffic->receivers, channel_closed_status(ch));
 		fail_receivers_aside(e, ch, channel_closed_status(ch), false);
 	}
 	if (ch->loss)

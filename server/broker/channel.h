@@ -12,69 +12,73 @@
 struct attributes;
 struct closing; /* who closed it, when, why */
 
-/* What waits in a channel. Most of those that are many hold a value or nothing, and have none. */
-struct channel_queues {
+/*
+ * What waits in a channel, is out of it or came back to it, and the counts of what went through. Of
+ * channels that are many most hold a value or nothing, and have none: so all that no channel needs
+ * before the first operation waits in it stands here.
+ */
+struct channel_traffic {
 	struct waitq senders, receivers;
 	/* Senders whose value is out; streams without credit; receivers of absent parties. */
 	struct list aside;
-	struct list leased, delayed; /* struct delivery, by link: see lease.h */
+
+	uint32_t in_flight; /* deliveries out, of an unbuffered channel too */
+	uint32_t borrowed;  /* of those: still their senders' */
+	/* Values that were out and came back, by order, and dead letters of other channels. */
+	struct heap_node *returned; /* struct delivery */
+	uint32_t returned_count;
+	bool lifted; /* its length has been, or may be, above its capacity */
+
+	/* Values that wait for time, by link: see lease.h. */
+	uint32_t leased_count, delayed_count;
+	struct list leased, delayed; /* struct delivery */
+	uint64_t token;              /* of the last lease */
+
+	uint64_t taken, redelivered;
+	uint64_t moved_in; /* dead letters of other channels */
+	uint64_t dead_lettered, dead_letter_failures;
+	const char *dead_letter_problem; /* of the last failure; "" */
 };
 
 struct channel {
-	struct name_node named; /* in engine->names unless it is unnamed or removed */
 	uint64_t id;
-	int64_t capacity;
-	uint32_t refs;  /* engine->channels, ends, waiters, deliveries, engine->dirty */
-	uint32_t type;  /* enum chan_type */
-	bool temporary; /* goes when ends and carried are 0; also of every unnamed channel */
-	bool removed;   /* by REMOVE or because nobody held it; then it is empty */
-	bool touched;   /* on engine->dirty */
-	bool shared;    /* was once held by two, see channel_bereaved */
-	bool reached;   /* by engine_collect, which also uses held_outside */
-	bool loss;      /* an end or a carried reference went since the last pump */
-
-	/* Who holds it: sessions' ends, and chan values that wait or are out. */
-	uint32_t ends, carried;
-	uint32_t held_outside;
-	uint32_t held[2]; /* of both together, those that can send and those that can receive */
-
 	/* Values that were never out: a ring of them, in order of acceptance. */
 	union {
 		struct value **ring;
 		struct value *only; /* of a ring_size of 1 */
 	};
 	uint32_t ring_size, ring_first, ring_count;
-	/* Values that were out and came back, by order, and dead letters of other channels. */
-	struct heap_node *returned; /* struct delivery */
-	uint32_t returned_count;
-	uint32_t in_flight; /* deliveries out, of an unbuffered channel too */
-	uint32_t borrowed;  /* of those: still their senders' */
 
-	/* Values that wait for time, see lease.h: in queues, which holds all that wait. */
-	uint32_t leased_count, delayed_count;
-	uint64_t token; /* of the last lease */
-	bool lifted;    /* its length has been, or may be, above its capacity */
+	/* Who holds it: sessions' ends, and chan values that wait or are out. */
+	uint32_t ends, carried;
+	uint32_t held_outside; /* engine_collect's, as is reached */
+	uint32_t held[2]; /* of both together, those that can send and those that can receive */
+	uint32_t refs;    /* engine->channels, ends, waiters, deliveries, engine->dirty */
 
-	struct channel_queues *queues; /* its own from the first operation on that waits */
+	uint32_t capacity;
+	uint8_t type;   /* enum chan_type */
+	bool temporary; /* goes when ends and carried are 0; also of every unnamed channel */
+	bool removed;   /* by REMOVE or because nobody held it; then it is empty */
+	bool touched;   /* on engine->dirty */
+	bool shared;    /* was once held by two, see channel_bereaved */
+	bool reached;
+	bool loss; /* an end or a carried reference went since the last pump */
+
+	struct channel_traffic *traffic; /* its own from channel_need_traffic on */
 	struct channel *next_dirty;
-	struct closing *closing; /* NULL: open */
-	struct closing *spare;   /* for an end that finds no memory, where it must come; or NULL */
+	struct closing *closing;       /* NULL: open */
 	struct quota_account *account; /* whose it counts as, until it is removed: one hold */
-
 	struct attributes *attributes; /* NULL: none but type, capacity and lifetime */
-	struct list producers; /* struct producer: registered or on trial; sessions that live */
-	uint32_t producers_came, producers_done;
-	bool fewer_producers; /* one is done, or stands to send though it is; since the last pump */
 
 	uint64_t accepted; /* also the order of the last value that was */
-	uint64_t moved_in; /* beside these: dead letters of other channels */
-	uint64_t taken, redelivered;
-	uint64_t dead_lettered, dead_letter_failures;
-	const char *dead_letter_problem; /* of the last failure; "" */
 	uint64_t bytes_buffered;
 	int64_t made_unix_ns;
-	char name[]; /* "" where unnamed */
+
+	struct name_node named; /* in engine->names unless it is unnamed or removed; */
+	char name[];            /* then "" */
 };
+
+NAME_FOLLOWS(struct channel, named, name);
 
 struct closing {
 	int64_t unix_ns;
@@ -85,12 +89,13 @@ struct closing {
 
 /* Unnamed with "". In no table yet; one reference. Takes the attributes over. NULL: out of memory.
  */
-struct channel *channel_new(const char *name, uint32_t type, int64_t capacity, bool temporary,
+struct channel *channel_new(const char *name, uint8_t type, uint32_t capacity, bool temporary,
 	struct attributes *attributes);
 struct channel *channel_ref(struct channel *ch);
 
-/* Before an operation may wait in it (a value goes out to none but such). 0 or CHAN_ENOMEM. */
-int channel_need_queues(struct channel *ch);
+/* Before an operation may wait in it (a value goes out to none but such), and before a dead letter
+ * enters. 0 or CHAN_ENOMEM. */
+int channel_need_traffic(struct engine *e, struct channel *ch);
 void channel_unref(struct channel *ch);
 
 /* Puts it on the list of channels that engine_step pumps. */
@@ -106,8 +111,10 @@ void channel_pump(struct engine *e, struct channel *ch);
 /* Values not yet taken; for an unbuffered channel those that came back from a lease. */
 static inline uint64_t channel_length(const struct channel *ch)
 {
-	return (uint64_t)ch->ring_count + ch->returned_count + ch->delayed_count + ch->in_flight -
-	       ch->borrowed;
+	const struct channel_traffic *t = ch->traffic;
+
+	return (uint64_t)ch->ring_count + t->returned_count + t->delayed_count + t->in_flight -
+	       t->borrowed;
 }
 
 /* Values that would be let in now. */
@@ -123,7 +130,7 @@ static inline bool channel_pairs(const struct channel *ch)
 /* Whether a receiver would get a value now, from the buffer. */
 static inline bool channel_has_value(const struct channel *ch)
 {
-	return ch->returned || ch->ring_count > 0;
+	return ch->traffic->returned || ch->ring_count > 0;
 }
 
 /* Nothing is left, nor can anything come back or end its delay. */

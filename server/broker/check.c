@@ -12,22 +12,25 @@ struct census {
 
 static void check_buffer(const struct channel *ch)
 {
+	const struct channel_traffic *t = ch->traffic;
+
 	if (!BROKEN(over_capacity) && !BROKEN(select_two_cases)) {
-		check(ch->ring_count <= (uint64_t)ch->capacity);
-		if (!ch->lifted)
-			check(channel_length(ch) <= (uint64_t)ch->capacity);
+		check(ch->ring_count <= ch->capacity);
+		if (!t->lifted)
+			check(channel_length(ch) <= ch->capacity);
 	}
-	check(ch->borrowed <= ch->in_flight && (!ch->capacity || ch->borrowed == 0));
-	check((ch->returned == NULL) == (ch->returned_count == 0));
+	check(t->borrowed <= t->in_flight && (!ch->capacity || t->borrowed == 0));
+	check((t->returned == NULL) == (t->returned_count == 0));
 	check(ch->ring_count <= ch->ring_size);
 }
 
 static void check_queues(const struct channel *ch)
 {
-	const struct waiter *s = waitq_first(&ch->queues->senders), *r = waitq_first(&ch->queues->receivers);
+	const struct channel_traffic *t = ch->traffic;
+	const struct waiter *s = waitq_first(&t->senders), *r = waitq_first(&t->receivers);
 
-	check((s == NULL) == (ch->queues->senders.count == 0));
-	check((r == NULL) == (ch->queues->receivers.count == 0));
+	check((s == NULL) == (t->senders.count == 0));
+	check((r == NULL) == (t->receivers.count == 0));
 	check(!r || !channel_has_value(ch));
 	check(!s || channel_room(ch) == 0);
 	if (s && r && channel_pairs(ch))
@@ -47,34 +50,36 @@ static void check_timed(const struct channel *ch, struct census *sum)
 	uint32_t leased = 0, delayed = 0;
 	const struct delivery *d;
 
-	LIST_FOREACH (d, &ch->queues->leased, link) {
+	LIST_FOREACH (d, &ch->traffic->leased, link) {
 		check(d->state == DELIVERY_LEASED && d->channel == ch);
 		check(seqmap_get(&d->party->deliveries, d->id) == d);
 		leased++;
 	}
-	LIST_FOREACH (d, &ch->queues->delayed, link) {
+	LIST_FOREACH (d, &ch->traffic->delayed, link) {
 		check(d->state == DELIVERY_DELAYED && d->channel == ch);
 		delayed++;
 	}
-	check(leased == ch->leased_count && delayed == ch->delayed_count);
+	check(leased == ch->traffic->leased_count && delayed == ch->traffic->delayed_count);
 	sum->timers += leased + delayed;
 	sum->leased += leased;
 }
 
 static void check_producers(const struct channel *ch)
 {
+	const struct producers *all;
 	const struct producer *one;
 	uint32_t live = 0, done = 0;
 
-	LIST_FOREACH (one, &ch->producers, link) {
+	if (!producers_counted(ch))
+		return;
+	all = producers_of(ch);
+	LIST_FOREACH (one, &all->list, link) {
 		check(seqmap_get(&one->party->producing, ch->id) == one);
 		check(one->kept || (!one->done && one->claims > 0));
 		live++;
 		done += one->done;
 	}
-	check(done <= ch->producers_done && ch->producers_done <= ch->producers_came);
-	check(live <= ch->producers_came);
-	check(producers_counted(ch) || ch->producers_came == 0);
+	check(done <= all->done && all->done <= all->came && live <= all->came);
 }
 
 /* Who is a producer on trial is so by values that it has, each of which is a claim. */
@@ -110,9 +115,9 @@ static void check_channel(const struct channel *ch, struct census *sum)
 	check_queues(ch);
 	check_timed(ch, sum);
 	check_producers(ch);
-	sum->queued += ch->queues->senders.count + ch->queues->receivers.count;
-	sum->deliveries_out += ch->in_flight;
-	sum->values_buffered += channel_length(ch) + ch->leased_count;
+	sum->queued += ch->traffic->senders.count + ch->traffic->receivers.count;
+	sum->deliveries_out += ch->traffic->in_flight;
+	sum->values_buffered += channel_length(ch) + ch->traffic->leased_count;
 }
 
 static void check_operation(const struct operation *op, struct census *sum)
@@ -146,7 +151,7 @@ static void check_accounts(const struct engine *e)
 	const struct party *p;
 
 	for (n = names_after(e->accounts.accounts, "", true); n;
-		n = names_after(e->accounts.accounts, n->name, false)) {
+		n = names_after(e->accounts.accounts, name_of(n), false)) {
 		const struct quota_account *a = list_entry(n, struct quota_account, node);
 
 		check(a->holds >= a->channels && (a->holds > 0 || a->buffered_bytes > 0));

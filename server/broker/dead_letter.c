@@ -35,17 +35,21 @@ static const char *obstacle(const struct channel *from, const struct channel *to
 	return NULL;
 }
 
-/* The value as the other channel has it, with a reference of its own. NULL: out of memory. */
-static struct value *convert(const struct channel *from, const struct channel *to, struct value *v)
+/* The value as the other channel has it, with a reference of its own; the channel is ready for it
+ * then. NULL: out of memory. */
+static struct value *convert(
+	struct engine *e, const struct channel *from, struct channel *to, struct value *v)
 {
 	struct value *tagged;
 
+	if (channel_need_traffic(e, to) < 0)
+		return NULL;
 	if (from->type == to->type)
 		return value_ref(v);
 	tagged = value_new((size_t)v->len + 1);
 	if (!tagged)
 		return NULL;
-	tagged->bytes[0] = (uint8_t)from->type;
+	tagged->bytes[0] = from->type;
 	memcpy(tagged->bytes + 1, v->bytes, v->len);
 	return tagged;
 }
@@ -56,9 +60,9 @@ static void enter(struct engine *e, struct channel *to, struct delivery *d)
 	e->values_buffered++;
 	d->channel = to;
 	d->order = to->accepted;
-	d->rank = (uint32_t)++to->moved_in;
+	d->rank = (uint32_t)++to->traffic->moved_in;
 	d->tries = 0;
-	to->lifted = true;
+	to->traffic->lifted = true;
 	if (d->attempt < UINT32_MAX)
 		d->attempt++;
 	buffer_return(to, d);
@@ -69,14 +73,15 @@ bool dead_letter_send(struct engine *e, struct delivery *d)
 {
 	struct channel *from = d->channel, *to = find(e, from);
 	const char *problem = obstacle(from, to);
-	struct value *v = problem ? NULL : convert(from, to, d->value);
+	struct value *v = problem ? NULL : convert(e, from, to, d->value);
 
 	if (!v) {
-		from->dead_letter_failures++;
-		from->dead_letter_problem = problem ? problem : "the broker is out of memory";
+		from->traffic->dead_letter_failures++;
+		from->traffic->dead_letter_problem =
+			problem ? problem : "the broker is out of memory";
 		return false;
 	}
-	from->dead_lettered++;
+	from->traffic->dead_lettered++;
 	engine_hold_value(e, value_pack(d->value)->account, to->type, v);
 	buffer_forget(e, from, d->value, 1);
 	d->value = v;

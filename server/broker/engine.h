@@ -27,7 +27,7 @@ struct party;
 /* Bounds on everything that a client can make grow. All are inclusive. */
 struct engine_limits {
 	uint32_t channels_max;
-	int64_t capacity_max;
+	uint32_t capacity_max;
 	uint32_t value_bytes_max;
 	uint64_t buffered_bytes_max;  /* of all channels and waiting sends together */
 	uint32_t ops_in_flight_max;   /* of one party: not answered */

@@ -48,7 +48,7 @@ void handoff_let_in(struct engine *e, struct channel *ch)
 {
 	struct waiter *w;
 
-	while (channel_room(ch) > 0 && (w = waitq_first(&ch->queues->senders))) {
+	while (channel_room(ch) > 0 && (w = waitq_first(&ch->traffic->senders))) {
 		if (waiter_operation(w)->kind == OP_SELECT)
 			let_in_select(e, ch, w);
 		else
@@ -146,16 +146,16 @@ static int put_out(struct engine *e, struct channel *ch, struct waiter *w, struc
 	p->next_delivery += d->count;
 	d->state = DELIVERY_OUT;
 	d->lease_ns = (int64_t)w->lease_ns;
-	d->token = w->lease_ns ? ++ch->token : 0;
+	d->token = w->lease_ns ? ++ch->traffic->token : 0;
 	d->channel = channel_ref(ch);
 	d->stream = op->stream ? op : NULL;
 	if (op->stream)
 		op->recv.out += d->count;
 	seqmap_put_run(&p->deliveries, d->id, d->count, d);
-	ch->in_flight += d->count;
+	ch->traffic->in_flight += d->count;
 	e->deliveries_out += d->count;
 	if (d->attempt > 1)
-		ch->redelivered++;
+		ch->traffic->redelivered++;
 	return 0;
 }
 
@@ -219,7 +219,7 @@ static uint32_t turn_of(const struct channel *ch, const struct waiter *w)
 {
 	const struct operation *op = waiter_operation(w);
 
-	if (op->kind != OP_RECV || ch->queues->receivers.count > 1 || ch->returned)
+	if (op->kind != OP_RECV || ch->traffic->receivers.count > 1 || ch->traffic->returned)
 		return 1;
 	return op->recv.credit < RUN_MAX ? op->recv.credit : RUN_MAX;
 }
@@ -249,8 +249,8 @@ void handoff_out(struct engine *e, struct channel *ch)
 {
 	struct waiter *w;
 
-	while (channel_has_value(ch) && (w = waitq_first(&ch->queues->receivers))) {
-		if (ch->returned && buffer_returned_first(ch))
+	while (channel_has_value(ch) && (w = waitq_first(&ch->traffic->receivers))) {
+		if (ch->traffic->returned && buffer_returned_first(ch))
 			hand_out_returned(e, ch, w);
 		else
 			hand_out_fresh(e, ch, w);
@@ -283,9 +283,9 @@ static void rendezvous(struct engine *e, struct channel *ch, struct waiter *s, s
 	d->tries = 0;
 	d->sender = s;
 	d->borrowed = true;
-	ch->borrowed++;
+	ch->traffic->borrowed++;
 	if (!hand_out(e, ch, r, d)) {
-		ch->borrowed--;
+		ch->traffic->borrowed--;
 		value_unref(d->value);
 		delivery_free(&e->deliveries, d);
 		return;
@@ -301,16 +301,17 @@ static void rendezvous(struct engine *e, struct channel *ch, struct waiter *s, s
 /* The longest waiting pair that are not one select: false when there is none. */
 static bool find_pair(struct channel *ch, struct waiter **ret_sender, struct waiter **ret_receiver)
 {
-	struct waiter *s = waitq_first(&ch->queues->senders), *r = waitq_first(&ch->queues->receivers), *other;
+	struct channel_traffic *t = ch->traffic;
+	struct waiter *s = waitq_first(&t->senders), *r = waitq_first(&t->receivers), *other;
 
 	if (!s || !r)
 		return false;
 	if (waiter_operation(s) == waiter_operation(r)) {
-		other = waitq_first_other(&ch->queues->receivers, waiter_operation(s));
+		other = waitq_first_other(&t->receivers, waiter_operation(s));
 		if (other)
 			r = other;
 		else
-			s = waitq_first_other(&ch->queues->senders, waiter_operation(r));
+			s = waitq_first_other(&t->senders, waiter_operation(r));
 	}
 	*ret_sender = s;
 	*ret_receiver = r;
@@ -350,8 +351,8 @@ static inline bool come_in(struct engine *e, struct delivery *d, uint32_t n)
 		settle_removed(e, d);
 		return false;
 	}
-	ch->in_flight -= n;
-	ch->borrowed -= d->borrowed;
+	ch->traffic->in_flight -= n;
+	ch->traffic->borrowed -= d->borrowed;
 	e->deliveries_out -= n;
 	channel_touch(e, ch);
 	return true;
@@ -445,7 +446,7 @@ void handoff_taken(struct engine *e, struct delivery *d, uint32_t n)
 		channel_unref(ch);
 		return;
 	}
-	ch->taken += n;
+	ch->traffic->taken += n;
 	if (!d->borrowed) {
 		forget_taken(e, ch, d, n);
 		return;
@@ -463,7 +464,7 @@ void handoff_returned(struct engine *e, struct delivery *d, uint64_t delay_ns)
 	if (d->borrowed) {
 		send_returned(e, give_to_sender(e, d));
 	} else if (BROKEN(lose_on_return)) {
-		ch->taken++;
+		ch->traffic->taken++;
 		buffer_forget(e, ch, d->value, 1);
 		delivery_free(&e->deliveries, d);
 	} else {

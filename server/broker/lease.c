@@ -39,9 +39,9 @@ void lease_begin(struct engine *e, struct party *p, struct delivery *d)
 	d->state = DELIVERY_LEASED;
 	d->party = p;
 	p->leased++;
-	list_push_back(&ch->queues->leased, &d->link);
-	ch->leased_count++;
-	ch->lifted = true;
+	list_push_back(&ch->traffic->leased, &d->link);
+	ch->traffic->leased_count++;
+	ch->traffic->lifted = true;
 	start_timer(e, d, (uint64_t)d->lease_ns);
 }
 
@@ -51,7 +51,7 @@ static void lease_end(struct engine *e, struct delivery *d)
 
 	stop_timer(e, d);
 	list_remove(&d->link);
-	ch->leased_count--;
+	ch->traffic->leased_count--;
 	d->party->leased--;
 	seqmap_remove(&d->party->deliveries, d->id);
 	channel_touch(e, ch);
@@ -77,7 +77,7 @@ void lease_finish(struct engine *e, struct delivery *d)
 		channel_unref(d->channel);
 		return;
 	}
-	d->channel->taken++;
+	d->channel->traffic->taken++;
 	forget(e, d);
 }
 
@@ -122,8 +122,8 @@ void value_come_back(struct engine *e, struct delivery *d, uint64_t delay_ns)
 		return;
 	}
 	d->state = DELIVERY_DELAYED;
-	list_push_back(&ch->queues->delayed, &d->link);
-	ch->delayed_count++;
+	list_push_back(&ch->traffic->delayed, &d->link);
+	ch->traffic->delayed_count++;
 	start_timer(e, d, delay_ns);
 }
 
@@ -131,7 +131,7 @@ static void delay_end(struct engine *e, struct delivery *d)
 {
 	stop_timer(e, d);
 	list_remove(&d->link);
-	d->channel->delayed_count--;
+	d->channel->traffic->delayed_count--;
 	channel_touch(e, d->channel);
 }
 
@@ -195,13 +195,13 @@ void leases_drop(struct engine *e, struct channel *ch)
 
 	gone.party = NULL;
 	gone.count = 0;
-	LIST_FOREACH_SAFE (d, next, &ch->queues->leased, link) {
+	LIST_FOREACH_SAFE (d, next, &ch->traffic->leased, link) {
 		notice_add(&gone, d);
 		lease_end(e, d);
 		forget(e, d);
 	}
 	notice_send(&gone);
-	LIST_FOREACH_SAFE (d, next, &ch->queues->delayed, link) {
+	LIST_FOREACH_SAFE (d, next, &ch->traffic->delayed, link) {
 		delay_end(e, d);
 		buffer_forget(e, ch, d->value, 1);
 		delivery_free(&e->deliveries, d);

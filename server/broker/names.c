@@ -7,7 +7,7 @@ static void split(
 	struct name_node *n, const char *name, struct name_node **below, struct name_node **above)
 {
 	while (n) {
-		if (strcmp(n->name, name) < 0) {
+		if (strcmp(name_of(n), name) < 0) {
 			*below = n;
 			below = &n->right;
 			n = n->right;
@@ -20,12 +20,13 @@ static void split(
 	*below = *above = NULL;
 }
 
-void names_insert(struct name_node **root, struct name_node *n, const char *name, uint32_t priority)
+void names_insert(struct name_node **root, struct name_node *n, uint64_t priority)
 {
-	n->name = name;
+	const char *name = name_of(n);
+
 	n->priority = priority;
 	while (*root && (*root)->priority >= priority)
-		root = strcmp(name, (*root)->name) < 0 ? &(*root)->left : &(*root)->right;
+		root = strcmp(name, name_of(*root)) < 0 ? &(*root)->left : &(*root)->right;
 	split(*root, name, &n->left, &n->right);
 	*root = n;
 }
@@ -35,7 +36,7 @@ void names_remove(struct name_node **root, struct name_node *n)
 	struct name_node *left = n->left, *right = n->right;
 
 	while (*root != n)
-		root = strcmp(n->name, (*root)->name) < 0 ? &(*root)->left : &(*root)->right;
+		root = strcmp(name_of(n), name_of(*root)) < 0 ? &(*root)->left : &(*root)->right;
 	while (left && right) {
 		if (left->priority >= right->priority) {
 			*root = left;
@@ -53,7 +54,7 @@ void names_remove(struct name_node **root, struct name_node *n)
 struct name_node *names_find(struct name_node *root, const char *name)
 {
 	while (root) {
-		int order = strcmp(name, root->name);
+		int order = strcmp(name, name_of(root));
 
 		if (order == 0)
 			return root;
@@ -67,7 +68,7 @@ struct name_node *names_after(struct name_node *root, const char *name, bool inc
 	struct name_node *found = NULL;
 
 	while (root) {
-		int order = strcmp(name, root->name);
+		int order = strcmp(name, name_of(root));
 
 		if (order < 0 || (order == 0 && inclusive)) {
 			found = root;

@@ -8,17 +8,27 @@
 #define BROKER_NAMES_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
+/* The owner's name stands right behind it and does not change while the node is in the set: where
+ * there are millions, a pointer to each would count. NAME_FOLLOWS sees to it. */
 struct name_node {
 	struct name_node *left, *right;
-	const char *name; /* the owner's, and unchanged while the node is in the set */
-	uint32_t priority;
+	uint64_t priority;
 };
 
+#define NAME_FOLLOWS(owner, node, name)                                                             \
+	_Static_assert(offsetof(owner, name) == offsetof(owner, node) + sizeof(struct name_node),   \
+		"the name stands right behind its node")
+
+static inline const char *name_of(const struct name_node *n)
+{
+	return (const char *)(n + 1);
+}
+
 /* *root is the set, NULL when it is empty. The name is not in it. priority is random. */
-void names_insert(
-	struct name_node **root, struct name_node *n, const char *name, uint32_t priority);
+void names_insert(struct name_node **root, struct name_node *n, uint64_t priority);
 void names_remove(struct name_node **root, struct name_node *n);
 
 struct name_node *names_find(struct name_node *root, const char *name);

@@ -58,7 +58,7 @@ static struct awaited *awaited_get(struct engine *e, const char *name)
 		return NULL;
 	memcpy(a->name, name, bytes);
 	list_init(&a->waiters);
-	names_insert(&e->awaited, &a->node, a->name, (uint32_t)random_u64(&e->random));
+	names_insert(&e->awaited, &a->node, random_u64(&e->random));
 	return a;
 }
 
@@ -164,7 +164,7 @@ static void refuse_different(struct asked a, const struct channel *ch, const str
 	char is[ATTRIBUTES_TEXT_MAX], asked[ATTRIBUTES_TEXT_MAX];
 
 	answer_fail(a, CHAN_EEXIST,
-		"make '%s': it exists with type %s, capacity %" PRId64 ", %s%s; asked: %s, %" PRId64
+		"make '%s': it exists with type %s, capacity %" PRIu32 ", %s%s; asked: %s, %" PRId64
 		", %s%s",
 		ch->name, type_name(ch->type), ch->capacity, lifetime(ch->temporary),
 		attributes_text(ch->attributes, is), type_name(m->make.type), m->make.capacity,
@@ -181,7 +181,7 @@ static bool refuse_producer(
 		return false;
 	answer_fail(call_asked(c), CHAN_ELIMIT,
 		"%s %s: its producers are all registered (%d; %u have closed): %s", verb,
-		channel_label(ch, label), ch->attributes->producers_max, ch->producers_done,
+		channel_label(ch, label), ch->attributes->producers_max, producers_of(ch)->done,
 		producers_text(ch, who, sizeof(who)));
 	return true;
 }
@@ -262,18 +262,6 @@ static int permit_dead_letter(struct call *c, const struct attributes *attribute
 		"send dead letters to", label);
 }
 
-/*
- * Tokens of leases rise, also from one channel of a name to the next: within a run of the broker
- * because none begins below where another has ended, and from run to run because they begin with
- * the time, in nanoseconds, faster than which nobody leases.
- */
-static uint64_t first_token(const struct engine *e, const struct channel *ch)
-{
-	uint64_t now = ch->made_unix_ns > 0 ? (uint64_t)ch->made_unix_ns : 0;
-
-	return now > e->token_floor ? now : e->token_floor;
-}
-
 /* Why the channel that was just made must go again. */
 static void refuse_new(struct call *c, const struct channel *ch, int rc)
 {
@@ -304,8 +292,9 @@ static void create(struct call *c, struct attributes *attributes)
 		return;
 	}
 	ch = seqmap_reserve(&e->channels, 1) < 0 ? NULL
-					      : channel_new(m->make.name, m->make.type,
-							m->make.capacity, temporary, attributes);
+					      : channel_new(m->make.name, (uint8_t)m->make.type,
+							(uint32_t)m->make.capacity, temporary,
+							attributes);
 	if (!ch) {
 		free(attributes);
 		answer_fail(call_asked(c), CHAN_ENOMEM, "make '%s': the broker is out of memory",
@@ -317,10 +306,9 @@ static void create(struct call *c, struct attributes *attributes)
 	ch->account->channels++;
 	ch->account->holds++;
 	ch->made_unix_ns = e->now_ns + e->options.unix_offset_ns;
-	ch->token = first_token(e, ch);
 	seqmap_put(&e->channels, ch->id, ch);
 	if (ch->name[0])
-		names_insert(&e->names, &ch->named, ch->name, (uint32_t)random_u64(&e->random));
+		names_insert(&e->names, &ch->named, random_u64(&e->random));
 	rc = permits_fill(c, ch);
 	if (rc == 0 && m->make.direction)
 		rc = party_open(e, c->party, ch, (uint8_t)m->make.direction);

@@ -30,7 +30,7 @@ static uint32_t page_rows(uint32_t asked)
 /* Senders that wait, also those whose value is out. */
 static uint64_t senders_waiting(const struct channel *ch)
 {
-	return ch->queues->senders.count + ch->borrowed;
+	return ch->traffic->senders.count + ch->traffic->borrowed;
 }
 
 static struct wire_channel_stat stat_of(const struct channel *ch)
@@ -46,11 +46,11 @@ static struct wire_channel_stat stat_of(const struct channel *ch)
 		.closed = c != NULL,
 		.temporary = ch->temporary,
 		.senders_waiting = senders_waiting(ch),
-		.receivers_waiting = ch->queues->receivers.count,
-		.in_flight = ch->in_flight,
-		.sent = ch->accepted + ch->moved_in,
-		.received = ch->taken,
-		.redelivered = ch->redelivered,
+		.receivers_waiting = ch->traffic->receivers.count,
+		.in_flight = ch->traffic->in_flight,
+		.sent = ch->accepted + ch->traffic->moved_in,
+		.received = ch->traffic->taken,
+		.redelivered = ch->traffic->redelivered,
 		.bytes_buffered = ch->bytes_buffered,
 		.ends_open = ch->ends,
 		.made_unix_ns = ch->made_unix_ns,
@@ -58,15 +58,15 @@ static struct wire_channel_stat stat_of(const struct channel *ch)
 		.closed_unix_ns = c ? c->unix_ns : 0,
 		.reason = c ? c->reason : "",
 		.epoch = CHANNEL_EPOCH,
-		.leased = ch->leased_count,
-		.delayed = ch->delayed_count,
+		.leased = ch->traffic->leased_count,
+		.delayed = ch->traffic->delayed_count,
 		.aborted = c && c->aborted,
 		.producers = producers_open(ch),
 		.attributes = ch->attributes ? ch->attributes->list : NULL,
 		.attribute_count = ch->attributes ? ch->attributes->count : 0,
-		.dead_lettered = ch->dead_lettered,
-		.dead_letter_failures = ch->dead_letter_failures,
-		.dead_letter_problem = ch->dead_letter_problem,
+		.dead_lettered = ch->traffic->dead_lettered,
+		.dead_letter_failures = ch->traffic->dead_letter_failures,
+		.dead_letter_problem = ch->traffic->dead_letter_problem,
 	};
 }
 
@@ -131,18 +131,18 @@ static void fill_list(struct call *c, struct wire_channel_stat *list, struct sta
 	size_t prefix_bytes = strlen(m->list.prefix), bytes = 0;
 	struct name_node *at = list_start(c->engine, m);
 
-	for (; at && strncmp(at->name, m->list.prefix, prefix_bytes) == 0;
-		at = names_after(c->engine->names, at->name, false)) {
+	for (; at && strncmp(name_of(at), m->list.prefix, prefix_bytes) == 0;
+		at = names_after(c->engine->names, name_of(at), false)) {
 		if (page->count == rows || looks++ == PAGE_LOOKS_MAX)
 			return;
-		if (permit_check(c->engine, c->party, ACCESS_LIST, at->name) == 0) {
+		if (permit_check(c->engine, c->party, ACCESS_LIST, name_of(at)) == 0) {
 			list[page->count] = stat_of(list_entry(at, struct channel, named));
 			bytes += stat_bytes(&list[page->count]);
 			if (bytes > PAGE_BYTES_MAX)
 				return;
 			page->count++;
 		}
-		page->after = at->name;
+		page->after = name_of(at);
 	}
 	page->after = NULL;
 }

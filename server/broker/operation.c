@@ -80,7 +80,9 @@ struct operation *waiter_operation(const struct waiter *w)
 
 struct waitq *waiter_queue(const struct waiter *w)
 {
-	return w->direction == CHAN_SEND ? &w->channel->queues->senders : &w->channel->queues->receivers;
+	struct channel_traffic *t = w->channel->traffic;
+
+	return w->direction == CHAN_SEND ? &t->senders : &t->receivers;
 }
 
 void waiter_bind(struct waiter *w, struct channel *ch, uint8_t direction)
@@ -103,7 +105,7 @@ void waiter_stand(struct waiter *w)
 void waiter_set_aside(struct waiter *w)
 {
 	w->place = PLACE_ASIDE;
-	list_push_back(&w->channel->queues->aside, &w->link);
+	list_push_back(&w->channel->traffic->aside, &w->link);
 }
 
 void waiter_leave(struct waiter *w)
@@ -177,7 +179,7 @@ int operation_new(struct engine *e, struct party *p, const struct operation_requ
 
 	if (rc < 0)
 		return rc;
-	if ((r->channel && channel_need_queues(r->channel) < 0) ||
+	if ((r->channel && channel_need_traffic(e, r->channel) < 0) ||
 		seqmap_reserve(&p->operations, 1) < 0 || seqmap_reserve(&e->operations, 1) < 0)
 		return CHAN_ENOMEM;
 	op = calloc(1, bytes);
@@ -259,7 +261,7 @@ static inline void stand_in(struct engine *e, struct operation *op, struct waite
 	if (channel_bereaved(w->channel, op->party, w->direction))
 		w->channel->loss = true;
 	if (w->direction == CHAN_SEND && producer_is_done(w->channel, op->party))
-		w->channel->fewer_producers = true;
+		producers_note_fewer(w->channel);
 }
 
 void operation_stand(struct engine *e, struct operation *op)

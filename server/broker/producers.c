@@ -4,6 +4,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+int producers_init(struct producers *producers, int32_t max)
+{
+	list_init(&producers->list);
+	if (!max)
+		return 0;
+	producers->spare = malloc(sizeof(struct closing) + PRODUCERS_SPARE_TEXT_BYTES);
+	return producers->spare ? 0 : CHAN_ENOMEM;
+}
+
+void producers_fini(struct producers *producers)
+{
+	free(producers->spare);
+}
+
 static struct producer *find(const struct channel *ch, const struct party *p)
 {
 	return seqmap_get(&p->producing, ch->id);
@@ -21,13 +35,13 @@ static bool complete(const struct channel *ch, uint32_t count)
 static bool all_are_done(const struct channel *ch, uint32_t done)
 {
 	if (ch->attributes->producers_max == PRODUCERS_AUTO)
-		return done == ch->producers_came;
+		return done == producers_of(ch)->came;
 	return complete(ch, done);
 }
 
 bool producers_complete(const struct channel *ch, const struct party *p)
 {
-	return producers_counted(ch) && !find(ch, p) && complete(ch, ch->producers_came);
+	return producers_counted(ch) && !find(ch, p) && complete(ch, producers_of(ch)->came);
 }
 
 /* What changes producers does so while the channel counts them, and is open. */
@@ -41,7 +55,8 @@ static int producer_new(
 {
 	struct producer *one;
 
-	if (complete(ch, ch->producers_came) || p->producing.live >= e->options.limits.ends_max)
+	if (complete(ch, producers_of(ch)->came) ||
+		p->producing.live >= e->options.limits.ends_max)
 		return CHAN_ELIMIT;
 	if (seqmap_reserve(&p->producing, 1) < 0)
 		return CHAN_ENOMEM;
@@ -49,9 +64,9 @@ static int producer_new(
 	if (!one)
 		return CHAN_ENOMEM;
 	*one = (struct producer){.channel = ch, .party = p};
-	list_push_back(&ch->producers, &one->link);
+	list_push_back(&producers_of(ch)->list, &one->link);
 	seqmap_put(&p->producing, ch->id, one);
-	ch->producers_came++;
+	producers_of(ch)->came++;
 	*ret_one = one;
 	return 0;
 }
@@ -91,9 +106,9 @@ void producer_give_back(struct engine *e, struct channel *ch, struct party *p)
 
 	if (!one || one->kept || --one->claims > 0)
 		return;
-	ch->producers_came--;
+	producers_of(ch)->came--;
 	forget(one);
-	if (ch->producers_done > 0 && all_are_done(ch, ch->producers_done))
+	if (producers_of(ch)->done > 0 && all_are_done(ch, producers_of(ch)->done))
 		channel_close(e, ch, p, PRODUCER_LEFT, false); /* has memory of its own */
 }
 
@@ -109,14 +124,14 @@ static void withdraw_aside(struct engine *e, struct channel *ch, const struct pa
 {
 	struct waiter *w;
 
-	LIST_FOREACH (w, &ch->queues->aside, link)
+	LIST_FOREACH (w, &ch->traffic->aside, link)
 		if (w->direction == CHAN_SEND && waiter_operation(w)->party == p)
 			operation_withdraw(e, waiter_operation(w), CHAN_ECLOSED, w->index);
 }
 
 int producer_close(struct engine *e, struct channel *ch, struct party *p, const char *reason)
 {
-	uint32_t done = ch->producers_done + 1;
+	uint32_t done = producers_of(ch)->done + 1;
 	bool last;
 	int rc = producer_claim(e, ch, p);
 
@@ -127,8 +142,8 @@ int producer_close(struct engine *e, struct channel *ch, struct party *p, const 
 	if (last && channel_close(e, ch, p, reason, false) < 0)
 		return CHAN_ENOMEM;
 	find(ch, p)->done = true;
-	ch->producers_done = done;
-	ch->fewer_producers = true;
+	producers_of(ch)->done = done;
+	producers_note_fewer(ch);
 	channel_touch(e, ch);
 	if (!last)
 		withdraw_aside(e, ch, p);
@@ -153,8 +168,19 @@ void producers_drop(struct channel *ch)
 {
 	struct producer *one, *next;
 
-	LIST_FOREACH_SAFE (one, next, &ch->producers, link)
+	if (!producers_counted(ch))
+		return;
+	LIST_FOREACH_SAFE (one, next, &producers_of(ch)->list, link)
 		forget(one);
+}
+
+bool producers_were_lost(struct channel *ch)
+{
+	bool fewer = producers_counted(ch) && producers_of(ch)->fewer;
+
+	if (fewer)
+		producers_of(ch)->fewer = false;
+	return fewer;
 }
 
 const char *producers_text(const struct channel *ch, char *text, size_t text_bytes)
@@ -164,7 +190,7 @@ const char *producers_text(const struct channel *ch, char *text, size_t text_byt
 	size_t n = 0;
 
 	text[0] = '\0';
-	LIST_FOREACH (one, &ch->producers, link)
+	LIST_FOREACH (one, &producers_of(ch)->list, link)
 		if (n < text_bytes)
 			n += (size_t)snprintf(text + n, text_bytes - n, "%s%s%s", n ? ", " : "",
 				party_label(one->party, label), one->done ? " (has closed)" : "");

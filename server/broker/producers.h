@@ -26,8 +26,12 @@ struct party;
 /* The reason of a close by who was on trial and the last that was not done. */
 #define PRODUCER_LEFT "it gave back what made it the last producer that had not closed"
 
+/* What an end by such a death or leaving needs: who it was, and the longer of the reasons. */
+#define PRODUCERS_SPARE_TEXT_BYTES (PARTY_LABEL_MAX + sizeof(PRODUCER_LEFT))
+_Static_assert(sizeof(PRODUCER_LEFT) >= sizeof(PRODUCER_DIED), "the longer reason");
+
 struct producer {
-	struct list link; /* channel->producers */
+	struct list link; /* producers.list of its channel */
 	struct channel *channel;
 	struct party *party;
 	uint32_t claims; /* on trial: values that it has out or leased and that made it one */
@@ -40,6 +44,15 @@ static inline bool producers_counted(const struct channel *ch)
 {
 	return ch->attributes && ch->attributes->producers_max;
 }
+
+static inline struct producers *producers_of(const struct channel *ch)
+{
+	return &ch->attributes->producers;
+}
+
+/* With the channel; with max 0 there are none. 0 or CHAN_ENOMEM. */
+int producers_init(struct producers *producers, int32_t max);
+void producers_fini(struct producers *producers);
 
 /*
  * The party is about to have an end for sending: 0, and one claim more if it is on trial;
@@ -55,7 +68,8 @@ void producer_keep(struct channel *ch, struct party *p);
 bool producer_is_done_slowly(const struct channel *ch, const struct party *p);
 static inline bool producer_is_done(const struct channel *ch, const struct party *p)
 {
-	return ch->producers_done > 0 && producer_is_done_slowly(ch, p);
+	return producers_counted(ch) && producers_of(ch)->done > 0 &&
+	       producer_is_done_slowly(ch, p);
 }
 
 /* The party's CLOSE. 0; CHAN_ENOMEM; or CHAN_ELIMIT: it is none, as what made it one went back, and
@@ -68,10 +82,21 @@ void producers_end(struct engine *e, struct party *p);
 /* The channel goes. */
 void producers_drop(struct channel *ch);
 
+/* Whether that was noted since this was asked last. */
+bool producers_were_lost(struct channel *ch);
+
 /* Those that may send still. */
 static inline uint32_t producers_open(const struct channel *ch)
 {
-	return ch->producers_came - ch->producers_done;
+	if (!producers_counted(ch))
+		return 0;
+	return producers_of(ch)->came - producers_of(ch)->done;
+}
+
+/* Sends of those that are done may stand: they are looked for at the next pump. */
+static inline void producers_note_fewer(struct channel *ch)
+{
+	producers_of(ch)->fewer = true;
 }
 
 /* Whether others than the party are all that there may be. */

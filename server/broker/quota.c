@@ -38,7 +38,7 @@ static struct quota_account *account_new(
 	memcpy(a->key, key, bytes);
 	a->limits = *limits;
 	list_init(&a->idle);
-	names_insert(&t->accounts, &a->node, a->key, (uint32_t)random_u64(&t->random));
+	names_insert(&t->accounts, &a->node, random_u64(&t->random));
 	return a;
 }
 
@@ -114,6 +114,6 @@ void quota_each(struct quota_table *t, void (*each)(struct quota_account *a, voi
 	struct name_node *n;
 
 	for (n = names_after(t->accounts, "", true); n;
-		n = names_after(t->accounts, n->name, false))
+		n = names_after(t->accounts, name_of(n), false))
 		each(list_entry(n, struct quota_account, node), arg);
 }

@@ -33,7 +33,6 @@ struct quota_limits {
 extern const struct quota_limits quota_unlimited;
 
 struct quota_account {
-	struct name_node node; /* in its table */
 	struct list idle;      /* in table.idle while nothing is counted but the rate */
 	struct quota_limits limits;
 	uint64_t holds; /* parties, channels, connections, sessions: while there are any it stays */
@@ -41,8 +40,10 @@ struct quota_account {
 	uint32_t extras; /* connections beyond a bound, which may only resume: see admission.h */
 	int64_t paid_until_ns; /* the rate: each connection adds its share of a second; full at now
 				*/
+	struct name_node node; /* in its table */
 	char key[];
 };
+NAME_FOLLOWS(struct quota_account, node, key);
 
 /* A zeroed struct, after quota_table_init. No lock: its owner has one, or is one goroutine. */
 struct quota_table {

@@ -80,10 +80,11 @@ void engine_step(struct engine *e);
 
 /* A name that does not exist yet, and the OPENs that wait for it. */
 struct awaited {
-	struct name_node node;
 	struct list waiters;
+	struct name_node node;
 	char name[];
 };
+NAME_FOLLOWS(struct awaited, node, name);
 
 /*
  * One operation as it arrives. The handlers in op_*.c each take one kind; they return 0, or

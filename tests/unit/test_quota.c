@@ -29,7 +29,7 @@ static size_t count_accounts(void)
 	const struct name_node *n = names_after(table.accounts, "", true);
 	size_t count = 0;
 
-	for (; n; n = names_after(table.accounts, n->name, false))
+	for (; n; n = names_after(table.accounts, name_of(n), false))
 		count++;
 	return count;
 }
