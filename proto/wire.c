@@ -1,16 +1,16 @@
 /*
  * wire.c - messages as plain structs, and their way to bytes and back.
  *
- * A header is protobuf, but no struct of protobuf-c's stands between the bytes and ours: the table in
- * wire_shape.c says for every kind which of its fields is which field of struct message and what it
- * looks like, and both directions read the same row, so they cannot disagree. A way through protobuf-c
- * takes four times the instructions, which were more than all else that is done for a small
- * message. protobuf-c makes the table's descriptors, writes and reads what is rare
+ * A header is protobuf, but no struct of protobuf-c's stands between the bytes and ours: the table
+ * in wire_shape.c says for every kind which of its fields is which field of struct message and what
+ * it looks like, and both directions read the same row, so they cannot disagree. A way through
+ * protobuf-c takes four times the instructions, which were more than all else that is done for a
+ * small message. protobuf-c makes the table's descriptors, writes and reads what is rare
  * (wire_value.c), and is what the tests hold this to (tests/support/wire_reference.c).
  *
- * As protobuf has it, what is absent is 0 or empty, of a field that comes twice the last counts, and
- * unknown fields are ignored. Of a message within a message that comes twice the last counts, too,
- * where protobuf would mix them.
+ * As protobuf has it, what is absent is 0 or empty, of a field that comes twice the last counts,
+ * and unknown fields are ignored. Of a message within a message that comes twice the last counts,
+ * too, where protobuf would mix them.
  *
  * Decoded messages live in an arena. The widest ratio is a header of empty repeated messages, two
  * bytes each: of those that a client may send, a Case becomes 40 bytes, so FRAME_HEADER_BYTES_MAX
@@ -28,7 +28,8 @@
 
 /* ---- scratch ------------------------------------------------------------------------------ */
 
-/* Holds what hundreds of frames of the hot path decode to: most nothing, a TAKEN 16 bytes a range. */
+/* Holds what hundreds of frames of the hot path decode to: most nothing, a TAKEN 16 bytes a range.
+ */
 #define SCRATCH_FIRST_BYTES (8u * 1024u)
 
 struct wire_scratch {
@@ -71,19 +72,11 @@ void wire_scratch_free(struct wire_scratch *s)
 
 enum wire_type { NUMBER = 0, FIXED_64 = 1, BLOCK = 2, FIXED_32 = 5 };
 
-/* How fields stand on the wire. */
-static const uint8_t wire_types[] = {
-	[SCALAR] = NUMBER,
-	[SEQ] = NUMBER,
-	[COUNT] = NUMBER,
-	[STATUS] = NUMBER,
-	[BOOL] = NUMBER,
-	[TEXT] = BLOCK,
-	[TEXTS] = BLOCK,
-	[BYTES] = BLOCK,
-	[SUB] = BLOCK,
-	[LIST] = BLOCK,
-};
+/* How a field stands on the wire. */
+static inline enum wire_type wire_type_of(const struct field *f)
+{
+	return f->how <= LAST_NUMBER ? NUMBER : BLOCK;
+}
 
 /* What is left of a header, or of a message within. */
 struct input {
@@ -106,12 +99,22 @@ static bool take_long_number(struct input *in, unsigned bytes_max, uint64_t *ret
 	return false;
 }
 
-/* Nearly all have one byte. */
+/* Nearly all have one byte, and those that count operations and channels two. */
 static inline bool take_number(struct input *in, unsigned bytes_max, uint64_t *ret_v)
 {
-	if (in->at == in->end || *in->at & 0x80)
+	const uint8_t *at = in->at;
+
+	if (at == in->end)
+		return false;
+	if (!(at[0] & 0x80)) {
+		*ret_v = at[0];
+		in->at = at + 1;
+		return true;
+	}
+	if (in->end - at < 2 || at[1] & 0x80)
 		return take_long_number(in, bytes_max, ret_v);
-	*ret_v = *in->at++;
+	*ret_v = (at[0] & 0x7fu) | (uint64_t)at[1] << 7;
+	in->at = at + 2;
 	return true;
 }
 
@@ -126,7 +129,8 @@ static inline bool take_tag(struct input *in, uint32_t *ret_number, unsigned *re
 	return true;
 }
 
-/* The bytes of a field that are not a number. False: they are not all there, or of no known type. */
+/* The bytes of a field that are not a number. False: they are not all there, or of no known type.
+ */
 static bool take_block(struct input *in, unsigned type, struct input *ret_block)
 {
 	uint64_t length;
@@ -195,6 +199,22 @@ static inline int get_number(const struct field *f, struct input *in, uint8_t *t
 	return 0;
 }
 
+/* Whether all of it is ASCII and nothing NUL, as names are: four times as fast as to look closer.
+ */
+static bool is_plain(const uint8_t *at, size_t n)
+{
+	const uint64_t high = UINT64_C(0x8080808080808080), ones = UINT64_C(0x0101010101010101);
+	uint64_t eight, odd = 0;
+
+	for (; n >= sizeof(eight); at += sizeof(eight), n -= sizeof(eight)) {
+		memcpy(&eight, at, sizeof(eight));
+		odd |= (eight | (eight - ones)) & high; /* a NUL borrows from its high bit */
+	}
+	for (; n > 0; at++, n--)
+		odd |= (*at | (*at - 1u)) & 0x80u;
+	return odd == 0;
+}
+
 /* A string is UTF-8 without NUL, at which a name would silently end; "" where it is empty. */
 static int copy_text(struct input block, const char **ret_text, struct arena *a)
 {
@@ -204,7 +224,7 @@ static int copy_text(struct input block, const char **ret_text, struct arena *a)
 	*ret_text = "";
 	if (n == 0)
 		return 0;
-	if (memchr(block.at, 0, n) || u8_check(block.at, n))
+	if (!is_plain(block.at, n) && (memchr(block.at, 0, n) || u8_check(block.at, n)))
 		return CHAN_EPROTOCOL;
 	text = arena_alloc(a, n + 1);
 	if (!text)
@@ -290,7 +310,7 @@ static inline int get_field(const struct shape *s, uint32_t number, unsigned typ
 
 	if (!f)
 		return skip_field(in, type) ? 0 : CHAN_EPROTOCOL;
-	if (type != wire_types[f->how])
+	if (type != wire_type_of(f))
 		return CHAN_EPROTOCOL;
 	if (type == NUMBER)
 		return get_number(f, in, plain + f->plain);
@@ -336,6 +356,8 @@ static int finish_fields(const struct shape *s, uint8_t *plain)
 	for (size_t i = 0; i < s->field_count && rc == 0; i++) {
 		const struct field *f = &s->fields[i];
 
+		if (f->how < FIRST_TO_FINISH || f->how > LAST_TO_FINISH)
+			continue;
 		rc = f->how == SUB ? finish_fields(f->of, plain + f->plain)
 				   : finish_field(f, plain);
 	}
@@ -405,17 +427,21 @@ static inline uint8_t *put_number(uint8_t *at, uint64_t v)
 
 static inline uint64_t tag_of(const struct shape *s, const struct field *f)
 {
-	return (uint64_t)(f - s->fields + 1) << 3 | wire_types[f->how];
+	return (uint64_t)(f - s->fields + 1) << 3 | wire_type_of(f);
 }
 
-/* What a field of a number is on the wire; 0 is left out. */
+/* What a field of a number is on the wire; 0 is left out, as most are. */
 static inline uint64_t number_of(const struct field *f, const uint8_t *from)
 {
+	uint64_t v;
+
 	if (f->bytes == sizeof(uint64_t))
-		return *(const uint64_t *)from;
-	if (f->bytes == sizeof(bool))
-		return *(const bool *)from;
-	return f->how == STATUS ? (uint32_t) - *(const int *)from : *(const uint32_t *)from;
+		v = *(const uint64_t *)from;
+	else if (f->bytes == sizeof(uint32_t))
+		v = *(const uint32_t *)from;
+	else
+		v = *(const bool *)from;
+	return v && f->how == STATUS ? (uint32_t)-v : v;
 }
 
 /* The bytes of a TEXT or BYTES. */
@@ -460,7 +486,7 @@ static size_t size_of_field(const struct field *f, size_t tag_bytes, const uint8
 	size_t n, bytes = 0;
 	uint64_t v;
 
-	if (wire_types[f->how] == NUMBER) {
+	if (wire_type_of(f) == NUMBER) {
 		v = number_of(f, plain + f->plain);
 		return v ? tag_bytes + number_bytes(v) : 0;
 	}
@@ -491,47 +517,93 @@ static uint8_t *put_bytes(uint8_t *at, struct wire_bytes b)
 	return b.len ? (uint8_t *)memcpy(at, b.bytes, b.len) + b.len : at;
 }
 
+/* The most that a number takes, with its tag: of fields below 16, of which all messages of the hot
+ * path are. */
+#define FIELD_BYTES_MAX (1 + NUMBER_BYTES_MAX)
+
+/* A length below this is one byte. */
+#define SHORT_LENGTH 128u
+
 static uint8_t *put_fields(uint8_t *at, const struct shape *s, const uint8_t *plain);
 
-static uint8_t *put_element(uint8_t *at, const struct field *f, const uint8_t *element)
+/* A message within, behind its length; where that is one byte in any case it is put there
+ * afterwards, and nothing need be measured. */
+static uint8_t *put_message(uint8_t *at, const struct shape *s, const uint8_t *plain)
 {
-	if (f->how == TEXTS)
-		return put_bytes(at, bytes_of(TEXT, element));
-	at = put_number(at, size_of_fields(f->of, element));
-	return put_fields(at, f->of, element);
+	uint8_t *end;
+
+	if (!s->numbers_only || s->field_count * FIELD_BYTES_MAX >= SHORT_LENGTH) {
+		at = put_number(at, size_of_fields(s, plain));
+		return put_fields(at, s, plain);
+	}
+	end = put_fields(at + 1, s, plain);
+	*at = (uint8_t)(end - at - 1);
+	return end;
 }
 
-static uint8_t *put_field(uint8_t *at, const struct field *f, uint64_t tag, const uint8_t *plain)
+/* By itself, or its needs would slow down the loop over numbers. */
+static __attribute__((noinline)) uint8_t *put_block(
+	uint8_t *at, const struct field *f, uint64_t tag, const uint8_t *plain)
 {
 	struct wire_bytes b;
 	struct elements e;
-	uint64_t v;
 
-	if (wire_types[f->how] == NUMBER) {
-		v = number_of(f, plain + f->plain);
-		return v ? put_number(put_number(at, tag), v) : at;
-	}
 	if (f->how == TEXT || f->how == BYTES) {
 		b = bytes_of(f->how, plain + f->plain);
 		return b.len ? put_bytes(put_number(at, tag), b) : at;
 	}
 	e = elements_of(f, plain);
-	for (size_t i = 0; i < e.count; i++)
-		at = put_element(put_number(at, tag), f, e.list + i * e.bytes);
+	for (size_t i = 0; i < e.count; i++) {
+		const uint8_t *element = e.list + i * e.bytes;
+
+		at = put_number(at, tag);
+		at = f->how == TEXTS ? put_bytes(at, bytes_of(TEXT, element))
+				     : put_message(at, f->of, element);
+	}
 	return at;
 }
 
 static uint8_t *put_fields(uint8_t *at, const struct shape *s, const uint8_t *plain)
 {
-	for (const struct field *f = s->fields; f < s->fields + s->field_count; f++)
-		at = put_field(at, f, tag_of(s, f), plain);
+	const struct field *f = s->fields, *end = f + s->field_count;
+	uint64_t v, tag = 1 << 3; /* tag_of, of a number */
+
+	for (; f < end; f++, tag += 1 << 3) {
+		if (wire_type_of(f) == BLOCK)
+			at = put_block(at, f, tag | BLOCK, plain);
+		else if ((v = number_of(f, plain + f->plain)) != 0)
+			at = put_number(put_number(at, tag), v);
+	}
 	return at;
 }
 
-/* Room for all that they may be, where they are numbers; else what they are. */
+/* What a field that is no number takes at most, beside FIELD_BYTES_MAX; if it is to be measured,
+ * more than there may be. */
+static size_t bound_of_block(const struct field *f, const uint8_t *plain)
+{
+	struct elements e;
+
+	if (f->how == TEXT)
+		return bytes_of(TEXT, plain + f->plain).len;
+	if (f->how != LIST)
+		return FRAME_HEADER_BYTES_MAX;
+	e = elements_of(f, plain);
+	if (e.count > 0 && !f->of->numbers_only)
+		return FRAME_HEADER_BYTES_MAX;
+	return e.count * (1u + f->of->field_count) * FIELD_BYTES_MAX;
+}
+
+/* Room for all that the fields may be, where that is not too much; else what they are. */
 static size_t room_for_fields(const struct shape *s, const uint8_t *plain)
 {
-	return s->numbers_only ? s->field_count * (1 + NUMBER_BYTES_MAX) : size_of_fields(s, plain);
+	size_t room = s->field_count * FIELD_BYTES_MAX;
+
+	if (s->numbers_only)
+		return room;
+	for (size_t i = 0; i < s->field_count && room < FRAME_HEADER_BYTES_MAX; i++)
+		if (wire_type_of(&s->fields[i]) == BLOCK)
+			room += bound_of_block(&s->fields[i], plain);
+	return room < FRAME_HEADER_BYTES_MAX ? room : size_of_fields(s, plain);
 }
 
 int wire_encode(struct buf *out, const struct message *m, uint8_t flags, uint32_t payload_bytes)

@@ -13,18 +13,23 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* How a field on the wire becomes that of a struct. */
+/* How a field on the wire becomes that of a struct. In this order: numbers come first, and those
+ * that are looked at once more when all have come (finish_field) stand together. */
 enum how {
 	SCALAR, /* the same integer */
+	BOOL,
 	SEQ,    /* u64 that must not be 0 */
 	COUNT,  /* u32 where 0 counts as 1 */
 	STATUS, /* u32 number <-> negative int */
-	BOOL,
 	TEXT,
-	TEXTS, /* repeated string <-> pointer and count */
+	SUB, /* one message within */
 	BYTES,
-	SUB,  /* one message within */
-	LIST, /* repeated message <-> pointer and count */
+	TEXTS, /* repeated string <-> pointer and count */
+	LIST,  /* repeated message <-> pointer and count */
+
+	LAST_NUMBER = STATUS,
+	FIRST_TO_FINISH = SEQ,
+	LAST_TO_FINISH = SUB,
 };
 
 struct shape;
