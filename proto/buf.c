@@ -10,7 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BUF_BYTES_MIN 256u
+/* One or two small frames: sessions that wait keep their last ones. */
+#define BUF_BYTES_MIN 64u
 
 void buf_fini(struct buf *b)
 {
@@ -20,20 +21,20 @@ void buf_fini(struct buf *b)
 
 static void move_to_front(struct buf *b)
 {
-	size_t len = buf_len(b);
+	uint32_t len = b->end - b->start;
 
 	memmove(b->bytes, buf_data(b), len);
 	b->start = 0;
 	b->end = len;
 }
 
-static int grow(struct buf *b, size_t needed)
+static int grow(struct buf *b, uint32_t needed)
 {
-	size_t size = b->size ? b->size : BUF_BYTES_MIN;
+	uint32_t size = b->size ? b->size : BUF_BYTES_MIN;
 	uint8_t *bytes;
 
 	while (size < needed)
-		size = size > SIZE_MAX / 2 ? needed : size * 2;
+		size = size > UINT32_MAX / 2 ? needed : size * 2;
 	bytes = realloc(b->bytes, size);
 	if (!bytes)
 		return CHAN_ENOMEM;
@@ -46,11 +47,11 @@ int buf_make_room(struct buf *b, size_t n)
 {
 	size_t len = buf_len(b);
 
-	if (n > SIZE_MAX - b->end)
+	if (n > UINT32_MAX - b->end)
 		return CHAN_ENOMEM;
 	if (b->start >= len && b->start > 0)
 		move_to_front(b);
-	return n <= b->size - b->end ? 0 : grow(b, b->end + n);
+	return n <= b->size - b->end ? 0 : grow(b, b->end + (uint32_t)n);
 }
 
 int buf_append(struct buf *b, const void *bytes, size_t n)
@@ -60,13 +61,13 @@ int buf_append(struct buf *b, const void *bytes, size_t n)
 	if (rc < 0 || n == 0)
 		return rc;
 	memcpy(b->bytes + b->end, bytes, n);
-	b->end += n;
+	b->end += (uint32_t)n;
 	return 0;
 }
 
 void buf_consume(struct buf *b, size_t n)
 {
-	b->start += n;
+	b->start += (uint32_t)n;
 	if (b->start == b->end)
 		b->start = b->end = 0;
 }

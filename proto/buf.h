@@ -9,11 +9,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Numbers of 32 bits, since each connection has several: one that would be larger is out of memory. */
 struct buf {
 	uint8_t *bytes; /* NULL while nothing was ever reserved, or after buf_fini */
-	size_t start;   /* first byte that is not consumed */
-	size_t end;     /* behind the last byte */
-	size_t size;    /* allocated */
+	uint32_t start; /* first byte that is not consumed */
+	uint32_t end;   /* behind the last byte */
+	uint32_t size;  /* allocated */
 };
 
 static inline size_t buf_len(const struct buf *b)

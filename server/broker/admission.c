@@ -18,6 +18,8 @@ void admission_init(
 
 void admission_fini(struct admission *a)
 {
+	for (size_t i = 0; i < ADMISSION_KNOWN; i++)
+		identity_unref(a->known[i]);
 	quota_table_fini(&a->accounts);
 	access_unref(a->access);
 }
@@ -107,6 +109,34 @@ static int identify_hello(struct access *access, struct stream *stream, const st
 		return 0;
 	snprintf(why, why_bytes, "the broker is out of memory");
 	return CHAN_ENOMEM;
+}
+
+static struct identity *find_known(const struct admission *a, const struct identity *i)
+{
+	for (size_t k = 0; k < ADMISSION_KNOWN; k++)
+		if (a->known[k] && identity_same(a->known[k], i))
+			return a->known[k];
+	return NULL;
+}
+
+/* The one that is known and the same, in its place; else it is known from here on. NULL is fine. */
+static struct identity *recognize(struct admission *a, struct identity *i)
+{
+	struct identity *known, *forgotten, **place;
+
+	if (!i)
+		return NULL;
+	lock_acquire(&a->lock);
+	known = identity_ref(find_known(a, i));
+	place = &a->known[a->known_next % ADMISSION_KNOWN];
+	forgotten = known ? i : *place;
+	if (!known) {
+		*place = identity_ref(i);
+		a->known_next++;
+	}
+	lock_release(&a->lock);
+	identity_unref(forgotten);
+	return known ? known : i;
 }
 
 /* ---- counting ---------------------------------------------------------------------------------
@@ -241,7 +271,7 @@ int admission_enter(struct admission *a, struct stream *stream, struct admitted 
 	char *why, size_t why_bytes)
 {
 	struct access *access = admission_access(a);
-	struct admitted m = {.identity = identify(stream)};
+	struct admitted m = {.identity = recognize(a, identify(stream))};
 	int rc = CHAN_ENOMEM;
 
 	if (m.identity)
@@ -326,6 +356,7 @@ int admission_greet(struct admission *a, struct stream *stream, const struct mes
 	bool resumes = hello->hello.session_id.len > 0;
 	int rc = identify_hello(access, stream, hello, &identity, why, why_bytes);
 
+	identity = recognize(a, identity);
 	if (rc == 0)
 		rc = check_welcome(access, identity, why, why_bytes);
 	if (rc == 0)

@@ -27,8 +27,14 @@
 #define ADMISSION_EXTRAS_MAX 32u
 #define ADMISSION_ACCOUNT_EXTRAS_MAX 8u
 
+/* Identities that are remembered, so that the next client that shows the same shares it: users' and
+ * hosts' clients tend to come one after another, and 10,000 from one host need one and not 10,000. */
+#define ADMISSION_KNOWN 16u
+
 struct admission {
 	struct lock lock; /* guards these: */
+	struct identity *known[ADMISSION_KNOWN]; /* the last ones; a reference each, or NULL */
+	uint32_t known_next;                     /* of them the oldest */
 	struct access *access;
 	struct quota_table accounts; /* of connections, and of sessions that have none */
 	uint32_t connections, connections_max;

@@ -31,9 +31,11 @@ static struct identity *identity_new(enum identity_kind kind, size_t gids, size_
 		return NULL;
 	i->kind = kind;
 	atomic_init(&i->refs, 1);
-	i->gids = calloc(gids + 1, sizeof(*i->gids));
-	i->names = calloc(names + 1, sizeof(*i->names));
-	if (i->gids && i->names)
+	if (gids)
+		i->gids = calloc(gids, sizeof(*i->gids));
+	if (names)
+		i->names = calloc(names, sizeof(*i->names));
+	if ((i->gids || !gids) && (i->names || !names))
 		return i;
 	identity_unref(i);
 	return NULL;
@@ -205,6 +207,14 @@ bool identity_equal(const struct identity *a, const struct identity *b)
 	if (!a || !b || a->kind != b->kind)
 		return a == b;
 	return a->kind == IDENTITY_ANONYMOUS || strcmp(a->account, b->account) == 0;
+}
+
+/* The label of a user shows all groups, the account of a certificate all names. */
+bool identity_same(const struct identity *a, const struct identity *b)
+{
+	return a->kind == b->kind && strcmp(a->account, b->account) == 0 &&
+	       strcmp(a->label, b->label) == 0 &&
+	       memcmp(a->digest, b->digest, TOKEN_DIGEST_BYTES) == 0;
 }
 
 enum identity_kind identity_kind(const struct identity *i)

@@ -53,6 +53,9 @@ void identity_unref(struct identity *i);           /* NULL is fine */
  */
 bool identity_equal(const struct identity *a, const struct identity *b);
 
+/* Whether both say the same of the client, so that one may stand for the other. Neither is NULL. */
+bool identity_same(const struct identity *a, const struct identity *b);
+
 enum identity_kind identity_kind(const struct identity *i);
 
 /* Of a token: its digest. */

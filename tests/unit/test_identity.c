@@ -186,6 +186,38 @@ static void test_equal(void **state)
 	assert_false(same(identity_token("1000", some_digest), user(1000, 100)));
 }
 
+static bool alike(struct identity *a, struct identity *b)
+{
+	bool result = identity_same(a, b);
+
+	assert_int_equal(identity_same(b, a), result);
+	identity_unref(a);
+	identity_unref(b);
+	return result;
+}
+
+/* One that is shared has to stand for the other in all rules, quotas and labels. */
+static void test_same(void **state)
+{
+	static const uint32_t groups[] = {7, 8};
+	static const uint8_t digest[TOKEN_DIGEST_BYTES] = {1}, other[TOKEN_DIGEST_BYTES] = {2};
+	static const char *const names[] = {"DNS:a", "DNS:b"};
+
+	(void)state;
+	assert_true(alike(identity_anonymous("192.0.2.1"), identity_anonymous("192.0.2.1")));
+	assert_false(alike(identity_anonymous("192.0.2.1"), identity_anonymous("192.0.2.2")));
+	assert_false(alike(identity_anonymous(""), identity_user(5, 5, NULL, 0)));
+	assert_true(alike(identity_user(5, 6, groups, 2), identity_user(5, 6, groups, 2)));
+	assert_false(alike(identity_user(5, 6, groups, 2), identity_user(5, 6, groups, 1)));
+	assert_false(alike(identity_user(5, 6, groups, 2), identity_user(5, 7, groups, 2)));
+	assert_true(alike(identity_token("ci", digest), identity_token("ci", digest)));
+	assert_false(alike(identity_token("ci", digest), identity_token("ci", other)));
+	assert_true(alike(
+		identity_certificate("CN=x", names, 2), identity_certificate("CN=x", names, 2)));
+	assert_false(alike(
+		identity_certificate("CN=x", names, 2), identity_certificate("CN=x", names, 1)));
+}
+
 static void test_labels(void **state)
 {
 	struct identity *i = user(1000, 100);
@@ -226,6 +258,7 @@ int main(void)
 		cmocka_unit_test(test_tokens),
 		cmocka_unit_test(test_wrong_patterns),
 		cmocka_unit_test(test_equal),
+		cmocka_unit_test(test_same),
 		cmocka_unit_test(test_labels),
 	};
 
