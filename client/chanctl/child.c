@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "client/chanctl/exit_codes.h"
@@ -23,12 +24,25 @@ static void default_signals(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+/* What came while we were of chanctl's group came to chanctl too, which passes on what is for the
+ * command. It waits as yet, because chanctl blocks what it watches. */
+static void leave_group(void)
+{
+	static const struct timespec at_once;
+	sigset_t all;
+
+	setpgid(0, 0);
+	sigfillset(&all);
+	while (sigtimedwait(&all, NULL, &at_once) > 0)
+		;
+}
+
 /* Makes this process the command. Returns -errno where that is not possible. */
 static int become(const struct child_spec *spec, const struct guard *guard)
 {
 	int rc;
 
-	setpgid(0, 0);
+	leave_group();
 	/* From here on the guard knows of us, so that chanctl may be killed at any point. */
 	rc = guard_order(guard, getpid(), &spec->times);
 	if (rc < 0)

@@ -171,14 +171,10 @@ static _Noreturn void watch_over(int fd)
 	_exit(0);
 }
 
-/* Leaves chanctl's session, signals, descriptors and folder. */
+/* Leaves chanctl's session, descriptors and folder. */
 static void stand_apart(int *fd)
 {
-	sigset_t all;
-
 	setsid();
-	sigfillset(&all);
-	sigprocmask(SIG_SETMASK, &all, NULL);
 	/* Whoever ends chanctl by its name must not hit what is there for that case. */
 	prctl(PR_SET_NAME, "chan-guard");
 	*fd = dup2(*fd, 0);
@@ -189,25 +185,42 @@ static void stand_apart(int *fd)
 
 /* ---- chanctl's side -------------------------------------------------------------------------- */
 
+/* The new process hears no signal from its beginning on: it is of chanctl's group until it stands
+ * apart, and what comes to that is not meant for it. Its number, 0 in itself, or -errno. */
+static pid_t fork_deaf(void)
+{
+	sigset_t all, old;
+	pid_t pid;
+
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &old);
+	pid = fork();
+	if (pid < 0)
+		pid = -errno;
+	if (pid != 0)
+		sigprocmask(SIG_SETMASK, &old, NULL);
+	return pid;
+}
+
 int guard_start(struct guard *ret_guard)
 {
-	int ends[2], rc;
+	int ends[2];
 	pid_t pid;
 
 	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
 		return -errno;
-	pid = fork();
+	pid = fork_deaf();
 	if (pid == 0) {
 		stand_apart(&ends[0]);
 		watch_over(ends[0]);
 	}
-	rc = pid < 0 ? -errno : 0;
 	close(ends[0]);
-	if (rc < 0)
+	if (pid < 0) {
 		close(ends[1]);
-	else
-		*ret_guard = (struct guard){.pid = pid, .fd = ends[1]};
-	return rc;
+		return pid;
+	}
+	*ret_guard = (struct guard){.pid = pid, .fd = ends[1]};
+	return 0;
 }
 
 void guard_stop(struct guard *g)

@@ -1,5 +1,6 @@
 # Unit tests of chanctl: see local.mk.
 chanctl_unit_tests = \
+	tests/unit/test_child \
 	tests/unit/test_duration \
 	tests/unit/test_exit_codes \
 	tests/unit/test_framing \
@@ -11,6 +12,7 @@ chanctl_unit_tests = \
 unit_tests += $(chanctl_unit_tests)
 
 chanctl_test_libs = $(chanctl_libs) $(CMOCKA_LIBS)
+tests_unit_test_child_LDADD = $(chanctl_test_libs)
 tests_unit_test_duration_LDADD = $(chanctl_test_libs)
 tests_unit_test_exit_codes_LDADD = $(chanctl_test_libs)
 tests_unit_test_framing_LDADD = $(chanctl_test_libs)
