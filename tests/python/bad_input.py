@@ -6,7 +6,7 @@ import socket
 
 import chand_client as c
 from chand_client import ChandError, frame
-from daemon import Daemon, wait_for
+from daemon import PATIENCE_S, Daemon, wait_for
 from tap import run, test
 
 CHANNELS_MAX, OPS_MAX, ENDS_MAX, CONNECTIONS_MAX = 40, 64, 20, 30
@@ -34,7 +34,7 @@ class Raw:
 
     def __init__(self, first=HELLO):
         self.stream = c.connect(daemon.url)
-        self.stream.settimeout(20)
+        self.stream.settimeout(PATIENCE_S)
         self.data = b''
         if first:
             self.send(first)

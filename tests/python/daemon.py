@@ -13,6 +13,9 @@ from chand_client import Client
 BUILD = os.environ.get('top_builddir') or '.'
 HERE = os.path.dirname(os.path.abspath(__file__))
 
+# How long a test waits for what another process does; only failing tests wait for so long.
+PATIENCE_S = int(os.environ.get('TEST_PATIENCE_MS') or 60000) / 1000
+
 
 class Daemon:
     def __init__(self, *arguments):
@@ -42,7 +45,7 @@ class Daemon:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             try:
-                self.process.wait(15)
+                self.process.wait(PATIENCE_S)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
@@ -53,7 +56,7 @@ class Daemon:
         return self.process.returncode
 
 
-def wait_for(condition, what, seconds=30):
+def wait_for(condition, what, seconds=PATIENCE_S):
     """Polls a condition that another process makes true."""
     end = time.monotonic() + seconds
     while not condition():

@@ -7,7 +7,7 @@ import sys
 import threading
 
 from chand_client import DELIVER, DONE, RECV, SEND, TAKEN, TO_RECV, TO_SEND, ChandError, Typed
-from daemon import BUILD, HERE, Daemon, wait_for
+from daemon import BUILD, HERE, PATIENCE_S, Daemon, wait_for
 from tap import Skip, run, test
 
 daemon = Daemon()
@@ -63,8 +63,8 @@ def lesson(sentence):
     return add
 
 
-def shell(command, *arguments, text=None, timeout=30):
-    return subprocess.run([*command, *arguments], input=text, capture_output=True, text=True, timeout=timeout)
+def shell(command, *arguments, text=None):
+    return subprocess.run([*command, *arguments], input=text, capture_output=True, text=True, timeout=PATIENCE_S)
 
 
 # ---- from the tutorial -----------------------------------------------------------------------
@@ -423,7 +423,7 @@ def _(a, b, name):
         receiver.join(0.05)
         assert receiver.is_alive()
     refused('EABORTED', receiver.get)
-    refused('EABORTED', reply.recv, timeout=5)
+    refused('EABORTED', reply.recv, timeout=PATIENCE_S)
 
 
 @lesson('a temporary channel goes with the last session that holds it')
@@ -612,7 +612,7 @@ def producers_and_consumers(producer, consumer, name):
     consuming = subprocess.Popen([*consumer, 'range', name], stdout=subprocess.PIPE, text=True)
     sent = shell(producer, 'send', name, '--lines', '--close', text=lines)
     assert (sent.returncode, sent.stdout) == (0, ''), sent
-    assert consuming.communicate(timeout=30)[0] == lines
+    assert consuming.communicate(timeout=PATIENCE_S)[0] == lines
     assert consuming.returncode == 0
 
 

@@ -4,7 +4,7 @@ import socket
 import subprocess
 import threading
 
-from daemon import BUILD, Daemon, wait_for
+from daemon import BUILD, PATIENCE_S, Daemon, wait_for
 from tap import run, test
 
 CHANCTL = os.path.join(BUILD, 'chanctl')
@@ -74,7 +74,7 @@ def cut_while_it_runs(*arguments):
     wait_for(lambda: proxy.accepted > before, 'the connection to be made again')
     with open(fifo, 'w', encoding='utf-8') as gate:
         gate.write('done\n')
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=PATIENCE_S)
     assert out == 'done\n', out
     return process.returncode
 

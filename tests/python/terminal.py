@@ -7,11 +7,10 @@ import shutil
 import subprocess
 import time
 
-from daemon import BUILD, Daemon, wait_for
+from daemon import BUILD, PATIENCE_S, Daemon, wait_for
 from tap import Skip, run, test
 
 CHANCTL = os.path.join(BUILD, 'chanctl')
-PATIENCE_S = 20
 
 
 class Shell:
@@ -57,6 +56,13 @@ class Shell:
         self.expect(r'READY> ')
         return status
 
+    def stopped(self):
+        """Waits until the shell tells that a job has stopped, as it does before the next prompt."""
+        while self.expect(r'Stopped|READY> ')[0] != 'Stopped':
+            time.sleep(0.01)
+            self.type('\r')
+        self.expect(r'READY> ')
+
     def close(self):
         self.type('\x04')
         self.type('exit\r')
@@ -76,7 +82,7 @@ def state(pid):
 
 def permits(name):
     """Waits until its permit is there."""
-    chanctl('lock', name, '--timeout', '%ds' % PATIENCE_S, '--', 'true')
+    chanctl('lock', name, '--timeout', '%dms' % (1000 * PATIENCE_S), '--', 'true')
 
 
 @test('the command of a lock has the keyboard, and ^D ends its input')
@@ -125,7 +131,7 @@ def _():
 def _():
     shell = Shell()
     shell.type('chanctl lock background -- sed -u s/^/got-/ &\r')
-    shell.expect('Stopped|READY> ')
+    shell.stopped()  # who is brought back while about to stop itself does stop
     shell.type('fg\r')
     shell.expect('chanctl lock background')
     shell.type('three\r')
@@ -160,7 +166,11 @@ def _():
     shell.type('\x1a')
     shell.expect('Stopped')
     wait_for(lambda: state(pid) == 'T', 'the command to be stopped')
-    shell.type('kill %1; kill -s INT %1; fg; echo "status=$?"\r')
+    shell.type('fg; echo "status=$?"\r')
+    wait_for(lambda: state(pid) != 'T', 'the command to go on')
+    shell.type('\x03')
+    shell.expect('a second signal ends it')
+    shell.type('\x03')
     assert shell.status() in (130, 143)
     chanctl('recv', 'jobs')
     shell.close()
