@@ -42,9 +42,10 @@ static void unhold(struct session *s, struct chan_op *op)
 			op_ordered_end(op, i)->held--;
 }
 
-/* It has left; a PING is found by its turn. */
+/* It has left, and what it sent with it; a PING is found by its turn. */
 static void has_left(struct session *s, struct chan_op *op)
 {
+	op_shed_payload(op);
 	if (op->kind == OP_PING)
 		DL_APPEND(s->pings, op);
 }

@@ -12,15 +12,17 @@
 #include <string.h>
 #include <utlist.h>
 
-struct chan *end_new(struct chan_client *c, enum chan_direction direction,
-	const struct chan_end_options *options)
+struct chan *end_new(struct chan_client *c, const char *name, size_t name_bytes,
+	enum chan_direction direction, const struct chan_end_options *options)
 {
-	struct chan *ch = calloc(1, sizeof(*ch));
+	struct chan *ch = calloc(1, sizeof(*ch) + name_bytes + 1);
 
 	if (!ch) {
 		error_say(CHAN_ENOMEM, "open: out of memory");
 		return NULL;
 	}
+	ch->name = ch->asked;
+	memcpy(ch->asked, name, name_bytes);
 	ch->client = c;
 	ch->refs = 1;
 	ch->direction = direction;
@@ -45,24 +47,33 @@ void end_drop_inbox(struct chan *ch)
 	ch->inbox = NULL;
 }
 
+static void forget_name(struct chan *ch)
+{
+	if (ch->name != ch->asked)
+		free(ch->name);
+}
+
 void end_unref(struct chan *ch)
 {
 	if (!ch || --ch->refs > 0)
 		return;
 	DL_DELETE(ch->client->ends, ch);
 	end_drop_inbox(ch);
-	free(ch->name);
+	forget_name(ch);
 	free(ch);
 }
 
 int end_opened(struct chan *ch, const struct message *m)
 {
-	char *name = strdup(m->opened.name);
+	char *name;
 
-	if (!name)
-		return CHAN_ENOMEM;
-	free(ch->name);
-	ch->name = name;
+	if (strcmp(ch->name, m->opened.name) != 0) { /* a reference may say anything */
+		name = strdup(m->opened.name);
+		if (!name)
+			return CHAN_ENOMEM;
+		forget_name(ch);
+		ch->name = name;
+	}
 	ch->id = m->opened.channel;
 	ch->type = (enum chan_type)m->opened.type;
 	ch->capacity = m->opened.capacity;
@@ -98,14 +109,10 @@ struct chan *end_from_reference(struct chan_client *c, const uint8_t *bytes, siz
 
 	if (type_get_chan(bytes, len, &ref) < 0)
 		return NULL;
-	ch = end_new(c, (enum chan_direction)ref.direction, options);
+	ch = end_new(c, ref.name_bytes ? ref.name : "", ref.name_bytes,
+		(enum chan_direction)ref.direction, options);
 	if (!ch)
 		return NULL;
-	ch->name = strndup(ref.name_bytes ? ref.name : "", ref.name_bytes);
-	if (!ch->name) {
-		end_unref(ch);
-		return NULL;
-	}
 	ch->id = ref.channel;
 	ch->capacity = -1;
 	ch->opened = 1; /* by the delivery itself */

@@ -29,7 +29,7 @@ struct chan {
 	int dead_status;
 
 	uint64_t id;
-	char *name; /* "" of an unnamed one */
+	char *name; /* "" of an unnamed one; as a rule in asked */
 	enum chan_type type;
 	int64_t capacity;
 	enum chan_direction direction;
@@ -52,11 +52,13 @@ struct chan {
 	uint32_t grant_due;        /* values handed over whose credit was not granted again */
 	bool granting;             /* on session.granting */
 	struct chan *next_granting;
+	char asked[]; /* the name that it was asked for by */
 };
 
-/* An end in END_OPENING, with one reference. NULL: out of memory, with the thread's error set. */
-struct chan *end_new(struct chan_client *c, enum chan_direction direction,
-	const struct chan_end_options *options);
+/* An end in END_OPENING, with one reference, of the channel with that name (bytes of it, of which
+ * it makes a copy). NULL: out of memory, with the thread's error set. */
+struct chan *end_new(struct chan_client *c, const char *name, size_t name_bytes,
+	enum chan_direction direction, const struct chan_end_options *options);
 struct chan *end_ref(struct chan *ch);
 void end_unref(struct chan *ch); /* NULL is fine */
 

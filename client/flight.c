@@ -55,12 +55,26 @@ struct flight_run *flight_add(struct flight *f, uint64_t seq, uint32_t count, st
 	return run;
 }
 
+/* Where the run of seq is if every number from the first run on has a run of its own, and none was
+ * squeezed out; it is never behind that. So most are found at once, without a search. */
+static size_t last_place(const struct flight *f, uint64_t seq)
+{
+	uint64_t ahead = seq - f->runs[f->first].seq;
+
+	return ahead < f->end - f->first ? f->first + (size_t)ahead : f->end - 1;
+}
+
 struct flight_run *flight_find(struct flight *f, uint64_t seq)
 {
-	size_t low = f->first, high = f->end, middle;
+	size_t low = f->first, high, middle;
 	struct flight_run *run;
 
-	/* low: the last run that begins at or before seq, if any does. */
+	if (low == f->end || seq < f->runs[low].seq)
+		return NULL;
+	high = last_place(f, seq) + 1;
+	if (f->runs[high - 1].seq <= seq)
+		low = high - 1;
+	/* low: the last run that begins at or before seq. */
 	while (high - low > 1) {
 		middle = low + (high - low) / 2;
 		if (f->runs[middle].seq <= seq)
@@ -68,10 +82,8 @@ struct flight_run *flight_find(struct flight *f, uint64_t seq)
 		else
 			high = middle;
 	}
-	if (low == high)
-		return NULL;
 	run = &f->runs[low];
-	return run->op && seq >= run->seq && seq - run->seq < run->count ? run : NULL;
+	return run->op && seq - run->seq < run->count ? run : NULL;
 }
 
 void flight_remove(struct flight *f, struct flight_run *run)

@@ -11,10 +11,10 @@ static const struct chan_make_options no_make_options;
 static const struct chan_open_options no_open_options;
 
 /* An operation for a new end, whose reference from end_new is to be the program's. */
-static struct chan_op *op_for_end(struct chan_client *c, enum op_kind kind,
+static struct chan_op *op_for_end(struct chan_client *c, enum op_kind kind, const char *name,
 	enum chan_direction direction, const struct chan_end_options *options, int64_t timeout_ns)
 {
-	struct chan *ch = end_new(c, direction, options);
+	struct chan *ch = end_new(c, name, strlen(name), direction, options);
 	struct chan_op *op;
 
 	if (!ch)
@@ -51,7 +51,9 @@ static int add_attribute(struct chan_op *op, const char *name, const char *value
 	struct wire_attribute *list = (struct wire_attribute *)op->m.make.attributes;
 	const char *kept = op_keep(op, value);
 
-	if (!kept)
+	if (!list)
+		op->m.make.attributes = list = op_keep_bytes(op, ATTRIBUTES_MAX * sizeof(*list));
+	if (!kept || !list)
 		return CHAN_ENOMEM;
 	list[op->m.make.attribute_count++] =
 		(struct wire_attribute){name, {(const uint8_t *)kept, strlen(kept)}};
@@ -71,9 +73,6 @@ static int put_attributes(struct chan_op *op, const struct chan_make_options *op
 {
 	int rc = 0;
 
-	op->m.make.attributes = op_keep_bytes(op, ATTRIBUTES_MAX * sizeof(struct wire_attribute));
-	if (!op->m.make.attributes)
-		return CHAN_ENOMEM;
 	if (options->producers == CHAN_PRODUCERS_AUTO)
 		rc = add_attribute(op, "producers", "auto");
 	else if (options->producers != 0)
@@ -97,13 +96,15 @@ int make_build(struct chan_client *c, const char *name, enum chan_type type, int
 		return CHAN_EINVAL;
 	if (!options)
 		options = &no_make_options;
+	if (!name)
+		name = "";
 	direction = options->direction ? options->direction : CHAN_BOTH;
-	op = with_end ? op_for_end(c, OP_MAKE, direction, &options->end, CHAN_FOREVER)
+	op = with_end ? op_for_end(c, OP_MAKE, name, direction, &options->end, CHAN_FOREVER)
 		      : op_new(c, OP_MAKE, NULL, CHAN_FOREVER);
 	if (!op)
 		return CHAN_ENOMEM;
 	op->m.kind = MESSAGE_MAKE;
-	op->m.make.name = op_keep(op, name);
+	op->m.make.name = with_end ? op->chan->asked : op_keep(op, name);
 	op->m.make.type = type;
 	op->m.make.capacity = capacity;
 	op->m.make.temporary = options->temporary;
@@ -125,16 +126,14 @@ int open_build(struct chan_client *c, const char *name, enum chan_direction dire
 		return error_say(CHAN_EINVAL, "open '%s': neither to send nor to receive", name);
 	if (!options)
 		options = &no_open_options;
-	op = op_for_end(c, OP_OPEN, direction, &options->end,
+	op = op_for_end(c, OP_OPEN, name, direction, &options->end,
 		options->timeout_ns > 0 ? options->timeout_ns : CHAN_FOREVER);
 	if (!op)
 		return CHAN_ENOMEM;
 	op->m.kind = MESSAGE_OPEN;
-	op->m.open.name = op_keep(op, name);
+	op->m.open.name = op->chan->asked;
 	op->m.open.direction = direction;
 	op->m.open.wait_create = options->wait_create;
-	if (!op->m.open.name)
-		return refuse(op);
 	*ret_op = op;
 	return 0;
 }

@@ -8,10 +8,13 @@
 #include <string.h>
 #include <utlist.h>
 
-/* Operations, and memory of their payloads, that wait to be used again: as many as a program that
- * has many small ones in flight answers in one go. 300 KiB a client at most. */
-#define IDLE_OPS_MAX 64u
-#define IDLE_PAYLOAD_BYTES_MAX 4096u
+/* Operations that wait to be used again: as many as a program that has many small ones in flight
+ * takes the outcomes of in one go. 500 KiB a client at most. */
+#define IDLE_OPS_MAX 1024u
+
+/* Memory of a payload that waits with them: that of one, as most leave when they are started,
+ * before the next is made. */
+#define SPARE_PAYLOAD_BYTES_MAX (64u * 1024u)
 
 struct word {
 	struct word *next;
@@ -36,18 +39,16 @@ static uint32_t participant(void)
 	return mine;
 }
 
-/* One that was used before, with the memory of its payload, or a new one. */
+/* One that was used before, or a new one. */
 static struct chan_op *take_idle(struct chan_client *c)
 {
 	struct chan_op *op = c->idle_ops;
-	struct buf payload;
 
 	if (!op)
 		return calloc(1, sizeof(*op));
 	LL_DELETE(c->idle_ops, op);
 	c->idle_op_count--;
-	payload = op->payload;
-	*op = (struct chan_op){.payload = payload};
+	*op = (struct chan_op){0};
 	return op;
 }
 
@@ -55,26 +56,40 @@ static void make_idle(struct chan_op *op)
 {
 	struct chan_client *c = op->client;
 
-	if (op->payload.size > IDLE_PAYLOAD_BYTES_MAX)
-		buf_fini(&op->payload);
+	buf_consume(&op->payload, buf_len(&op->payload));
+	op_shed_payload(op);
+	buf_fini(&op->payload);
 	if (c->idle_op_count == IDLE_OPS_MAX) {
-		buf_fini(&op->payload);
 		free(op);
 		return;
 	}
-	buf_consume(&op->payload, buf_len(&op->payload));
 	LL_PREPEND(c->idle_ops, op);
 	c->idle_op_count++;
+}
+
+void op_take_payload(struct chan_op *op)
+{
+	op->payload = op->client->spare_payload;
+	op->client->spare_payload = (struct buf){0};
+}
+
+void op_shed_payload(struct chan_op *op)
+{
+	struct buf *spare = &op->client->spare_payload;
+
+	if (buf_len(&op->payload) > 0 || op->payload.size > SPARE_PAYLOAD_BYTES_MAX || spare->bytes)
+		return;
+	*spare = op->payload;
+	op->payload = (struct buf){0};
 }
 
 void op_free_idle(struct chan_client *c)
 {
 	struct chan_op *op, *next;
 
-	LL_FOREACH_SAFE (c->idle_ops, op, next) {
-		buf_fini(&op->payload);
+	LL_FOREACH_SAFE (c->idle_ops, op, next)
 		free(op);
-	}
+	buf_fini(&c->spare_payload);
 }
 
 struct chan_op *op_new(
@@ -152,7 +167,7 @@ const char *op_whom(const struct chan_op *op)
 		return op->m.open.name;
 	if (op->kind == OP_REMOVE || op->kind == OP_STAT)
 		return op->m.channel_ref.name;
-	return op->chan && op->chan->name ? op->chan->name : "";
+	return op->chan ? op->chan->name : "";
 }
 
 void *op_keep_bytes(struct chan_op *op, size_t n)

@@ -117,6 +117,11 @@ struct chan_op *op_ref(struct chan_op *op);
 void op_unref(struct chan_op *op);        /* frees what of it was not taken */
 void op_free_idle(struct chan_client *c); /* those that wait to be used again */
 
+/* Gives it memory for a payload that waits to be used again, if there is any; and puts such memory
+ * back that an operation has no more use for, as its payload is empty. */
+void op_take_payload(struct chan_op *op);
+void op_shed_payload(struct chan_op *op);
+
 bool op_is_internal(const struct chan_op *op);
 const char *op_kind_word(enum op_kind kind);
 const char *op_word(const struct chan_op *op);

@@ -37,6 +37,7 @@ int send_build(struct chan *ch, const struct chan_value *values, size_t n, int64
 	op->m.kind = MESSAGE_SEND;
 	op->m.send.channel = ch->id;
 	op->m.send.type = ch->type;
+	op_take_payload(op);
 	if (reserve_payload(&op->payload, values, n) < 0)
 		rc = error_say(CHAN_ENOMEM, "send to '%s': out of memory", ch->name);
 	for (i = 0; i < n && rc == 0; i++)
