@@ -62,22 +62,29 @@ static struct chan_op *next_done(struct chan_client *c)
 	return session_is_fresh(&c->session) ? op : NULL;
 }
 
+/* Whether it hands over what is to be confirmed before the program has it. */
+static bool confirms_at_once(const struct chan_op *op)
+{
+	return op->delivery && !(op->kind == OP_RECV && end_confirms_late(op->chan));
+}
+
 /* At most n of those that may be taken. What was received is confirmed before the program has any
- * of it, by one write for all. After a failure nothing more is taken: its error is this thread's
- * last. */
+ * of it, by one write for all, but for ends that have asked for less; these write new credit alone.
+ * After a failure nothing more is taken: its error is this thread's last. */
 static size_t take_completions(
 	struct chan_client *c, struct chan_completion *ret_completions, size_t n)
 {
-	bool hands_over = false, failed = false;
+	size_t unsaid = buf_len(&c->session.out);
+	bool confirms = false, failed = false;
 	struct chan_op *op;
 	size_t taken = 0;
 
 	while (taken < n && !failed && (op = next_done(c))) {
-		hands_over = hands_over || op->delivery;
+		confirms = confirms || confirms_at_once(op);
 		client_take(op, &ret_completions[taken]);
 		failed = ret_completions[taken++].status < 0;
 	}
-	if (hands_over) {
+	if (confirms || buf_len(&c->session.out) > unsaid) {
 		session_settle(&c->session);
 		client_flush(c);
 	}

@@ -186,7 +186,7 @@ bool end_confirms_late(const struct chan *ch)
 {
 	const struct chan_end_options *o = &ch->options;
 
-	return o->confirm_late && end_is_streamed(ch) && !o->lease_ns && !o->manual &&
+	return o->confirm_late && ch->capacity > 0 && !o->lease_ns && !o->manual &&
 	       ch->client->keeper.running;
 }
 

@@ -87,8 +87,8 @@ void end_release(struct chan *ch);
 /* Whether values are fetched ahead of the receives. */
 bool end_is_streamed(const struct chan *ch);
 
-/* Whether confirmations may leave with what follows. On an unbuffered channel a sender waits for
- * them; without a keeper nothing might follow. */
+/* Whether confirmations of receives may leave with what follows. On an unbuffered channel a sender
+ * waits for them; without a keeper nothing might follow. */
 bool end_confirms_late(const struct chan *ch);
 
 /* The credit that its stream has. */

@@ -322,10 +322,11 @@ struct chan_end_options {
 	/*
 	 * Let the confirmation of a value leave with what the program says next, or when it waits,
 	 * a quarter of chan_heartbeat_ns later at the latest, instead of before the call returns:
-	 * that saves a system call a value where each is answered by a send. In return a program
-	 * that is stopped just then, for as long as the broker waits for a silent client, goes on
-	 * with a value that somebody else was given, too (marked by attempt). For ends with credit
-	 * above 1, of a client with a keeper; without lease_ns and manual. Else it has no effect.
+	 * that saves a system call a value where each is answered by a send, or followed by the
+	 * next receive. In return a program that is stopped just then, for as long as the broker
+	 * waits for a silent client, goes on with a value that somebody else was given, too (marked
+	 * by attempt). For receives from a buffered channel, of a client with a keeper; without
+	 * lease_ns and manual, and not in a select. Else it has no effect.
 	 */
 	bool confirm_late;
 
@@ -718,7 +719,7 @@ short chan_events(struct chan_client *client);
 int chan_process(struct chan_client *client);
 
 /* Takes the next completion, in the order in which they happened: 1, or 0 when there is none. A
- * received value is confirmed here, before the call returns. */
+ * received value is confirmed here, before the call returns (but see confirm_late). */
 int chan_next_completion(struct chan_client *client, struct chan_completion *ret_completion);
 
 /* The same for as many as there are, at most n; returns how many. What all of them received is

@@ -283,6 +283,48 @@ static void test_credit_leaves_with_the_answer(void **state)
 	assert_true(fake_is_quiet(&broker));
 }
 
+/* Also where each value is asked for by its receive. */
+static void test_a_confirmation_leaves_with_the_next_receive(void **state)
+{
+	const struct chan_end_options late = {.confirm_late = true};
+
+	(void)state;
+	from = fake_open(&broker, c, 2, 6, CHAN_TYPE_STRING, 10, &late);
+	fake_deliver(&broker, 3, 1, "1");
+	receive("1");
+	fake_read(&broker, MESSAGE_RECV);
+	assert_true(fake_is_quiet(&broker));
+	fake_deliver(&broker, 4, 2, "2");
+	receive("2");
+	fake_read(&broker, MESSAGE_RECV);
+	assert_int_equal(fake_read(&broker, MESSAGE_TAKEN)->settle.deliveries.list[0].first, 1);
+	assert_true(fake_is_quiet(&broker));
+}
+
+/* An event loop's go when it is about to wait again. */
+static void test_a_completion_is_confirmed_with_what_follows(void **state)
+{
+	const struct chan_end_options late = {.confirm_late = true};
+	struct chan_completion done;
+
+	(void)state;
+	from = fake_open(&broker, c, 2, 6, CHAN_TYPE_STRING, 10, &late);
+	assert_int_equal(chan_start_recv(from, CHAN_FOREVER, NULL, NULL), 0);
+	chan_events(c);
+	fake_read(&broker, MESSAGE_RECV);
+	fake_deliver(&broker, 3, 1, "1");
+	fake_turn(c);
+	done = fake_completion(c);
+	assert_string_equal(done.value.bytes, "1");
+	chan_value_clear(&done.value);
+	assert_true(fake_is_quiet(&broker));
+	assert_int_equal(chan_start_recv(from, CHAN_FOREVER, NULL, NULL), 0);
+	chan_events(c);
+	fake_read(&broker, MESSAGE_RECV);
+	fake_read(&broker, MESSAGE_TAKEN);
+	assert_true(fake_is_quiet(&broker));
+}
+
 /* A program that goes on computing has the keeper confirm. */
 static void test_the_keeper_confirms(void **state)
 {
@@ -325,6 +367,8 @@ int main(void)
 		TEST(test_a_confirmation_leaves_with_the_answer),
 		TEST(test_confirmations_gather_while_values_come),
 		TEST(test_credit_leaves_with_the_answer),
+		TEST(test_a_confirmation_leaves_with_the_next_receive),
+		TEST(test_a_completion_is_confirmed_with_what_follows),
 		TEST(test_the_keeper_confirms),
 		TEST(test_an_unbuffered_channel_confirms_at_once),
 	};
