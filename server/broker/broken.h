@@ -22,6 +22,7 @@ enum broken_rule {
 	BROKEN_unmarked,           /* a value that comes again does not say so */
 	BROKEN_absent_returned,    /* a lost connection takes the session's deliveries with it */
 	BROKEN_resume_loses_frame, /* one frame less is sent again than was lost */
+	BROKEN_resume_sends_twice, /* the first send behind a resume happens twice */
 	BROKEN_abort_as_close,     /* who reads an aborted channel is told that it was closed */
 };
 

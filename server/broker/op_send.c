@@ -93,6 +93,16 @@ static void stand_to_send(
 	operation_stand(c->engine, op);
 }
 
+/* BROKEN(resume_sends_twice): as if it had come before the connection was lost, too. */
+static void send_again(struct call *c, struct channel *ch, struct value *v)
+{
+	engine_hold_value(c->engine, c->party->account, ch->type, value_ref(v));
+	if (buffer_accept(c->engine, ch, &v, 1) == 1)
+		c->party->resumed = false;
+	else
+		engine_drop_value(c->engine, ch->type, v);
+}
+
 int op_send(struct call *c)
 {
 	const struct message *m = c->message;
@@ -114,6 +124,8 @@ int op_send(struct call *c)
 	n = buffer_accept(c->engine, ch, c->values, good);
 	if (n > 0) {
 		answer_done(c->party, a.seq, n, 0);
+		if (BROKEN(resume_sends_twice) && c->party->resumed)
+			send_again(c, ch, c->values[0]);
 		channel_touch(c->engine, ch);
 	}
 	if (n < good)

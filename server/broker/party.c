@@ -320,6 +320,7 @@ void engine_party_present(struct engine *e, struct party *p, int64_t now_ns)
 
 	e->now_ns = now_ns;
 	p->absent = false;
+	p->resumed = true;
 	for (uint64_t key = 0; (entry = seqmap_from(&p->operations, key)); key = entry->key + 1)
 		operation_count_in(e, entry->ptr);
 	engine_step(e);

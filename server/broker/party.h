@@ -44,6 +44,7 @@ struct party {
 	struct access_grants *grants;  /* by the rules of this generation; NULL: there are none */
 	uint64_t generation;
 	bool absent;                   /* its receives are passed over: engine_party_absent */
+	bool resumed;                  /* BROKEN(resume_sends_twice): and nothing sent since */
 	uint32_t leased;               /* of the deliveries */
 	struct wire_speaker speaker;
 	char strings[]; /* what speaker points to */

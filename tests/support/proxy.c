@@ -453,6 +453,7 @@ void proxy_start(struct proxy *p, const char *target, int links)
 void proxy_stop(struct proxy *p)
 {
 	close(p->control);
+	kill(p->pid, SIGKILL);
 	waitpid(p->pid, NULL, 0);
 	for (int i = 0; i < p->links; i++)
 		if (strncmp(p->urls[i], "unix:", 5) == 0)

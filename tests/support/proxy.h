@@ -28,7 +28,7 @@ struct proxy {
 /* Starts one with `links` links to target (unix:PATH or tcp://ADDRESS:PORT). */
 void proxy_start(struct proxy *p, const char *target, int links);
 
-/* Ends it, and with it all its connections. */
+/* Ends it, and with it all its connections; also while programs that the test has started go on. */
 void proxy_stop(struct proxy *p);
 
 /* Cuts all connections of a link, both sides; those to come are let through. Bytes on their way are
