@@ -74,7 +74,7 @@ static void check_producers(const struct channel *ch)
 		return;
 	all = producers_of(ch);
 	LIST_FOREACH (one, &all->list, link) {
-		check(seqmap_get(&one->party->producing, ch->id) == one);
+		check(producer_of(ch, one->party) == one);
 		check(one->kept || (!one->done && one->claims > 0));
 		live++;
 		done += one->done;
@@ -88,7 +88,8 @@ static void check_trials(const struct party *p)
 	const struct seqmap_entry *entry;
 	uint64_t claims = 0;
 
-	for (uint64_t key = 0; (entry = seqmap_from(&p->producing, key)); key = entry->key + 1) {
+	for (uint64_t key = 0; p->producing && (entry = seqmap_from(p->producing, key));
+		key = entry->key + 1) {
 		const struct producer *one = entry->ptr;
 
 		claims += one->kept || one->channel->closing ? 0 : one->claims;
@@ -101,7 +102,7 @@ static void check_trials(const struct party *p)
 		if (!reference_get(d->channel->type, d->value, &ref) ||
 			!(ref.direction & CHAN_SEND))
 			continue;
-		one = seqmap_get(&p->producing, ref.channel);
+		one = p->producing ? seqmap_get(p->producing, ref.channel) : NULL;
 		claims -= one && !one->kept && !one->channel->closing;
 	}
 	check(claims == 0);

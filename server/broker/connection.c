@@ -12,15 +12,8 @@
 
 /* ---- life --------------------------------------------------------------------------------- */
 
-/* Both timers end what they watch by shutting the socket down, which starts the reader. */
-static void read_timer_fired(void *arg)
-{
-	struct connection *c = arg;
-
-	atomic_store(&c->impatient, true);
-	stream_shutdown(c->stream, SHUT_RD);
-}
-
+/* As does the reader's patience (reading.c) it ends the connection by shutting the socket down, which
+ * starts the reader. */
 static void close_timer_fired(void *arg)
 {
 	stream_shutdown(((struct connection *)arg)->stream, SHUT_RDWR);
@@ -38,7 +31,6 @@ struct connection *connection_new(struct broker *broker, struct stream *stream)
 	c->stream = stream;
 	list_init(&c->link);
 	lock_init(&c->lock, LOCK_RANK_OUTER);
-	timer_init(&c->read_timer, read_timer_fired, c);
 	timer_init(&c->close_timer, close_timer_fired, c);
 	atomic_init(&c->refs, 1);
 	atomic_init(&c->heard_ns, clock_now_ns());
@@ -64,7 +56,7 @@ void connection_unref(struct connection *c)
 {
 	if (atomic_fetch_sub(&c->refs, 1) != 1)
 		return;
-	timer_stop(&c->read_timer);
+	connection_stop_patience(c);
 	timer_stop(&c->close_timer);
 	stream_free(c->stream);
 	outbox_free_list(c->queue_head);

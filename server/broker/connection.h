@@ -78,33 +78,27 @@ struct connection {
 	struct broker *broker; /* constant */
 	struct stream *stream; /* constant */
 	struct list link;      /* in broker.connections, guarded by broker.lock */
-	atomic_uint refs;
 	_Atomic int64_t heard_ns; /* when the peer last gave a sign of life */
-	atomic_bool cut;          /* the reader reads no more, whatever there is */
-	atomic_bool unsure;       /* the last read was taken for all there was: the broker pokes
-				   * the reader once when it has been quiet (watch.c) */
+	atomic_uint refs;
+	atomic_bool cut;       /* the reader reads no more, whatever there is */
+	atomic_bool unsure;    /* the last read was taken for all there was: the broker pokes the
+				* reader once when it has been quiet (watch.c) */
+	atomic_bool impatient; /* patience fired */
+	atomic_bool catching_up; /* a resumed session's old frames and answers have not all left */
 
 	struct admitted admitted; /* who it is: the acceptor's, then the reader's, until the HELLO
 				   * is handed over; then constant, but for extra, the broker's */
-	bool refused;             /* constant: connection_refuse began it */
 
 	/* The reader's; the broker's while it rests in CONNECTION_RESUMING. */
 	struct session *session; /* in CONNECTION_TALKING and _HALF */
 	struct buf in; /* what was read and not handled; empty while idle but for half a frame */
 	int64_t silent_until_ns; /* until then PONG is the broker's to say */
+	struct timer *patience;  /* for the HELLO, and for the rest of a frame; NULL: no such wait */
 	enum connection_state state;
-	bool probed;             /* in CONNECTION_HALF: only PING shows whether the client lives */
-	bool patient;            /* read_timer runs */
-	struct timer read_timer; /* for the HELLO, and for the rest of a frame */
-	atomic_bool impatient;   /* it fired */
-
-	/* Of a session that lingers, else NULL: its frames. Set before anything is queued; the
-	 * writer's, and whose the connection is when there is none. */
-	struct outgoing *outgoing;
-	atomic_bool catching_up; /* a resumed session's old frames and answers have not all left */
+	bool refused; /* constant: connection_refuse began it */
+	bool probed;  /* in CONNECTION_HALF: only PING shows whether the client lives */
 
 	/* The queue, guarded by lock. */
-	struct lock lock;
 	bool writing;        /* a writer runs, or is about to be started */
 	bool broken;         /* writing failed, or was cut: nothing is written any more */
 	bool closing;        /* the farewell follows what is queued */
@@ -112,12 +106,17 @@ struct connection {
 	bool reader_resting; /* the reader ended because too much was queued, or to let the broker
 				have the HELLO; the writer starts it */
 	bool reader_ended;   /* of a session that lingers: DETACH follows when nobody writes */
+	struct lock lock;
 	struct outbox *queue_head, *queue_tail;
 	struct buf control;  /* frames that go ahead of the queue */
 	struct buf farewell; /* GOAWAY, or nothing */
 	size_t queued_bytes; /* of all of these, until they are written */
 	struct timer close_timer;
 	struct connection *next_writing; /* whoever set writing: the next of a chain, or NULL */
+
+	/* Of a session that lingers, else NULL: its frames. Set before anything is queued; the
+	 * writer's, and whose the connection is when there is none. */
+	struct outgoing *outgoing;
 };
 
 /* Before the first, and once is enough: makes what all connections share. 0 or -ENOMEM. */
@@ -126,7 +125,8 @@ int connection_init(void);
 /* A connection that reads; the stream is its own, on failure too. NULL: out of memory. */
 struct connection *connection_new(struct broker *broker, struct stream *stream);
 
-/* Begins: the reader waits for the HELLO, at most hello_timeout_ns. */
+/* Begins: the reader waits for the HELLO, at most hello_timeout_ns; or c ends at once for want of
+ * memory. */
 void connection_start(struct connection *c, int64_t hello_timeout_ns);
 
 /* Begins a connection that is refused: it gets GOAWAY and ends. */
@@ -196,6 +196,9 @@ struct outgoing *connection_give_up(struct connection *c);
 
 /* The reading goroutine's function. */
 void connection_read(void *arg);
+
+/* The wait for a HELLO, or for half a frame, is over. The reader, or who frees c. */
+void connection_stop_patience(struct connection *c);
 
 /* Under c->lock: whether the caller has to start a writer, once it has released the lock. */
 bool connection_claim_writer(struct connection *c);

@@ -202,9 +202,11 @@ static void show_channel(
 			(unsigned long long)w->channel->id);
 }
 
-static size_t speaker_bytes(const struct wire_speaker *s)
+static size_t speaker_bytes(const struct party *p)
 {
-	return strlen(s->host) + strlen(s->program) + strlen(s->group) + strlen(s->library);
+	struct wire_speaker s = party_speaker(p);
+
+	return strlen(s.host) + strlen(s.program) + strlen(s.group) + strlen(s.library);
 }
 
 /* Whether the party that asks may see the other's place in line: its own, that on a channel which
@@ -240,7 +242,7 @@ static struct wire_waiter waiter_of(const struct engine *e, const struct operati
 {
 	return (struct wire_waiter){
 		.id = op->id,
-		.speaker = op->party->speaker,
+		.speaker = party_speaker(op->party),
 		.participant = op->participant,
 		.operation = operation_words[op->kind],
 		.waiting_ns = (uint64_t)(e->now_ns - op->since_ns),
@@ -257,7 +259,7 @@ static bool add_waiter(
 {
 	struct wire_waiter *w = &page->list[page->count];
 	struct ps_row *row = &page->rows[page->count];
-	size_t bytes = WAITER_NUMBERS_BYTES + speaker_bytes(&op->party->speaker);
+	size_t bytes = WAITER_NUMBERS_BYTES + speaker_bytes(op->party);
 	uint32_t shown = show_channels(c, op, row, looks);
 
 	if (shown == 0 && op->party != c->party && c->party->grants)

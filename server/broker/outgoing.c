@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-struct outgoing *outgoing_new(size_t unseen_bytes_max)
+struct outgoing *outgoing_new(uint32_t unseen_bytes_max)
 {
 	struct outgoing *o = calloc(1, sizeof(*o));
 

@@ -12,12 +12,12 @@
 struct outgoing {
 	struct replay replay;
 	struct writer_todo todo;
-	size_t unseen_bytes_max; /* of frames kept: beyond it nothing new is written */
-	bool failed;             /* for want of memory; the session cannot go on */
+	uint32_t unseen_bytes_max; /* of frames kept: beyond it nothing new is written */
+	bool failed;               /* for want of memory; the session cannot go on */
 };
 
 /* NULL: out of memory. */
-struct outgoing *outgoing_new(size_t unseen_bytes_max);
+struct outgoing *outgoing_new(uint32_t unseen_bytes_max);
 void outgoing_free(struct outgoing *o); /* NULL is fine */
 
 /* Whether new frames may be made: not before those that are to be sent again, nor while too many

@@ -15,21 +15,36 @@
 /* What PS and closing times show of a speaker; longer strings are cut. */
 #define SPEAKER_STRING_MAX 255u
 
-static const char *keep(char **at, const char *s)
+/* Returns where the next one goes. */
+static char *keep(char *at, const char *s)
 {
 	size_t n = strnlen(s, SPEAKER_STRING_MAX);
-	char *kept = memcpy(*at, s, n);
 
-	kept[n] = '\0';
-	text_mend(kept);
-	*at += n + 1;
-	return kept;
+	memcpy(at, s, n);
+	at[n] = '\0';
+	text_mend(at);
+	return at + n + 1;
+}
+
+static const char *behind(const char *s)
+{
+	return s + strlen(s) + 1;
+}
+
+struct wire_speaker party_speaker(const struct party *p)
+{
+	struct wire_speaker s = {.pid = p->pid, .host = p->strings};
+
+	s.program = behind(s.host);
+	s.group = behind(s.program);
+	s.library = behind(s.group);
+	return s;
 }
 
 struct party *engine_party_new(struct engine *e, void *owner, const struct wire_speaker *speaker)
 {
 	const char *strings[] = {speaker->host, speaker->program, speaker->group, speaker->library};
-	size_t bytes = sizeof(struct party);
+	size_t bytes = offsetof(struct party, strings);
 	struct party *p;
 	char *at;
 
@@ -39,13 +54,9 @@ struct party *engine_party_new(struct engine *e, void *owner, const struct wire_
 	if (!p)
 		return NULL;
 	at = p->strings;
-	p->speaker = (struct wire_speaker){
-		.host = keep(&at, speaker->host),
-		.program = keep(&at, speaker->program),
-		.group = keep(&at, speaker->group),
-		.library = keep(&at, speaker->library),
-		.pid = speaker->pid,
-	};
+	for (size_t i = 0; i < sizeof(strings) / sizeof(strings[0]); i++)
+		at = keep(at, strings[i]);
+	p->pid = speaker->pid;
 	p->account = quota_get(&e->accounts, identity_account(NULL), &quota_unlimited);
 	if (!p->account) {
 		free(p);
@@ -67,9 +78,10 @@ void *party_owner(const struct party *p)
 
 const char *party_label(const struct party *p, char label[PARTY_LABEL_MAX])
 {
-	snprintf(label, PARTY_LABEL_MAX, "%s[%llu]@%s",
-		p->speaker.program[0] ? p->speaker.program : "?",
-		(unsigned long long)p->speaker.pid, p->speaker.host[0] ? p->speaker.host : "?");
+	struct wire_speaker s = party_speaker(p);
+
+	snprintf(label, PARTY_LABEL_MAX, "%s[%llu]@%s", s.program[0] ? s.program : "?",
+		(unsigned long long)s.pid, s.host[0] ? s.host : "?");
 	text_mend(label);
 	return label;
 }
@@ -377,7 +389,6 @@ void engine_party_end(struct engine *e, struct party *p, int64_t now_ns)
 	seqmap_fini(&p->operations);
 	seqmap_fini(&p->deliveries);
 	seqmap_fini(&p->ends);
-	seqmap_fini(&p->producing);
 	party_drop_ops(p, p->ops_in_flight); /* cancels whose target is out are never answered */
 	list_remove(&p->link);
 	e->party_count--;

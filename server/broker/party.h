@@ -34,7 +34,7 @@ struct party {
 	struct seqmap operations; /* by their (first) sequence number */
 	struct seqmap deliveries; /* by id; out, or leased */
 	struct seqmap ends;       /* by channel id */
-	struct seqmap producing;  /* struct producer, by channel id */
+	struct seqmap *producing; /* struct producer, by channel id; NULL: it never was one */
 	struct end *last_end;     /* the one used last: most frames name the same again */
 	uint64_t next_delivery;
 	uint64_t ops_in_flight;        /* sequence numbers not answered */
@@ -43,11 +43,11 @@ struct party {
 	struct quota_account *account; /* of its identity, in engine->accounts; one hold */
 	struct access_grants *grants;  /* by the rules of this generation; NULL: there are none */
 	uint64_t generation;
+	uint64_t pid;                  /* of the client; what it says, as are the strings */
+	uint32_t leased;               /* of the deliveries */
 	bool absent;                   /* its receives are passed over: engine_party_absent */
 	bool resumed;                  /* BROKEN(resume_sends_twice): and nothing sent since */
-	uint32_t leased;               /* of the deliveries */
-	struct wire_speaker speaker;
-	char strings[]; /* what speaker points to */
+	char strings[]; /* host, program, group and library, each with its NUL: party_speaker */
 };
 
 /* Of no rules: what has it is to be asked anew. */
@@ -77,6 +77,9 @@ int party_open(struct engine *e, struct party *p, struct channel *ch, uint8_t di
 /* Gives one opening up. With the last the end is gone, and operations that wait through it end
  * with ECANCELED. */
 void party_release(struct engine *e, struct party *p, struct end *end);
+
+/* Who it says to be; lives as long as the party. */
+struct wire_speaker party_speaker(const struct party *p);
 
 /* "program[pid]@host" */
 #define PARTY_LABEL_MAX 256

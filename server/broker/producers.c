@@ -18,9 +18,9 @@ void producers_fini(struct producers *producers)
 	free(producers->spare);
 }
 
-static struct producer *find(const struct channel *ch, const struct party *p)
+struct producer *producer_of(const struct channel *ch, const struct party *p)
 {
-	return seqmap_get(&p->producing, ch->id);
+	return p->producing ? seqmap_get(p->producing, ch->id) : NULL;
 }
 
 /* Whether so many are all that there may be. */
@@ -41,7 +41,7 @@ static bool all_are_done(const struct channel *ch, uint32_t done)
 
 bool producers_complete(const struct channel *ch, const struct party *p)
 {
-	return producers_counted(ch) && !find(ch, p) && complete(ch, producers_of(ch)->came);
+	return producers_counted(ch) && !producer_of(ch, p) && complete(ch, producers_of(ch)->came);
 }
 
 /* What changes producers does so while the channel counts them, and is open. */
@@ -55,17 +55,19 @@ static int producer_new(
 {
 	struct producer *one;
 
+	if (!p->producing && !(p->producing = calloc(1, sizeof(*p->producing))))
+		return CHAN_ENOMEM;
 	if (complete(ch, producers_of(ch)->came) ||
-		p->producing.live >= e->options.limits.ends_max)
+		p->producing->live >= e->options.limits.ends_max)
 		return CHAN_ELIMIT;
-	if (seqmap_reserve(&p->producing, 1) < 0)
+	if (seqmap_reserve(p->producing, 1) < 0)
 		return CHAN_ENOMEM;
 	one = malloc(sizeof(*one));
 	if (!one)
 		return CHAN_ENOMEM;
 	*one = (struct producer){.channel = ch, .party = p};
 	list_push_back(&producers_of(ch)->list, &one->link);
-	seqmap_put(&p->producing, ch->id, one);
+	seqmap_put(p->producing, ch->id, one);
 	producers_of(ch)->came++;
 	*ret_one = one;
 	return 0;
@@ -78,7 +80,7 @@ int producer_claim(struct engine *e, struct channel *ch, struct party *p)
 
 	if (!is_open(ch))
 		return 0;
-	one = find(ch, p);
+	one = producer_of(ch, p);
 	if (!one)
 		rc = producer_new(e, ch, p, &one);
 	if (rc == 0 && !one->kept)
@@ -89,20 +91,20 @@ int producer_claim(struct engine *e, struct channel *ch, struct party *p)
 void producer_keep(struct channel *ch, struct party *p)
 {
 	if (is_open(ch))
-		find(ch, p)->kept = true;
+		producer_of(ch, p)->kept = true;
 }
 
 /* Forgets that it is registered, not that it came. */
 static void forget(struct producer *one)
 {
 	list_remove(&one->link);
-	seqmap_remove(&one->party->producing, one->channel->id);
+	seqmap_remove(one->party->producing, one->channel->id);
 	free(one);
 }
 
 void producer_give_back(struct engine *e, struct channel *ch, struct party *p)
 {
-	struct producer *one = is_open(ch) ? find(ch, p) : NULL;
+	struct producer *one = is_open(ch) ? producer_of(ch, p) : NULL;
 
 	if (!one || one->kept || --one->claims > 0)
 		return;
@@ -114,7 +116,7 @@ void producer_give_back(struct engine *e, struct channel *ch, struct party *p)
 
 bool producer_is_done_slowly(const struct channel *ch, const struct party *p)
 {
-	const struct producer *one = find(ch, p);
+	const struct producer *one = producer_of(ch, p);
 
 	return one && one->done;
 }
@@ -141,7 +143,7 @@ int producer_close(struct engine *e, struct channel *ch, struct party *p, const 
 	last = all_are_done(ch, done);
 	if (last && channel_close(e, ch, p, reason, false) < 0)
 		return CHAN_ENOMEM;
-	find(ch, p)->done = true;
+	producer_of(ch, p)->done = true;
 	producers_of(ch)->done = done;
 	producers_note_fewer(ch);
 	channel_touch(e, ch);
@@ -154,7 +156,9 @@ void producers_end(struct engine *e, struct party *p)
 {
 	const struct seqmap_entry *entry;
 
-	while ((entry = seqmap_from(&p->producing, 0))) {
+	if (!p->producing)
+		return;
+	while ((entry = seqmap_from(p->producing, 0))) {
 		struct producer *one = entry->ptr;
 		struct channel *ch = one->channel;
 
@@ -162,6 +166,9 @@ void producers_end(struct engine *e, struct party *p)
 			channel_close(e, ch, p, PRODUCER_DIED, true); /* has memory of its own */
 		forget(one);
 	}
+	seqmap_fini(p->producing);
+	free(p->producing);
+	p->producing = NULL;
 }
 
 void producers_drop(struct channel *ch)

@@ -64,6 +64,9 @@ int producer_claim(struct engine *e, struct channel *ch, struct party *p);
 void producer_give_back(struct engine *e, struct channel *ch, struct party *p);
 void producer_keep(struct channel *ch, struct party *p);
 
+/* What the party is to the channel; NULL: no producer. */
+struct producer *producer_of(const struct channel *ch, const struct party *p);
+
 /* Whether the party has closed its side of the channel. */
 bool producer_is_done_slowly(const struct channel *ch, const struct party *p);
 static inline bool producer_is_done(const struct channel *ch, const struct party *p)

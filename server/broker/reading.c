@@ -15,6 +15,8 @@
 #include "server/runtime/runtime.h"
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
 
 /* Reads of a client that sends without end, after which others get their turn. */
 #define READS_MAX 4
@@ -26,26 +28,41 @@ int connection_init(void)
 	return gate.wakeups ? 0 : gate_init(&gate, CONNECTION_READERS_TIGHT);
 }
 
-/* Starts the read timer, for as long as the reader rests. */
-static void be_patient(struct connection *c, int64_t span_ns)
+static void patience_ended(void *arg)
 {
-	if (c->patient)
-		return;
-	c->patient = true;
-	timer_start(&c->read_timer, clock_deadline_ns(span_ns));
+	struct connection *c = arg;
+
+	atomic_store(&c->impatient, true);
+	stream_shutdown(c->stream, SHUT_RD);
 }
 
-static void stop_patience(struct connection *c)
+/* Waits so long at most for what is to come, the reader resting. A timer is made for it: few wait
+ * so, and those that are idle need none. 0 or CHAN_ENOMEM. */
+static int be_patient(struct connection *c, int64_t span_ns)
 {
-	if (!c->patient)
+	if (c->patience)
+		return 0;
+	c->patience = malloc(sizeof(*c->patience));
+	if (!c->patience)
+		return CHAN_ENOMEM;
+	timer_init(c->patience, patience_ended, c);
+	timer_start(c->patience, clock_deadline_ns(span_ns));
+	return 0;
+}
+
+void connection_stop_patience(struct connection *c)
+{
+	if (!c->patience)
 		return;
-	timer_stop(&c->read_timer);
-	c->patient = false;
+	timer_stop(c->patience);
+	free(c->patience);
+	c->patience = NULL;
 }
 
 void connection_start(struct connection *c, int64_t hello_timeout_ns)
 {
-	be_patient(c, hello_timeout_ns);
+	if (be_patient(c, hello_timeout_ns) < 0)
+		connection_cut(c);
 	stream_on_readable(c->stream, connection_read, c);
 }
 
@@ -325,7 +342,7 @@ static bool handle_input(struct turn *t)
 			breach(t, CHAN_EPROTOCOL);
 			break;
 		}
-		stop_patience(c);
+		connection_stop_patience(c);
 		rc = handle_frame(t, &f);
 		buf_consume(&c->in, (size_t)n);
 		if (rc < 0)
@@ -389,8 +406,8 @@ static ssize_t read_more(struct turn *t)
 	return n;
 }
 
-/* There is no memory to keep half a frame in: whose it is, ends. */
-static void refuse_half(struct turn *t)
+/* There is no memory to keep half a frame in (CHAN_ELIMIT: too little is left): whose it is, ends. */
+static void refuse_half(struct turn *t, int status)
 {
 	struct connection *c = t->c;
 
@@ -399,7 +416,7 @@ static void refuse_half(struct turn *t)
 		"a frame; try again later");
 	buf_consume(&c->in, buf_len(&c->in));
 	buffer_give(&c->in);
-	breach(t, CHAN_ELIMIT);
+	breach(t, status);
 }
 
 /* Before an idle time: gives the buffer back, but for half a frame, which may not stay for ever. */
@@ -414,14 +431,15 @@ static void shed_buffer(struct turn *t)
 	}
 	if (memory_level() >= MEMORY_SCARCE &&
 		buf_len(&c->in) > CONNECTION_HALF_FRAME_BYTES_SCARCE) {
-		refuse_half(t);
+		refuse_half(t, CHAN_ELIMIT);
 		return;
 	}
 	if (buf_append(&half, buf_data(&c->in), buf_len(&c->in)) == 0) {
 		buffer_give(&c->in);
 		c->in = half;
 	}
-	be_patient(c, CONNECTION_HALF_FRAME_NS);
+	if (be_patient(c, CONNECTION_HALF_FRAME_NS) < 0)
+		refuse_half(t, CHAN_ENOMEM);
 }
 
 /*

@@ -41,13 +41,13 @@ int replay_keep(struct replay *r, const void *bytes, size_t n)
 /* Room for one more: what was dropped at the front is used again once that is half. */
 static int reserve_value(struct replay *r)
 {
-	size_t count = r->value_end - r->value_first, n;
+	uint32_t count = r->value_end - r->value_first, n;
 	struct replay_value *p;
 
 	if (r->value_end < r->value_size)
 		return 0;
 	if (r->value_first > count) {
-		for (size_t i = 0; i < count; i++)
+		for (uint32_t i = 0; i < count; i++)
 			r->values[i] = r->values[r->value_first + i];
 		r->value_first = 0;
 		r->value_end = count;

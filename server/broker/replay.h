@@ -25,15 +25,16 @@ struct replay_value;
 /* Zeroed: no frame was sent yet. */
 struct replay {
 	struct buf own;              /* bytes of the kept frames, but for those in values */
-	uint64_t own_at;             /* how many such bytes were dropped before */
 	struct replay_value *values; /* in the order of the frames */
-	size_t value_first, value_end, value_size;
-	size_t bytes; /* of all kept frames */
+	uint32_t value_first, value_end, value_size;
 
 	/* What is to be sent again begins here. */
+	uint32_t again_value;
 	uint64_t again_at; /* counted as own_at */
-	size_t again_value;
 	bool again;
+
+	uint64_t own_at; /* how many bytes of own were dropped before */
+	size_t bytes;    /* of all kept frames */
 
 	uint64_t dropped;      /* so many frames, the first ones, are not kept any more */
 	_Atomic uint64_t sent; /* so many were sent, all together */

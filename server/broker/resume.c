@@ -28,14 +28,14 @@ int resume_register(struct broker *b, struct session *s)
 		return 0;
 	if (seqmap_reserve(&b->lingering, 1) < 0)
 		return CHAN_ENOMEM;
-	seqmap_put(&b->lingering, s->number, s);
+	seqmap_put(&b->lingering, session_number(s), s);
 	return 0;
 }
 
 void resume_forget(struct broker *b, struct session *s)
 {
-	if (s->linger_ns && seqmap_get(&b->lingering, s->number) == s)
-		seqmap_remove(&b->lingering, s->number);
+	if (s->linger_ns && seqmap_get(&b->lingering, session_number(s)) == s)
+		seqmap_remove(&b->lingering, session_number(s));
 }
 
 /* In a time that does not tell how much of them is the same. */

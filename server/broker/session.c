@@ -38,11 +38,10 @@ static int set_id(struct session *s)
 {
 	static _Atomic uint64_t last_number;
 
-	s->number = atomic_fetch_add(&last_number, 1) + 1;
 	if (getrandom(s->id, sizeof(s->id), 0) != sizeof(s->id) ||
 		getrandom(s->secret, sizeof(s->secret), 0) != sizeof(s->secret))
 		return -EAGAIN;
-	put_be64(s->id, s->number);
+	put_be64(s->id, atomic_fetch_add(&last_number, 1) + 1);
 	return 0;
 }
 
@@ -55,7 +54,7 @@ static int grant_linger(struct session *s, struct connection *c, uint64_t linger
 	s->linger_ns = (int64_t)(linger_ms < max_ms ? linger_ms : max_ms) * NS_PER_MS;
 	if (s->linger_ns == 0)
 		return 0;
-	c->outgoing = outgoing_new(options->unseen_bytes_max);
+	c->outgoing = outgoing_new((uint32_t)options->unseen_bytes_max);
 	return c->outgoing ? 0 : CHAN_ENOMEM;
 }
 
@@ -73,29 +72,47 @@ struct session *session_new(
 	}
 	s->epoch = 1;
 	s->connection = connection_ref(connection);
-	list_init(&s->assemblies);
 	list_init(&s->link);
 	list_init(&s->touched);
 	return s;
 }
 
+static struct assemblies *assemblies_new(void)
+{
+	struct assemblies *all = malloc(sizeof(*all));
+
+	if (!all)
+		return NULL;
+	*all = (struct assemblies){0};
+	list_init(&all->list);
+	return all;
+}
+
 static void assembly_free(struct session *s, struct assembly *a)
 {
 	if (!a->refused)
-		s->assembly_bytes -= a->total;
-	s->assembly_count--;
+		s->assemblies->bytes -= a->total;
+	s->assemblies->count--;
 	list_remove(&a->link);
 	buf_fini(&a->payload);
 	free(a->cases);
 	free(a);
 }
 
-void session_free(struct session *s)
+static void assemblies_free(struct session *s)
 {
 	struct assembly *a, *next;
 
-	LIST_FOREACH_SAFE (a, next, &s->assemblies, link)
+	if (!s->assemblies)
+		return;
+	LIST_FOREACH_SAFE (a, next, &s->assemblies->list, link)
 		assembly_free(s, a);
+	free(s->assemblies);
+}
+
+void session_free(struct session *s)
+{
+	assemblies_free(s);
 	list_remove(&s->link);
 	list_remove(&s->touched);
 	outbox_free(s->answers);
@@ -251,13 +268,13 @@ static int check_bounds(struct session *s, struct batch *b, const struct message
 			total, limits->value_bytes_max);
 		return CHAN_ETOOLARGE;
 	}
-	if (s->assembly_bytes + total >
+	if (s->assemblies->bytes + total >
 		limits->bytes_in_flight_max + VALUE_PREFIX_BYTES + ENVELOPE_BYTES_MAX) {
 		*ret_text = batch_printf(b,
 			"%" PRIu64 " bytes are arriving in pieces and %" PRIu64
 			" more would exceed the session's limit of %" PRIu64
 			" (bytes_in_flight_max); wait for answers",
-			s->assembly_bytes, total, limits->bytes_in_flight_max);
+			s->assemblies->bytes, total, limits->bytes_in_flight_max);
 		return CHAN_ELIMIT;
 	}
 	if (memory_level() != MEMORY_FREE) {
@@ -300,7 +317,9 @@ static int begin_assembly(
 			message_kind_name(m->kind), m->seq);
 		return CHAN_EPROTOCOL;
 	}
-	if (s->assembly_count == ASSEMBLIES_MAX) {
+	if (!s->assemblies && !(s->assemblies = assemblies_new()))
+		return CHAN_ENOMEM;
+	if (s->assemblies->count == ASSEMBLIES_MAX) {
 		snprintf(why, why_bytes, "more than %u payloads are arriving in pieces at once",
 			ASSEMBLIES_MAX);
 		return CHAN_ELIMIT;
@@ -313,8 +332,8 @@ static int begin_assembly(
 		.received = f->payload_bytes,
 		.refused = true,
 		.began_ns = clock_now_ns()};
-	list_push_back(&s->assemblies, &a->link);
-	s->assembly_count++;
+	list_push_back(&s->assemblies->list, &a->link);
+	s->assemblies->count++;
 	rc = check_bounds(s, b, m, total, &text);
 	if (rc < 0) {
 		refuse(b, m->seq, (uint32_t)numbers_used(m), rc, text);
@@ -326,7 +345,7 @@ static int begin_assembly(
 	if (rc < 0)
 		return rc;
 	a->refused = false;
-	s->assembly_bytes += total;
+	s->assemblies->bytes += total;
 	batch_drop_last(b);
 	return 0;
 }
@@ -366,7 +385,9 @@ static struct assembly *find_assembly(struct session *s, uint64_t id)
 {
 	struct assembly *a;
 
-	LIST_FOREACH (a, &s->assemblies, link)
+	if (!s->assemblies)
+		return NULL;
+	LIST_FOREACH (a, &s->assemblies->list, link)
 		if (a->m.seq == id)
 			return a;
 	return NULL;
@@ -376,7 +397,7 @@ static struct assembly *find_assembly(struct session *s, uint64_t id)
 static void empty_assembly(struct session *s, struct assembly *a)
 {
 	a->refused = true;
-	s->assembly_bytes -= a->total;
+	s->assemblies->bytes -= a->total;
 	buf_fini(&a->payload);
 	free(a->cases);
 	a->cases = NULL;

@@ -11,6 +11,7 @@
 #ifndef BROKER_SESSION_H
 #define BROKER_SESSION_H
 
+#include "proto/endian.h"
 #include "proto/wire.h"
 #include "server/base/list.h"
 #include "server/broker/batch.h"
@@ -31,28 +32,33 @@ struct quota_account;
 /* Payloads of one session that are arriving in pieces at once; few clients have more than one. */
 #define ASSEMBLIES_MAX 256u
 
+/* What arrives in pieces. */
+struct assemblies {
+	struct list list; /* in the order in which they began */
+	uint64_t bytes;   /* announced by those that were not refused */
+	uint32_t count;
+};
+
 struct session {
 	/* The reader's half. */
 	uint64_t last_seq;
-	uint64_t frames_received; /* of those that count: all that was handled stands */
-	uint64_t unsaid_bytes;    /* of frames, since the last SEEN */
-	struct list assemblies;   /* in the order in which they began */
-	uint32_t assembly_count;
-	uint64_t assembly_bytes; /* announced by those that were not refused */
+	uint64_t frames_received;      /* of those that count: all that was handled stands */
+	struct assemblies *assemblies; /* NULL: there never were any, as in most */
+	uint32_t unsaid_bytes;         /* of frames, since the last SEEN */
 
 	/* The broker's half. */
+	bool half;              /* the client asks for nothing more: it ends with its last send */
+	bool silent;            /* absent, since nothing was heard of it */
+	bool failed;            /* an answer could not be kept: the connection must go */
+	uint8_t pings;          /* said since something was heard, in a row */
 	struct list link;       /* in broker.sessions */
 	struct list touched;    /* in broker.touched while it has answers or failed */
 	struct party *party;    /* NULL before the HELLO was applied, and after the end */
 	struct outbox *answers; /* of this turn, and those that ride has kept; NULL: none */
 	struct ride ride;
-	bool half;              /* the client asks for nothing more: it ends with its last send */
-	bool silent;            /* absent, since nothing was heard of it */
-	uint8_t pings;          /* said since something was heard, in a row */
-	int64_t pinged_ns;      /* the last of them */
-	bool failed;            /* an answer could not be kept: the connection must go */
-	int64_t out_since_ns;   /* since when it always had deliveries out, to a second; 0: has none
-				 */
+	int64_t pinged_ns;    /* the last of pings */
+	int64_t out_since_ns; /* since when it always had deliveries out, to a second; 0: has none
+			       */
 	struct connection *connection; /* one reference; NULL while it has none */
 	uint64_t epoch;                /* of the HELLO that was accepted last */
 
@@ -68,9 +74,14 @@ struct session {
 	/* Constant. */
 	struct broker *broker;
 	int64_t linger_ns; /* 0: it ends with its connection */
-	uint64_t number;   /* the first half of its id */
 	uint8_t id[SESSION_ID_BYTES], secret[SESSION_ID_BYTES];
 };
+
+/* What the broker finds it by: the first half of its id. */
+static inline uint64_t session_number(const struct session *s)
+{
+	return get_be64(s->id);
+}
 
 /* Takes a reference to the connection, which gets what a session that lingers needs. NULL: out of
  * memory. */

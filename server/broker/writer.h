@@ -37,7 +37,7 @@ struct writer_bulk;
 /* Answers that are to become frames. Zeroed: none. */
 struct writer_todo {
 	struct outbox *head, *tail;                /* not encoded wholly yet; head is at work */
-	size_t entry, run, encoded;                /* in head: what comes next */
+	uint32_t entry, run, encoded;              /* in head: what comes next */
 	uint32_t in_run;                           /* of the run's values: the next */
 	struct writer_bulk *bulk_head, *bulk_tail; /* large values that have begun, in order */
 };

@@ -175,8 +175,8 @@ static void test_pieces(void **state)
 	assert_int_equal(last()->m.seq, 1);
 	assert_int_equal(last()->value_count, 1);
 	assert_int_equal(b->values[last()->value_first]->len, 100000);
-	assert_int_equal(s->assembly_count, 0);
-	assert_int_equal(s->assembly_bytes, 0);
+	assert_int_equal(s->assemblies->count, 0);
+	assert_int_equal(s->assemblies->bytes, 0);
 	buf_fini(&p);
 }
 
@@ -221,7 +221,7 @@ static void test_bounds(void **state)
 	assert_int_equal(take_piece(3, "x", 1, false), 0);
 	assert_int_equal(take_piece(1, "x", 1, false), 0);
 	assert_int_equal(b->count, 2);
-	assert_int_equal(s->assembly_count, 1);
+	assert_int_equal(s->assemblies->count, 1);
 	assert_int_equal(take_piece(1, "x", 1, true), CHAN_EPROTOCOL);
 	buf_fini(&p);
 }
@@ -242,7 +242,7 @@ static void test_cancel_of_pieces(void **state)
 	assert_int_equal(b->ops[1].m.kind, MESSAGE_CANCEL);
 	assert_int_equal(take_piece(1, buf_data(&p) + 5, buf_len(&p) - 5, false), 0);
 	assert_int_equal(b->count, 2);
-	assert_int_equal(s->assembly_bytes, 0);
+	assert_int_equal(s->assemblies->bytes, 0);
 	buf_fini(&p);
 }
 
