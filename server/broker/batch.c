@@ -12,8 +12,8 @@
 /* Batches that are kept for reuse: about as many as are between connections and broker at once. */
 #define POOL_MAX 64
 
-/* A pooled batch keeps arrays up to these sizes; one that a large turn blew up gives them back. */
-#define POOL_OPS_MAX 128
+/* A pooled batch keeps its array of values up to this size; one that a large turn blew up gives it
+ * back. */
 #define POOL_VALUES_MAX 8192
 
 static struct {
@@ -93,7 +93,7 @@ void batch_free(struct batch *b)
 	arena_reset(&b->arena);
 	b->count = b->pages = b->value_count = 0;
 	wire_scratch_reset(b->scratch);
-	if (b->size > POOL_OPS_MAX || b->value_size > POOL_VALUES_MAX || !pool_give(b))
+	if (b->value_size > POOL_VALUES_MAX || !pool_give(b))
 		batch_destroy(b);
 }
 
@@ -141,8 +141,8 @@ void batch_drop_last(struct batch *b)
 		value_unref(b->values[--b->value_count]);
 }
 
-int batch_add_values(struct batch *b, const uint8_t *payload, size_t bytes, const uint32_t *lens,
-	uint32_t count)
+int batch_add_values(
+	struct batch *b, const uint8_t *payload, size_t bytes, const uint32_t *lens, uint32_t count)
 {
 	struct value *v, **values;
 

@@ -1,9 +1,9 @@
 /*
  * batch.h - operations on their way from a connection's reader to the helm (helm.h).
  *
- * A reader decodes all that one turn of reading brought into a batch and brings that to the helm: one
- * step, whatever the number of operations. From then on it belongs to who is there, perhaps the same
- * reader, who applies it and gives it back to the pool.
+ * A reader decodes all that one turn of reading brought into a batch and brings that to the helm:
+ * one step, whatever the number of operations. From then on it belongs to who is there, perhaps the
+ * same reader, who applies it and gives it back to the pool.
  */
 #ifndef BROKER_BATCH_H
 #define BROKER_BATCH_H
@@ -20,8 +20,9 @@ struct connection;
 struct session;
 
 /* Operations of one batch at most: what the broker does between two looks at its clock, and what
- * one turn of one connection may hold in memory (about 250 bytes each). */
-#define BATCH_OPS_MAX 1024u
+ * one turn of one connection may hold in memory (about 250 bytes each). All of it stays in the
+ * pool, and in a processor's nearest cache. */
+#define BATCH_OPS_MAX 128u
 
 /*
  * Of them LIST and PS, whose answers are pages of up to 16 KiB (a frame's header). An answer counts
@@ -84,8 +85,8 @@ bool batch_is_full(const struct batch *b);
 /* Takes back the last operation and the values that were added since. */
 void batch_drop_last(struct batch *b);
 
-/* Copies values without envelope, as they stand in so many bytes of a payload, to the last operation,
- * as one pack: count of them with lengths lens. 0 or CHAN_ENOMEM. */
+/* Copies values without envelope, as they stand in so many bytes of a payload, to the last
+ * operation, as one pack: count of them with lengths lens. 0 or CHAN_ENOMEM. */
 int batch_add_values(struct batch *b, const uint8_t *payload, size_t bytes, const uint32_t *lens,
 	uint32_t count);
 

@@ -20,15 +20,33 @@ static void split(
 	*below = *above = NULL;
 }
 
+/* Below the place where it would enter there are but a few more nodes to see, as a rule. */
+struct name_place names_seek(struct name_node **root, const char *name, uint64_t priority)
+{
+	struct name_node *n;
+	int order;
+
+	while ((n = *root) && n->priority >= priority) {
+		order = strcmp(name, name_of(n));
+		if (order == 0)
+			return (struct name_place){.found = n};
+		root = order < 0 ? &n->left : &n->right;
+	}
+	return (struct name_place){names_find(n, name), root, priority};
+}
+
+void names_put(const struct name_place *place, struct name_node *n)
+{
+	n->priority = place->priority;
+	split(*place->at, name_of(n), &n->left, &n->right);
+	*place->at = n;
+}
+
 void names_insert(struct name_node **root, struct name_node *n, uint64_t priority)
 {
-	const char *name = name_of(n);
+	struct name_place place = names_seek(root, name_of(n), priority);
 
-	n->priority = priority;
-	while (*root && (*root)->priority >= priority)
-		root = strcmp(name, name_of(*root)) < 0 ? &(*root)->left : &(*root)->right;
-	split(*root, name, &n->left, &n->right);
-	*root = n;
+	names_put(&place, n);
 }
 
 void names_remove(struct name_node **root, struct name_node *n)

@@ -18,8 +18,8 @@ struct name_node {
 	uint64_t priority;
 };
 
-#define NAME_FOLLOWS(owner, node, name)                                                             \
-	_Static_assert(offsetof(owner, name) == offsetof(owner, node) + sizeof(struct name_node),   \
+#define NAME_FOLLOWS(owner, node, name)                                                            \
+	_Static_assert(offsetof(owner, name) == offsetof(owner, node) + sizeof(struct name_node),  \
 		"the name stands right behind its node")
 
 static inline const char *name_of(const struct name_node *n)
@@ -27,7 +27,19 @@ static inline const char *name_of(const struct name_node *n)
 	return (const char *)(n + 1);
 }
 
-/* *root is the set, NULL when it is empty. The name is not in it. priority is random. */
+/* What is known of a name, until the set changes: its node, or where one of it would enter. */
+struct name_place {
+	struct name_node *found; /* NULL: the name is not in the set */
+	struct name_node **at;
+	uint64_t priority;
+};
+
+/* *root is the set, NULL when it is empty. priority, that of a node which may enter, is random. One
+ * way down serves to look a name up and to put it in. */
+struct name_place names_seek(struct name_node **root, const char *name, uint64_t priority);
+void names_put(const struct name_place *place, struct name_node *n);
+
+/* Both for a name that is not in the set. */
 void names_insert(struct name_node **root, struct name_node *n, uint64_t priority);
 void names_remove(struct name_node **root, struct name_node *n);
 

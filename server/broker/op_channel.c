@@ -242,9 +242,11 @@ static int check_count(struct call *c)
 /* 0, or it was answered. */
 static int take_attributes(struct call *c, struct attributes **ret)
 {
-	char problem[TEXT_BYTES_MAX / 2] = "the broker is out of memory";
-	int rc = attributes_new(c->message, ret, problem, sizeof(problem));
+	char problem[TEXT_BYTES_MAX / 2]; /* not cleared, for each channel */
+	int rc;
 
+	strcpy(problem, "the broker is out of memory");
+	rc = attributes_new(c->message, ret, problem, sizeof(problem));
 	if (rc < 0)
 		answer_fail(call_asked(c), rc, "make '%s': %s", c->message->make.name, problem);
 	return rc;
@@ -253,13 +255,10 @@ static int take_attributes(struct call *c, struct attributes **ret)
 /* What comes there comes by the right of who makes this. 0, or it was answered. */
 static int permit_dead_letter(struct call *c, const struct attributes *attributes)
 {
-	char label[CHANNEL_LABEL_MAX];
-
 	if (!attributes || !attributes->dead_letter[0])
 		return 0;
-	name_label(attributes->dead_letter, label);
-	return permit_open(c, call_asked(c), CHAN_SEND, attributes->dead_letter,
-		"send dead letters to", label);
+	return permit_open(
+		c, call_asked(c), CHAN_SEND, attributes->dead_letter, "send dead letters to", NULL);
 }
 
 /* Why the channel that was just made must go again. */
@@ -278,12 +277,21 @@ static void refuse_new(struct call *c, const struct channel *ch, int rc)
 			c->engine->options.limits.ends_max);
 }
 
+/* The channel of that name, or where one would enter. */
+static struct name_place place_of(struct engine *e, const char *name)
+{
+	if (!name[0])
+		return (struct name_place){0};
+	return names_seek(&e->names, name, random_u64(&e->random));
+}
+
 /* Takes the attributes over. */
-static void create(struct call *c, struct attributes *attributes)
+static void create(struct call *c, struct attributes *attributes, struct name_place place)
 {
 	const struct message *m = c->message;
 	struct engine *e = c->engine;
 	bool temporary = m->make.temporary || !m->make.name[0];
+	bool room = has_room(c);
 	struct channel *ch;
 	int rc;
 
@@ -291,10 +299,12 @@ static void create(struct call *c, struct attributes *attributes)
 		free(attributes);
 		return;
 	}
-	ch = seqmap_reserve(&e->channels, 1) < 0 ? NULL
-					      : channel_new(m->make.name, (uint8_t)m->make.type,
-							(uint32_t)m->make.capacity, temporary,
-							attributes);
+	if (!room) /* what was in the way is collected */
+		place = place_of(e, m->make.name);
+	ch = seqmap_reserve(&e->channels, 1) < 0
+		     ? NULL
+		     : channel_new(m->make.name, (uint8_t)m->make.type, (uint32_t)m->make.capacity,
+			       temporary, attributes);
 	if (!ch) {
 		free(attributes);
 		answer_fail(call_asked(c), CHAN_ENOMEM, "make '%s': the broker is out of memory",
@@ -308,7 +318,7 @@ static void create(struct call *c, struct attributes *attributes)
 	ch->made_unix_ns = e->now_ns + e->options.unix_offset_ns;
 	seqmap_put(&e->channels, ch->id, ch);
 	if (ch->name[0])
-		names_insert(&e->names, &ch->named, random_u64(&e->random));
+		names_put(&place, &ch->named);
 	rc = permits_fill(c, ch);
 	if (rc == 0 && m->make.direction)
 		rc = party_open(e, c->party, ch, (uint8_t)m->make.direction);
@@ -328,22 +338,21 @@ static int permit_make(struct call *c)
 {
 	const struct message *m = c->message;
 	struct asked a = call_asked(c);
-	char label[CHANNEL_LABEL_MAX];
 	int rc;
 
 	if (!m->make.name[0])
 		return permit_unnamed(c, a);
-	name_label(m->make.name, label);
-	rc = permit(c, a, ACCESS_MAKE, m->make.name, "make", label);
+	rc = permit(c, a, ACCESS_MAKE, m->make.name, "make", NULL);
 	if (rc < 0)
 		return rc;
-	return permit_open(c, a, (uint8_t)m->make.direction, m->make.name, "make", label);
+	return permit_open(c, a, (uint8_t)m->make.direction, m->make.name, "make", NULL);
 }
 
 int op_make(struct call *c)
 {
 	const struct message *m = c->message;
 	struct attributes *attributes;
+	struct name_place place;
 	struct channel *ch;
 
 	if (check_supported(m, call_asked(c)) < 0 ||
@@ -351,14 +360,15 @@ int op_make(struct call *c)
 		return 0;
 	if (permit_make(c) < 0 || take_attributes(c, &attributes) < 0)
 		return 0;
-	ch = m->make.name[0] ? find_named(c->engine, m->make.name) : NULL;
-	if (!ch) {
+	place = place_of(c->engine, m->make.name);
+	if (!place.found) {
 		if (permit_dead_letter(c, attributes) == 0)
-			create(c, attributes);
+			create(c, attributes, place);
 		else
 			free(attributes);
 		return 0;
 	}
+	ch = list_entry(place.found, struct channel, named);
 	if (is_the_same(ch, m, attributes))
 		open_and_answer(c, ch, (uint8_t)m->make.direction, false);
 	else
@@ -374,7 +384,6 @@ static void open_named(struct call *c)
 {
 	const struct message *m = c->message;
 	uint8_t direction = (uint8_t)m->open.direction;
-	char label[CHANNEL_LABEL_MAX];
 	struct channel *ch;
 
 	if (name_check(m->open.name, strlen(m->open.name)) < 0) {
@@ -382,8 +391,7 @@ static void open_named(struct call *c)
 			m->open.name);
 		return;
 	}
-	name_label(m->open.name, label);
-	if (permit_open(c, call_asked(c), direction, m->open.name, "open", label) < 0)
+	if (permit_open(c, call_asked(c), direction, m->open.name, "open", NULL) < 0)
 		return;
 	ch = find_named(c->engine, m->open.name);
 	if (ch)

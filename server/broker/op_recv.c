@@ -12,21 +12,21 @@ static int check_recv(
 {
 	char label[CHANNEL_LABEL_MAX];
 
-	channel_label(ch, label);
 	if (call_check_lease(a, ch, "receive from", m->recv.lease_ns) < 0)
 		return CHAN_EINVAL;
 	if (m->recv.stream && m->recv.try)
 		return answer_fail(a, CHAN_EINVAL,
-			"receive from %s: a stream waits; it cannot be a try", label);
+			"receive from %s: a stream waits; it cannot be a try",
+			channel_label(ch, label));
 	if (credit > CREDIT_MAX)
 		return answer_fail(a, CHAN_ELIMIT,
-			"receive from %s: credit %u is above the limit, %u", label, credit,
-			CREDIT_MAX);
+			"receive from %s: credit %u is above the limit, %u",
+			channel_label(ch, label), credit, CREDIT_MAX);
 	if (credit > 1 && !ch->capacity)
 		return answer_fail(a, CHAN_EINVAL,
 			"receive from %s: credit %u, but on an unbuffered channel a receive takes "
 			"one value",
-			label, credit);
+			channel_label(ch, label), credit);
 	return 0;
 }
 
@@ -35,7 +35,6 @@ int op_recv(struct call *c)
 	const struct message *m = c->message;
 	struct asked a = call_asked(c);
 	uint32_t credit = m->recv.credit ? m->recv.credit : 1;
-	char label[CHANNEL_LABEL_MAX];
 	struct operation *op;
 	struct channel *ch =
 		call_channel(c, a, "receive from", m->recv.channel, CHAN_RECV, m->recv.epoch);
@@ -51,7 +50,7 @@ int op_recv(struct call *c)
 
 	if (!ch || check_recv(m, a, ch, credit) < 0)
 		return 0;
-	if (call_operation(c, a, "receive from", channel_label(ch, label), &r, &op) < 0)
+	if (call_operation(c, a, "receive from", NULL, &r, &op) < 0)
 		return 0;
 	op->stream = m->recv.stream;
 	op->recv.credit = credit;

@@ -69,7 +69,6 @@ static void stand_to_send(
 	struct call *c, struct asked whole, struct channel *ch, uint32_t from, uint32_t to)
 {
 	struct asked a = part(whole, from, to);
-	char label[CHANNEL_LABEL_MAX];
 	struct operation *op;
 	struct operation_request r = {
 		.kind = OP_SEND,
@@ -84,7 +83,7 @@ static void stand_to_send(
 
 	for (uint32_t i = from; i < to; i++)
 		r.value_bytes += c->values[i]->len;
-	if (call_operation(c, a, "send to", channel_label(ch, label), &r, &op) < 0) {
+	if (call_operation(c, a, "send to", NULL, &r, &op) < 0) {
 		drop_values(c, ch, from, to);
 		return;
 	}

@@ -41,21 +41,22 @@ struct channel *call_channel(struct call *c, struct asked a, const char *verb, u
 	uint8_t direction, uint64_t epoch)
 {
 	struct end *end = call_end(c, a, verb, channel);
-	char label[CHANNEL_LABEL_MAX];
+	char label[CHANNEL_LABEL_MAX]; /* made for those alone that are refused, as everywhere here
+					*/
 
 	if (!end)
 		return NULL;
-	channel_label(end->channel, label);
 	if (end->channel->removed || (epoch != 0 && epoch != CHANNEL_EPOCH))
 		answer_fail(a, CHAN_ESTALE,
 			"%s %s: channel %" PRIu64 " is no more; open it again by its name", verb,
-			label, channel);
+			channel_label(end->channel, label), channel);
 	else if ((end_allowed(c->engine, c->party, end) & direction) == direction)
 		return end->channel;
 	else if ((end->direction & direction) == direction)
 		permit_refuse_end(c, a, end->channel, direction, verb);
 	else
-		answer_fail(a, CHAN_EWRONGEND, "%s %s: the end is %s only", verb, label,
+		answer_fail(a, CHAN_EWRONGEND, "%s %s: the end is %s only", verb,
+			channel_label(end->channel, label),
 			end->direction == CHAN_SEND ? "for sending" : "for receiving");
 	return NULL;
 }
@@ -231,15 +232,20 @@ bool call_unpack(struct call *c, uint32_t index)
 int call_operation(struct call *c, struct asked a, const char *verb, const char *label,
 	const struct operation_request *r, struct operation **ret_op)
 {
+	char text[CHANNEL_LABEL_MAX];
 	const char *limit = NULL;
 	uint64_t max = 0;
 	int rc = operation_new(c->engine, c->party, r, ret_op, &limit, &max);
 
+	if (rc == 0)
+		return 0;
+	if (r->channel)
+		label = channel_label(r->channel, text);
 	if (rc == CHAN_ELIMIT)
 		answer_fail(a, rc,
 			"%s%s%s: the session has %" PRIu64 " %s, the limit; wait for answers first",
 			verb, *label ? " " : "", label, max, limit);
-	else if (rc < 0)
+	else
 		answer_fail(a, rc, "%s%s%s: the broker is out of memory; try again later", verb,
 			*label ? " " : "", label);
 	return rc;

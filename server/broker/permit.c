@@ -94,6 +94,15 @@ static int refuse(struct call *c, struct asked a, int status, const char *verb, 
 		verb, label, who, action);
 }
 
+/* The same of what has that name, which stands for a label where there is none. */
+static int refuse_name(struct call *c, struct asked a, int status, const char *verb,
+	const char *name, const char *label, const char *action)
+{
+	char text[CHANNEL_LABEL_MAX];
+
+	return refuse(c, a, status, verb, label ? label : name_label(name, text), action);
+}
+
 int permit(struct call *c, struct asked a, enum access_action action, const char *name,
 	const char *verb, const char *label)
 {
@@ -103,7 +112,7 @@ int permit(struct call *c, struct asked a, enum access_action action, const char
 	if (rc == 0)
 		return 0;
 	snprintf(text, sizeof(text), "%s it", access_action_word(action));
-	return refuse(c, a, rc, verb, label, text);
+	return refuse_name(c, a, rc, verb, name, label, text);
 }
 
 int permit_somewhere(struct call *c, struct asked a, enum access_action action, const char *verb,
@@ -151,7 +160,7 @@ int permit_open(struct call *c, struct asked a, uint8_t direction, const char *n
 	uint8_t refused;
 	int rc = permit_directions(c->engine, c->party, direction, name, &refused);
 
-	return rc < 0 ? refuse(c, a, rc, verb, label, direction_words(refused)) : 0;
+	return rc < 0 ? refuse_name(c, a, rc, verb, name, label, direction_words(refused)) : 0;
 }
 
 int permit_unnamed(struct call *c, struct asked a)

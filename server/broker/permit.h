@@ -19,7 +19,7 @@
 int permit_check(struct engine *e, struct party *p, enum access_action action, const char *name);
 
 /* The same, answered by FAIL where it is not 0, counted and told to engine_options.denied. verb and
- * label are what was asked: "close", "'jobs'". */
+ * label are what was asked: "close", "'jobs'"; label NULL: the name. */
 int permit(struct call *c, struct asked a, enum access_action action, const char *name,
 	const char *verb, const char *label);
 

@@ -33,7 +33,7 @@ struct engine {
 	struct delivery_pool deliveries;
 	uint64_t next_channel, next_operation, next_ticket;
 	uint64_t token_floor; /* the highest lease token of a channel that was removed */
-	uint64_t bytes; /* that all values cost, waiting, buffered and out */
+	uint64_t bytes;       /* that all values cost, waiting, buffered and out */
 	uint64_t values_buffered;
 	uint64_t deliveries_out;
 	uint64_t suspects;        /* channels that lost their last end since engine_collect ran */
@@ -135,7 +135,8 @@ struct end *call_end(struct call *c, struct asked a, const char *verb, uint64_t 
 /* The channel of a REMOVE or STAT, which the party may do that to. NULL: it was answered. */
 struct channel *call_named(struct call *c, enum access_action action, const char *verb);
 
-/* operation_new, with its refusal answered. */
+/* operation_new, with its refusal answered. label: of what it is asked, where not r->channel tells.
+ */
 int call_operation(struct call *c, struct asked a, const char *verb, const char *label,
 	const struct operation_request *r, struct operation **ret_op);
 

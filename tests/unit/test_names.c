@@ -46,6 +46,9 @@ static void it_holds_what_an_array_holds(void **state)
 			names_insert(&root, &all[i].node, random_below(&random, 1u << 30));
 		all[i].in = !all[i].in;
 		assert_ptr_equal(names_find(root, all[k].name), all[k].in ? &all[k].node : NULL);
+		assert_ptr_equal(
+			names_seek(&root, all[k].name, random_below(&random, 1u << 30)).found,
+			all[k].in ? &all[k].node : NULL);
 		assert_ptr_equal(names_after(root, all[k].name, false), expected_after(k, false));
 		assert_ptr_equal(names_after(root, all[k].name, true), expected_after(k, true));
 	}
