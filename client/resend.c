@@ -111,9 +111,15 @@ static struct resend_chunk *append(struct resend *r, struct buf *out)
 
 /* ---- what may be written ------------------------------------------------------------------ */
 
+/* Whether a frame of n bytes fits; one alone always does. */
+static bool fits(const struct resend *r, size_t n)
+{
+	return r->kept == 0 || r->kept + n <= r->bytes_max;
+}
+
 bool resend_has_room(const struct resend *r)
 {
-	return !r->keeps || r->kept < r->bytes_max;
+	return !r->keeps || fits(r, r->entering ? frame_bytes(r->entering, r->entering->may) : 1);
 }
 
 static void let_all(struct resend *r)
@@ -132,7 +138,7 @@ static void let_some(struct resend *r)
 
 	while ((k = r->entering)) {
 		n = frame_bytes(k, k->may);
-		if (r->kept > 0 && r->kept + n > r->bytes_max)
+		if (!fits(r, n))
 			return;
 		k->may += n;
 		r->kept += n;

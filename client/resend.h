@@ -41,7 +41,8 @@ struct resend {
 
 void resend_fini(struct resend *r);
 
-/* Whether one more frame may be written; and whether frames are here that may not. */
+/* Whether the next frame may be written, where none is here one as short as can be; and whether
+ * frames are here that may not yet. */
 bool resend_has_room(const struct resend *r);
 static inline bool resend_is_full(const struct resend *r)
 {
