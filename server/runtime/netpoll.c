@@ -186,6 +186,23 @@ bool netpoll_is_closed(const struct netpoll_desc *desc)
 	return atomic_load_explicit(&desc->closed, memory_order_relaxed);
 }
 
+/* A bell is its handle. */
+int netpoll_add_bell(struct netpoll_desc *desc, int fd, struct netpoll_bell **ret_bell)
+{
+	void *handle;
+	int rc = backend_add_bell(fd, desc, &handle);
+
+	if (rc == 0)
+		*ret_bell = handle;
+	return rc;
+}
+
+void netpoll_remove_bell(struct netpoll_bell *bell)
+{
+	if (bell)
+		backend_remove(bell);
+}
+
 /* ---- Waiting ---- */
 
 struct wait {

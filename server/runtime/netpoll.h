@@ -86,6 +86,20 @@ bool netpoll_is_closed(const struct netpoll_desc *desc);
  */
 void netpoll_poke(struct netpoll_desc *desc, enum netpoll_mode mode);
 
+/*
+ * A bell: a second descriptor that tells of desc, an eventfd that somebody else rings. Each time it is
+ * rung desc counts as ready, in both directions. For streams whose bytes do not go by desc's own
+ * descriptor, which goes on telling of the peer's end. Nobody needs to read the bell.
+ *
+ * The caller keeps owning fd, and removes the bell before it closes fd, and before netpoll_close of
+ * desc. 0, or as netpoll_open.
+ */
+struct netpoll_bell;
+int netpoll_add_bell(struct netpoll_desc *desc, int fd, struct netpoll_bell **ret_bell);
+
+/* It tells nothing any more after the return. May block for microseconds. NULL is fine. */
+void netpoll_remove_bell(struct netpoll_bell *bell);
+
 /* Withdraws what netpoll_on armed: true if fn has not been started and will not be (what `arg` owns
  * is the caller's again), false if it was, or nothing is armed. */
 bool netpoll_off(struct netpoll_desc *desc, enum netpoll_mode mode);

@@ -63,6 +63,15 @@ static void on_write(evutil_socket_t fd, short what, void *arg)
 	netpoll_fire(arg, NETPOLL_WRITE, backend.ready);
 }
 
+/* Edge-triggered too: each ring is told, and the count rises for ever. */
+static void on_bell(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	netpoll_fire(arg, NETPOLL_READ, backend.ready);
+	netpoll_fire(arg, NETPOLL_WRITE, backend.ready);
+}
+
 /* The interrupt and the timer are edge-triggered too, so there is nothing to read. */
 static void on_interrupt(evutil_socket_t fd, short what, void *arg)
 {
@@ -139,17 +148,28 @@ void backend_fini(void)
 		close(backend.timer_fd);
 }
 
-int backend_add(int fd, enum netpoll_mode mode, struct netpoll_desc *desc, void **ret_handle)
+static int add_for(int fd, short what, event_callback_fn fn, struct netpoll_desc *desc,
+	void **ret_handle)
 {
 	struct event *event;
 
 	errno = 0;
-	event = mode == NETPOLL_READ ? add(fd, EV_READ | EV_CLOSED, on_read, desc)
-				     : add(fd, EV_WRITE, on_write, desc);
+	event = add(fd, what, fn, desc);
 	if (!event)
 		return errno ? -errno : -ENOMEM;
 	*ret_handle = event;
 	return 0;
+}
+
+int backend_add(int fd, enum netpoll_mode mode, struct netpoll_desc *desc, void **ret_handle)
+{
+	return mode == NETPOLL_READ ? add_for(fd, EV_READ | EV_CLOSED, on_read, desc, ret_handle)
+				    : add_for(fd, EV_WRITE, on_write, desc, ret_handle);
+}
+
+int backend_add_bell(int fd, struct netpoll_desc *desc, void **ret_handle)
+{
+	return add_for(fd, EV_READ, on_bell, desc, ret_handle);
 }
 
 void backend_remove(void *handle)

@@ -51,7 +51,10 @@ void backend_fini(void);
 /* Registers a direction of fd, edge-triggered, so that what is ready already is told too; 0 or -errno. */
 int backend_add(int fd, enum netpoll_mode mode, struct netpoll_desc *desc, void **ret_handle);
 
-/* Undoes that; netpoll_fire does not run for it afterwards. */
+/* The same for a bell: what comes on fd is readiness of desc in both directions. */
+int backend_add_bell(int fd, struct netpoll_desc *desc, void **ret_handle);
+
+/* Undoes either; netpoll_fire does not run for it afterwards. */
 void backend_remove(void *handle);
 
 /* Waits until the deadline (at most; 0: not at all), and calls netpoll_fire for what happened. One

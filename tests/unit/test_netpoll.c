@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -628,6 +629,46 @@ static void a_late_deadline_touches_nothing(void **state)
 	run(1, close_before_deadline, NULL);
 }
 
+/* A bell tells of its descriptor in both directions, each time it is rung, though nobody reads it; and
+ * nothing once it was removed. */
+static int ring_bell(void *arg)
+{
+	static struct armed a;
+	struct netpoll_bell *bell;
+	int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+
+	(void)arg;
+	atomic_store(&a.starts, 0);
+	a.wanted = 0;
+	pair_init(&a.p);
+	expect(netpoll_add_bell(a.p.desc, fd, &bell) == 0);
+	for (int i = 1; i <= 3; i++) {
+		all = (struct countdown)COUNTDOWN(1);
+		netpoll_on_readable(a.p.desc, on_bytes, &a);
+		expect(eventfd_write(fd, 1) == 0);
+		countdown_wait(&all);
+		expect(atomic_load(&a.starts) == i);
+	}
+	expect(netpoll_wait(a.p.desc, NETPOLL_WRITE, DEADLINE_NEVER) == 0);
+	expect(netpoll_wait(a.p.desc, NETPOLL_WRITE, DEADLINE_NEVER) == 0); /* the socket's own */
+	go(eventfd_write, fd, 1);
+	expect(netpoll_wait(a.p.desc, NETPOLL_WRITE, DEADLINE_NEVER) == 0);
+	netpoll_wait(a.p.desc, NETPOLL_READ, clock_now_ns());
+	netpoll_remove_bell(bell);
+	expect(eventfd_write(fd, 1) == 0);
+	expect(netpoll_wait(a.p.desc, NETPOLL_READ, clock_deadline_ns(5 * NS_PER_MS)) ==
+		-ETIMEDOUT);
+	pair_fini(&a.p);
+	close(fd);
+	return 0;
+}
+
+static void a_bell_tells_of_its_descriptor(void **state)
+{
+	(void)state;
+	on_all_procs(ring_bell);
+}
+
 /* A look without waiting may see the timer's end, which a wait for the same point then must not miss. */
 static void a_past_point_is_not_waited_for(void **state)
 {
@@ -661,6 +702,7 @@ int main(void)
 		cmocka_unit_test(arming_what_is_ready_starts_at_once),
 		cmocka_unit_test(what_is_disarmed_does_not_start),
 		cmocka_unit_test(a_poke_is_readiness),
+		cmocka_unit_test(a_bell_tells_of_its_descriptor),
 		cmocka_unit_test(a_hang_up_is_readiness),
 		cmocka_unit_test(what_follows_a_short_read_is_told),
 		cmocka_unit_test(a_hang_up_wakes_writers),
