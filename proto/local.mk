@@ -8,6 +8,7 @@ proto_libproto_la_SOURCES = \
 	proto/frame.c proto/frame.h \
 	proto/limits.h \
 	proto/name.c proto/name.h \
+	proto/ring.c proto/ring.h \
 	proto/status.c proto/status.h \
 	proto/type.c proto/type.h \
 	proto/wire.c proto/wire.h \

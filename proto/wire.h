@@ -23,6 +23,9 @@
 	X(PING, 3, E)                                                                              \
 	X(PONG, 4, E)                                                                              \
 	X(SEEN, 5, E)                                                                              \
+	X(RING_ASK, 6, C)                                                                          \
+	X(RING_BEGIN, 7, E)                                                                        \
+	X(RING_DECLINE, 8, E)                                                                      \
 	X(MAKE, 10, C)                                                                             \
 	X(OPEN, 11, C)                                                                             \
 	X(RELEASE, 12, C)                                                                          \
@@ -50,13 +53,17 @@
 	X(GONE, 45, B)                                                                             \
 	X(STATS, 46, B)                                                                            \
 	X(WAITERS, 47, B)                                                                          \
-	X(GOAWAY, 48, B)
+	X(GOAWAY, 48, B)                                                                           \
+	X(RING_OFFER, 49, B)
 
 enum message_kind {
 #define MESSAGE_KIND_CONSTANT(name, number, by) MESSAGE_##name = (number),
 	MESSAGE_KIND_LIST(MESSAGE_KIND_CONSTANT)
 #undef MESSAGE_KIND_CONSTANT
 };
+
+/* Bits of HELLO's and WELCOME's features. */
+#define FEATURE_RINGS UINT64_C(1)
 
 /* The kind's name as PROTOCOL.md writes it, or "?". */
 const char *message_kind_name(int kind);
@@ -168,6 +175,12 @@ struct message {
 			int status; /* CHAN_E..., negative */
 			const char *message, *redirect_url;
 		} goaway;
+		struct {
+			const char *message;
+		} ring_decline;
+		struct {
+			uint32_t ring_bytes;
+		} ring_offer;
 		struct {
 			const char *name;
 			uint32_t type;

@@ -149,6 +149,8 @@ static const struct field pong_fields[] = {
 static const struct field seen_fields[] = {NUMBER(Seen, ping, frames_received)};
 static const struct field goaway_fields[] = {ANY_OF(STATUS, GoAway, goaway, status),
 	ANY_OF(TEXT, GoAway, goaway, message), ANY_OF(TEXT, GoAway, goaway, redirect_url)};
+static const struct field ring_decline_fields[] = {ANY_OF(TEXT, RingDecline, ring_decline, message)};
+static const struct field ring_offer_fields[] = {NUMBER(RingOffer, ring_offer, ring_bytes)};
 
 /* Operations. */
 static const struct field make_fields[] = {SEQ_OF(Make), ANY_OF(TEXT, Make, make, name),
@@ -235,6 +237,9 @@ static const struct shape shapes[] = {
 	[MESSAGE_PING] = KIND_SHAPE(Ping, ping, NUMBERS_ONLY),
 	[MESSAGE_PONG] = KIND_SHAPE(Pong, pong, NUMBERS_ONLY),
 	[MESSAGE_SEEN] = KIND_SHAPE(Seen, seen, NUMBERS_ONLY),
+	[MESSAGE_RING_ASK] = {.descriptor = &chand__ring_ask__descriptor},
+	[MESSAGE_RING_BEGIN] = {.descriptor = &chand__ring_begin__descriptor},
+	[MESSAGE_RING_DECLINE] = KIND_SHAPE(RingDecline, ring_decline),
 	[MESSAGE_MAKE] = KIND_SHAPE(Make, make),
 	[MESSAGE_OPEN] = KIND_SHAPE(Open, open),
 	[MESSAGE_RELEASE] = KIND_SHAPE(Release, release, NUMBERS_ONLY),
@@ -263,6 +268,7 @@ static const struct shape shapes[] = {
 	[MESSAGE_STATS] = KIND_SHAPE(Stats, stats),
 	[MESSAGE_WAITERS] = KIND_SHAPE(Waiters, waiters),
 	[MESSAGE_GOAWAY] = SHAPE_OF(chand__go_away__descriptor, goaway_fields, struct message),
+	[MESSAGE_RING_OFFER] = KIND_SHAPE(RingOffer, ring_offer, NUMBERS_ONLY),
 };
 
 const struct shape *wire_shape_of(int kind)

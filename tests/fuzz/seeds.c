@@ -145,6 +145,14 @@ static const struct {
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
+/* What is said about rings, by either side. */
+static const struct message agreed[] = {
+	{.kind = MESSAGE_RING_ASK},
+	{.kind = MESSAGE_RING_OFFER, .ring_offer = {.ring_bytes = 4096}},
+	{.kind = MESSAGE_RING_BEGIN},
+	{.kind = MESSAGE_RING_DECLINE, .ring_decline = {.message = "no"}},
+};
+
 static void write_frames(void)
 {
 	struct message hello = {
@@ -162,6 +170,10 @@ static void write_frames(void)
 	for (size_t i = 0; i < COUNT(answered); i++)
 		put(&all, answered[i].m, answered[i].values);
 	write_input("frame", "answered", buf_data(&all), buf_len(&all));
+	buf_consume(&all, buf_len(&all));
+	for (size_t i = 0; i < COUNT(agreed); i++)
+		put(&all, agreed[i], 0);
+	write_input("frame", "rings", buf_data(&all), buf_len(&all));
 	buf_consume(&all, buf_len(&all));
 	put_in_pieces(&all, send, 1, 100);
 	write_input("frame", "pieces", buf_data(&all), buf_len(&all));

@@ -151,10 +151,10 @@ WAITER = dict(fields('1 id uint, 3 participant uint, 4 operation text, 6 waiting
               speaker=(2, SPEAKER), channels=(5, ['text']))
 ENVELOPE = dict(fields('1 attempt uint, 3 trace_id bytes, 4 unix_ns int, 5 token uint'), headers=(2, [ATTRIBUTE]))
 
-HELLO, BYE, PING, PONG, SEEN = range(1, 6)
+HELLO, BYE, PING, PONG, SEEN, RING_ASK, RING_BEGIN, RING_DECLINE = range(1, 9)
 MAKE, OPEN, RELEASE, SEND, PIECE, RECV, GRANT, TAKEN, RETURN, SELECT = range(10, 20)
 CANCEL, CLOSE, REMOVE, STAT, LIST, PS, ACK, NACK, EXTEND = range(20, 29)
-WELCOME, OPENED, DONE, FAIL, DELIVER, GONE, STATS, WAITERS, GOAWAY = range(40, 49)
+WELCOME, OPENED, DONE, FAIL, DELIVER, GONE, STATS, WAITERS, GOAWAY, RING_OFFER = range(40, 50)
 
 MESSAGES = {
     HELLO: dict(fields('1 version_min uint, 2 version_max uint, 3 features uint, 6 linger_ms uint,'
@@ -165,6 +165,9 @@ MESSAGES = {
     PING: fields('1 nonce uint, 2 frames_received uint'),
     PONG: fields('1 nonce uint, 2 frames_received uint'),
     SEEN: fields('1 frames_received uint'),
+    RING_ASK: {},
+    RING_BEGIN: {},
+    RING_DECLINE: fields('1 message text'),
     MAKE: dict(fields('1 seq uint, 2 name text, 3 type uint, 4 type_name text, 5 capacity int,'
                       '6 temporary bool, 7 direction uint, 9 participant uint'),
                attributes=(8, [ATTRIBUTE])),
@@ -205,6 +208,7 @@ MESSAGES = {
     STATS: dict(fields('1 seq uint, 3 more bool, 4 after text'), channels=(2, [CHANNEL_STAT])),
     WAITERS: dict(fields('1 seq uint, 3 more bool, 4 after uint'), waiters=(2, [WAITER])),
     GOAWAY: fields('1 status uint, 2 message text, 3 redirect_url text'),
+    RING_OFFER: fields('1 ring_bytes uint'),
 }
 
 # ---- errors ----------------------------------------------------------------------------------

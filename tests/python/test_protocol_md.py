@@ -42,10 +42,10 @@ def _():
 
 @test("the page's tables of kinds and statuses are those of the headers")
 def _():
-    wire = dict((name, int(n)) for name, n in re.findall(r'X\(([A-Z]+), (\d+), [CBE]\)', text('proto/wire.h')))
+    wire = dict((name, int(n)) for name, n in re.findall(r'X\(([A-Z_]+), (\d+), [CBE]\)', text('proto/wire.h')))
     for name, number in wire.items():
         assert getattr(c, name) == number, name
-    table = re.findall(r'\| ([\d, ]+) \| ([A-Z, ]+?)(?: \(both ways\))? (?=\|)', PAGE[PAGE.index('## 2.'):PAGE.index('## 3.')])
+    table = re.findall(r'\| ([\d, ]+) \| ([A-Z_, ]+?)(?: \(both ways\))? (?=\|)', PAGE[PAGE.index('## 2.'):PAGE.index('## 3.')])
     shown = {}
     for numbers, names in table:
         shown.update(zip(names.split(', '), map(int, numbers.split(', '))))
@@ -69,7 +69,8 @@ def _():
         for repeated, kind, field, number in re.findall(r'(repeated )?(\w+) (\w+) = (\d+);', body):
             kind = kinds.get(kind) or inner[kind]
             expected[field] = (int(number), [kind] if repeated else kind)
-        known = c.ENVELOPE if name == 'Envelope' else inner.get(name) or c.MESSAGES[getattr(c, name.upper())]
+        constant = re.sub('^Ring(?=.)', 'RING_', name).upper()
+        known = c.ENVELOPE if name == 'Envelope' else inner.get(name) or c.MESSAGES[getattr(c, constant)]
         assert known == expected, name
         compared += 1
     assert compared == len(c.MESSAGES) + len(inner) + 1, compared

@@ -18,6 +18,10 @@ tests_unit_test_frame_LDADD = $(proto_test_libs)
 unit_tests += tests/unit/test_name
 tests_unit_test_name_LDADD = $(proto_test_libs)
 
+unit_tests += tests/unit/test_ring
+tests_unit_test_ring_SOURCES = tests/unit/test_ring.c tests/support/dice.h
+tests_unit_test_ring_LDADD = $(proto_test_libs)
+
 unit_tests += tests/unit/test_status
 tests_unit_test_status_LDADD = $(proto_test_libs)
 
