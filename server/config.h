@@ -36,6 +36,7 @@ struct config {
 	int64_t log_level;    /* enum log_level */
 	int64_t procs;        /* 0: the number of cores */
 	int64_t connections_max;
+	int64_t rings_max;
 	int64_t channels_max;
 	int64_t capacity_max;
 	int64_t value_bytes_max;

@@ -27,7 +27,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-/* Descriptors beside those of connections_max: listeners, the poller, signals, standard streams;
+/* Descriptors beside those of connections_max and rings_max: listeners, the poller, signals, standard streams;
  * and connections beyond a bound that resume, or are told that they may not stay. */
 #define DESCRIPTORS_OWN 160
 
@@ -66,7 +66,7 @@ static void raise_descriptors(struct config *c)
 	setrlimit(RLIMIT_NOFILE, &r);
 	if (getrlimit(RLIMIT_NOFILE, &r) < 0 || r.rlim_cur == RLIM_INFINITY)
 		return;
-	room = (int64_t)r.rlim_cur - DESCRIPTORS_OWN;
+	room = (int64_t)r.rlim_cur - c->rings_max - DESCRIPTORS_OWN;
 	if (c->connections_max <= room)
 		return;
 	log_info("connections_max is %" PRId64 ", but only %" PRId64

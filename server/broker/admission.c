@@ -6,13 +6,14 @@
 #include <stdio.h>
 #include <string.h>
 
-void admission_init(
-	struct admission *a, struct access *access, uint32_t connections_max, uint32_t sessions_max)
+void admission_init(struct admission *a, struct access *access, uint32_t connections_max,
+	uint32_t sessions_max, uint32_t rings_max)
 {
 	lock_init(&a->lock, LOCK_RANK_OUTER);
 	a->access = access_ref(access);
 	a->connections_max = connections_max;
 	a->sessions_max = sessions_max;
+	a->rings_max = rings_max;
 	quota_table_init(&a->accounts, random_seed());
 }
 
@@ -247,10 +248,19 @@ static int enter_account(struct admission *a, const struct access *access, struc
 	return rc;
 }
 
+/* Nothing where there are none. */
+static void uncount_rings(struct admission *a, struct admitted *m)
+{
+	a->rings -= m->rings;
+	m->account->rings -= m->rings;
+	m->rings = false;
+}
+
 void admission_leave(struct admission *a, struct admitted *m)
 {
 	if (m->account) {
 		lock_acquire(&a->lock);
+		uncount_rings(a, m);
 		if (m->extra) {
 			uncount_extra(a, m);
 		} else {
@@ -436,5 +446,38 @@ void admission_end_linger(struct admission *a, struct quota_account *account)
 	a->sessions--;
 	account->sessions--;
 	quota_put(&a->accounts, account, clock_now_ns());
+	lock_release(&a->lock);
+}
+
+/* ---- rings ---------------------------------------------------------------------------------- */
+
+int admission_take_rings(struct admission *a, struct admitted *m, char *why, size_t why_bytes)
+{
+	uint32_t own_max = (a->rings_max + 1) / 2;
+	int rc = CHAN_ELIMIT;
+
+	lock_acquire(&a->lock);
+	if (a->rings >= a->rings_max) {
+		snprintf(why, why_bytes,
+			"%" PRIu32 " connections have rings, as many as may (rings_max)", a->rings);
+	} else if (m->account->rings >= own_max) {
+		snprintf(why, why_bytes,
+			"%" PRIu32 " connections of %.200s have rings, half of what there may be "
+			"(rings_max)",
+			m->account->rings, identity_label(m->identity));
+	} else {
+		a->rings++;
+		m->account->rings++;
+		m->rings = true;
+		rc = 0;
+	}
+	lock_release(&a->lock);
+	return rc;
+}
+
+void admission_give_rings(struct admission *a, struct admitted *m)
+{
+	lock_acquire(&a->lock);
+	uncount_rings(a, m);
 	lock_release(&a->lock);
 }

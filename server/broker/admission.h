@@ -40,6 +40,7 @@ struct admission {
 	uint32_t connections, connections_max;
 	uint32_t sessions, sessions_max; /* without a connection */
 	uint32_t extras;                 /* connections that are not among the others */
+	uint32_t rings, rings_max;       /* connections that have them (net/stream_ring.h) */
 };
 
 /* One connection's place: who it is, and where it is counted. Zeroed: nobody, nowhere. */
@@ -47,11 +48,12 @@ struct admitted {
 	struct identity *identity; /* one reference */
 	struct quota_account *account;
 	bool extra;
+	bool rings; /* guarded by the admission's lock */
 };
 
 /* Takes a reference to the rules; NULL: there are none. */
 void admission_init(struct admission *a, struct access *access, uint32_t connections_max,
-	uint32_t sessions_max);
+	uint32_t sessions_max, uint32_t rings_max);
 void admission_fini(struct admission *a);
 
 /* Who is in stays. */
@@ -103,6 +105,14 @@ bool admission_may_linger(
  * is about to get the next connection, whatever the room. */
 struct quota_account *admission_linger(struct admission *a, const struct admitted *m);
 void admission_end_linger(struct admission *a, struct quota_account *account);
+
+/*
+ * A connection wants rings: counts them, until admission_give_rings or admission_leave. One identity
+ * may have half of rings_max, so that nobody takes those of all. 0, or CHAN_ELIMIT with a sentence in
+ * why.
+ */
+int admission_take_rings(struct admission *a, struct admitted *m, char *why, size_t why_bytes);
+void admission_give_rings(struct admission *a, struct admitted *m);
 
 /* The connection has gone. */
 void admission_leave(struct admission *a, struct admitted *m);

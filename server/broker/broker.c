@@ -79,8 +79,8 @@ struct broker *broker_new(const struct broker_options *options)
 	list_init(&b->connections);
 	lock_init(&b->lock, LOCK_RANK_OUTER);
 	b->watch_ns = b->state_deadline_ns = b->keeper_ns = DEADLINE_NEVER;
-	admission_init(
-		&b->admission, options->access, options->connections_max, options->sessions_max);
+	admission_init(&b->admission, options->access, options->connections_max,
+		options->sessions_max, options->rings_max);
 	b->engine = engine_new(&engine_options);
 	if (b->engine)
 		engine_set_access(b->engine, options->access);
@@ -260,13 +260,24 @@ int broker_check_hello(struct broker *b, struct connection *c, const struct mess
 	return check_identity(b, c, hello, why, why_bytes);
 }
 
-void broker_fill_welcome(
-	const struct broker *b, const struct session *s, struct message *ret_message)
+int broker_take_rings(struct broker *b, struct connection *c, char *why, size_t why_bytes)
+{
+	return admission_take_rings(&b->admission, &c->admitted, why, why_bytes);
+}
+
+void broker_give_rings(struct broker *b, struct connection *c)
+{
+	admission_give_rings(&b->admission, &c->admitted);
+}
+
+void broker_fill_welcome(const struct broker *b, const struct session *s, const struct connection *c,
+	struct message *ret_message)
 {
 	const struct engine_limits *limits = &b->options.limits;
 	struct message m = {.kind = MESSAGE_WELCOME};
 
 	m.welcome.version = PROTOCOL_VERSION;
+	m.welcome.features = c->rings == RINGS_GRANTED ? FEATURE_RINGS : 0;
 	m.welcome.broker = PACKAGE_NAME " " PACKAGE_VERSION;
 	m.welcome.incarnation = b->incarnation;
 	m.welcome.session_id = (struct wire_bytes){s->id, sizeof(s->id)};

@@ -25,6 +25,7 @@ struct session;
 struct broker_options {
 	struct engine_limits limits;
 	uint32_t connections_max;
+	uint32_t rings_max; /* connections over Unix sockets that may have rings; 0: none */
 	int64_t hello_timeout_ns; /* from the connection to its HELLO */
 	int64_t silence_ns; /* a receiver with deliveries out that says nothing for so long is lost
 			     */
@@ -70,6 +71,10 @@ void broker_set_access(struct broker *b, struct access *access);
 
 const struct broker_options *broker_options(const struct broker *b);
 
+/* As admission_take_rings and admission_give_rings. Any goroutine. */
+int broker_take_rings(struct broker *b, struct connection *c, char *why, size_t why_bytes);
+void broker_give_rings(struct broker *b, struct connection *c);
+
 /*
  * Has a batch applied, which is the broker's from here on: by the caller, if nobody is at the helm,
  * or by who is there. Batches of one caller are applied in their order. Parks while many wait. Who
@@ -82,9 +87,9 @@ void broker_submit(struct broker *b, struct batch *batch, struct connection **ch
 int broker_check_hello(struct broker *b, struct connection *c, const struct message *hello,
 	char *why, size_t why_bytes);
 
-/* The WELCOME for a session; it points into the session and to constants. */
-void broker_fill_welcome(
-	const struct broker *b, const struct session *s, struct message *ret_message);
+/* The WELCOME for a session by that connection; it points into the session and to constants. */
+void broker_fill_welcome(const struct broker *b, const struct session *s, const struct connection *c,
+	struct message *ret_message);
 
 /* At the helm: the session has answers, or failed, in this turn. */
 void broker_touch(struct broker *b, struct session *s);

@@ -17,6 +17,10 @@
  * shuts the sending side down; the peer then closes, or a timer does the rest. connection_cut ends
  * it at once.
  *
+ * A connection over a Unix socket may go over to rings in shared memory (rings.c, PROTOCOL.md part
+ * 20). To both goroutines the stream stays what it is; they only see to it that each of them goes over
+ * between two frames.
+ *
  * A session that lingers outlives its connection: once the reader has ended and the writer has let
  * go, whichever is later sends the broker a BATCH_DETACH, behind everything that the connection
  * brought. What was queued is not lost then. To resume, a new connection's HELLO goes to the broker
@@ -74,6 +78,23 @@ enum connection_state {
 	CONNECTION_DISCARDING, /* ending: what still comes is thrown away */
 };
 
+/* How far the agreement about rings has come, to the reader. */
+enum rings_state {
+	RINGS_NONE,    /* they are not to be asked for */
+	RINGS_GRANTED, /* by WELCOME: they may be */
+	RINGS_OFFERED,
+	RINGS_BEGUN, /* by the client: the reader reads from one */
+	RINGS_OVER,  /* they will not be: declined by either */
+};
+
+/* What of it is the writer's to do, between two frames. */
+enum rings_step {
+	RINGS_STEP_NONE,
+	RINGS_STEP_OFFER,
+	RINGS_STEP_BEGIN,
+	RINGS_STEP_DROP,
+};
+
 struct connection {
 	struct broker *broker; /* constant */
 	struct stream *stream; /* constant */
@@ -94,7 +115,8 @@ struct connection {
 	struct buf in; /* what was read and not handled; empty while idle but for half a frame */
 	int64_t silent_until_ns; /* until then PONG is the broker's to say */
 	struct timer *patience;  /* for the HELLO, and for the rest of a frame; NULL: no such wait */
-	enum connection_state state;
+	enum connection_state state : 8;
+	enum rings_state rings : 8;
 	bool refused; /* constant: connection_refuse began it */
 	bool probed;  /* in CONNECTION_HALF: only PING shows whether the client lives */
 
@@ -106,6 +128,7 @@ struct connection {
 	bool reader_resting; /* the reader ended because too much was queued, or to let the broker
 				have the HELLO; the writer starts it */
 	bool reader_ended;   /* of a session that lingers: DETACH follows when nobody writes */
+	enum rings_step rings_step : 8; /* what the writer has to do next about rings */
 	struct lock lock;
 	struct outbox *queue_head, *queue_tail;
 	struct buf control;  /* frames that go ahead of the queue */
@@ -191,6 +214,25 @@ void connection_turn_away(struct connection *c, int status, const char *text);
 
 /* Takes what a connection that has let go (BATCH_DETACH) had still to write. */
 struct outgoing *connection_give_up(struct connection *c);
+
+/* ---- rings.c ----------------------------------------------------------------------------------- */
+
+/* The reader: HELLO asked for those features. Whether the client may ask for rings by RING_ASK. */
+void connection_grant_rings(struct connection *c, uint64_t features);
+
+/*
+ * The reader: RING_ASK, RING_BEGIN and RING_DECLINE came; last: nothing came behind it. The chain as
+ * in connection_queue. 0, CHAN_ENOMEM, or CHAN_EPROTOCOL with a sentence in why.
+ */
+int connection_ask_rings(
+	struct connection *c, struct connection **chain, char *why, size_t why_bytes);
+int connection_begin_rings(struct connection *c, bool last, struct connection **chain, char *why,
+	size_t why_bytes);
+int connection_drop_rings(
+	struct connection *c, struct connection **chain, char *why, size_t why_bytes);
+
+/* The writer, between two frames. 0 or -errno. Parks while the client takes nothing. */
+int connection_take_rings_step(struct connection *c, enum rings_step step);
 
 /* ---- between reading.c and writing.c --------------------------------------------------------- */
 

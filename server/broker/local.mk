@@ -52,6 +52,7 @@ server_broker_libbroker_a_SOURCES = \
 	server/broker/reading.c \
 	server/broker/replay.c server/broker/replay.h \
 	server/broker/resume.c \
+	server/broker/rings.c \
 	server/broker/ride.c server/broker/ride.h \
 	server/broker/session.c server/broker/session.h \
 	server/broker/watch.c \

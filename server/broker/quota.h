@@ -38,6 +38,7 @@ struct quota_account {
 	uint64_t holds; /* parties, channels, connections, sessions: while there are any it stays */
 	uint64_t connections, sessions, channels, buffered_bytes, ops_in_flight;
 	uint32_t extras; /* connections beyond a bound, which may only resume: see admission.h */
+	uint32_t rings;  /* connections that have them */
 	int64_t paid_until_ns; /* the rate: each connection adds its share of a second; full at now
 				*/
 	struct name_node node; /* in its table */

@@ -165,7 +165,7 @@ static int begin_session(struct turn *t, const struct message *hello)
 	t->batch->session = c->session = s;
 	t->batch->ops[0].what = BATCH_BEGIN;
 	c->state = CONNECTION_TALKING;
-	broker_fill_welcome(c->broker, s, &m);
+	broker_fill_welcome(c->broker, s, c, &m);
 	return connection_say(c, &m, &t->chain);
 }
 
@@ -196,6 +196,8 @@ static int on_hello(struct turn *t, const struct frame *f)
 		wire_explain(f, t->why, sizeof(t->why));
 	if (rc == 0)
 		rc = broker_check_hello(c->broker, c, &op->m, t->why, sizeof(t->why));
+	if (rc == 0)
+		connection_grant_rings(c, op->m.hello.features);
 	if (rc == 0)
 		rc = op->m.hello.session_id.len ? ask_for_session(t) : begin_session(t, &op->m);
 	if (rc < 0 && !c->session) {
@@ -279,6 +281,28 @@ static int count_frame(struct turn *t, const struct frame *f)
 	return connection_say(c, &m, &t->chain);
 }
 
+static int on_ring_ask(struct turn *t, const struct frame *f)
+{
+	(void)f;
+	return connection_ask_rings(t->c, &t->chain, t->why, sizeof(t->why));
+}
+
+/* The rest comes by the ring; what came by the socket last is no word about that. */
+static int on_ring_begin(struct turn *t, const struct frame *f)
+{
+	bool last = buf_len(&t->c->in) ==
+		    FRAME_PREFIX_BYTES + (size_t)f->header_bytes + f->payload_bytes;
+
+	t->drained = false;
+	return connection_begin_rings(t->c, last, &t->chain, t->why, sizeof(t->why));
+}
+
+static int on_ring_decline(struct turn *t, const struct frame *f)
+{
+	(void)f;
+	return connection_drop_rings(t->c, &t->chain, t->why, sizeof(t->why));
+}
+
 static int on_operation(struct turn *t, const struct frame *f)
 {
 	struct batch *b = turn_batch(t);
@@ -300,6 +324,9 @@ static int handle_frame(struct turn *t, const struct frame *f)
 		[MESSAGE_PING] = on_ping,
 		[MESSAGE_PONG] = on_seen,
 		[MESSAGE_SEEN] = on_seen,
+		[MESSAGE_RING_ASK] = on_ring_ask,
+		[MESSAGE_RING_BEGIN] = on_ring_begin,
+		[MESSAGE_RING_DECLINE] = on_ring_decline,
 	};
 
 	if (!message_kind_allowed(f->kind, true)) {

@@ -122,7 +122,7 @@ static void attach(struct broker *b, struct session *s, struct connection *c, ui
 			"frames_received is more than was sent, or less than was confirmed before");
 		return;
 	}
-	broker_fill_welcome(b, s, &welcome);
+	broker_fill_welcome(b, s, c, &welcome);
 	rc = connection_adopt(c, s, s->outgoing, s->answers, &welcome);
 	if (rc < 0) {
 		connection_turn_away(c, rc, "out of memory; try again");

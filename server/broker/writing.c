@@ -224,6 +224,7 @@ struct run {
 	struct writer w;
 	struct writer_todo own; /* what there is to do, where no session keeps it */
 	struct buf control;     /* to be written next */
+	enum rings_step step;   /* to be done before */
 	size_t written;         /* bytes of the queue that the last round wrote */
 	bool start_reader, detach, finish;
 };
@@ -242,13 +243,15 @@ static bool take_work(struct run *r)
 	}
 	r->control = c->control;
 	c->control = (struct buf){0};
+	r->step = c->rings_step;
+	c->rings_step = RINGS_STEP_NONE;
 	idle = !behind && (!may_fill || writer_idle(&r->w));
 	if (c->closing && idle && !buf_len(&r->control)) {
 		buf_fini(&r->control);
 		r->control = c->farewell;
 		c->farewell = (struct buf){0};
 	}
-	if (!idle || buf_len(&r->control))
+	if (!idle || buf_len(&r->control) || r->step != RINGS_STEP_NONE)
 		return true;
 	c->stalled = !may_fill && !c->closing && (c->queue_head || !writer_idle(&r->w));
 	if (c->stalled)
@@ -329,12 +332,24 @@ static int fill_round(struct run *r)
 	return n + replay_fill(&o->replay, r->w.iov + n, WRITER_IOV_MAX - n, WRITER_ROUND_BYTES);
 }
 
+/* Once in a connection's life or twice, and it may take long. */
+static int take_step(struct run *r)
+{
+	if (r->step == RINGS_STEP_NONE)
+		return 0;
+	pass_on(r);
+	return connection_take_rings_step(r->c, r->step);
+}
+
 /* Writes one round. 0, or why c is broken. */
 static int write_round(struct run *r)
 {
 	size_t control_bytes = buf_len(&r->control);
-	int n = fill_round(r), rc;
+	int rc = take_step(r), n;
 
+	if (rc < 0)
+		return rc;
+	n = fill_round(r);
 	buf_fini(&r->control);
 	if (n < 0)
 		return -ENOMEM;

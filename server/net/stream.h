@@ -1,5 +1,5 @@
 /*
- * stream.h - bytes both ways, over a socket or over what stands between (TLS).
+ * stream.h - bytes both ways, over a socket, over what stands between (TLS), or beside it (rings).
  *
  * A function table is the seam: nothing above this layer knows what kind a stream is. Reads and
  * writes never wait; who gets -EAGAIN waits with stream_wait, or lets a goroutine begin with
@@ -39,7 +39,7 @@ struct stream_ops {
 };
 
 struct stream {
-	const struct stream_ops *ops;
+	_Atomic(const struct stream_ops *) ops; /* constant, but for stream_ring.h */
 	struct netpoll_desc *poll;
 	int fd;
 };

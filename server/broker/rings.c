@@ -1,0 +1,174 @@
+/*
+ * rings.c - how a connection over a Unix socket goes over to shared memory: asked for by the client,
+ * offered with descriptors, begun in each direction by its last frame on the socket; or declined.
+ *
+ * The reader decides, and leaves to the writer what has its place among the frames that are written:
+ * one step at a time, and the client answers each before there is another.
+ */
+#include "server/broker/connection.h"
+
+#include "chan/status.h"
+#include "proto/frame.h"
+#include "server/base/memory.h"
+#include "server/broker/broker.h"
+#include "server/net/stream_ring.h"
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+void connection_grant_rings(struct connection *c, uint64_t features)
+{
+	struct stream_peer peer;
+
+	if (!(features & FEATURE_RINGS) || !broker_options(c->broker)->rings_max)
+		return;
+	stream_peer(c->stream, &peer);
+	if (peer.kind == STREAM_UNIX)
+		c->rings = RINGS_GRANTED;
+}
+
+/* Has the writer do that. */
+static void leave_to_writer(struct connection *c, enum rings_step step, struct connection **chain)
+{
+	bool start;
+
+	lock_acquire(&c->lock);
+	c->rings_step = step;
+	start = connection_claim_writer(c);
+	lock_release(&c->lock);
+	if (!start)
+		return;
+	c->next_writing = *chain;
+	*chain = c;
+}
+
+static bool writer_has_done_all(struct connection *c)
+{
+	bool done;
+
+	lock_acquire(&c->lock);
+	done = c->rings_step == RINGS_STEP_NONE;
+	lock_release(&c->lock);
+	return done;
+}
+
+/* ---- the reader ------------------------------------------------------------------------------- */
+
+/* Makes them, and counts them. 0, or a status with a sentence in why. */
+static int make_rings(struct connection *c, char *why, size_t why_bytes)
+{
+	int rc;
+
+	if (memory_level() != MEMORY_FREE) {
+		snprintf(why, why_bytes, "the broker's memory is near its ceiling (memory_max)");
+		return CHAN_ELIMIT;
+	}
+	rc = broker_take_rings(c->broker, c, why, why_bytes);
+	if (rc < 0)
+		return rc;
+	rc = stream_ring_new(c->stream);
+	if (rc == 0)
+		return 0;
+	broker_give_rings(c->broker, c);
+	snprintf(why, why_bytes, "the broker has none: %s", strerror(-rc));
+	return CHAN_ELIMIT;
+}
+
+int connection_ask_rings(
+	struct connection *c, struct connection **chain, char *why, size_t why_bytes)
+{
+	struct message m = {.kind = MESSAGE_RING_DECLINE, .ring_decline = {.message = why}};
+
+	if (c->rings != RINGS_GRANTED) {
+		snprintf(why, why_bytes, "RING_ASK, which was not granted, or a second one");
+		return CHAN_EPROTOCOL;
+	}
+	if (make_rings(c, why, why_bytes) < 0) {
+		c->rings = RINGS_OVER;
+		return connection_say(c, &m, chain);
+	}
+	c->rings = RINGS_OFFERED;
+	leave_to_writer(c, RINGS_STEP_OFFER, chain);
+	return 0;
+}
+
+/* Whether the client answers an offer: it has left, or is about to. */
+static bool answers_offer(struct connection *c, const char *what, char *why, size_t why_bytes)
+{
+	if (c->rings == RINGS_OFFERED && writer_has_done_all(c))
+		return true;
+	snprintf(why, why_bytes, "%s, and no rings were offered", what);
+	return false;
+}
+
+int connection_begin_rings(
+	struct connection *c, bool last, struct connection **chain, char *why, size_t why_bytes)
+{
+	if (!answers_offer(c, "RING_BEGIN", why, why_bytes))
+		return CHAN_EPROTOCOL;
+	if (!last) {
+		snprintf(why, why_bytes, "something behind RING_BEGIN on the socket");
+		return CHAN_EPROTOCOL;
+	}
+	c->rings = RINGS_BEGUN;
+	stream_ring_begin_reading(c->stream);
+	leave_to_writer(c, RINGS_STEP_BEGIN, chain);
+	return 0;
+}
+
+int connection_drop_rings(
+	struct connection *c, struct connection **chain, char *why, size_t why_bytes)
+{
+	if (!answers_offer(c, "RING_DECLINE", why, why_bytes))
+		return CHAN_EPROTOCOL;
+	c->rings = RINGS_OVER;
+	leave_to_writer(c, RINGS_STEP_DROP, chain);
+	return 0;
+}
+
+/* ---- the writer ------------------------------------------------------------------------------- */
+
+static int offer(struct connection *c)
+{
+	struct message m = {
+		.kind = MESSAGE_RING_OFFER, .ring_offer = {.ring_bytes = STREAM_RING_BYTES}};
+	struct buf frame = {0};
+	int rc = -ENOMEM;
+
+	if (wire_encode(&frame, &m, 0, 0) == 0)
+		rc = stream_ring_offer(c->stream, buf_data(&frame), buf_len(&frame),
+			broker_options(c->broker)->stall_ns);
+	buf_fini(&frame);
+	return rc;
+}
+
+static int begin(struct connection *c)
+{
+	uint8_t frame[FRAME_PREFIX_BYTES];
+	struct iovec iov = {frame, sizeof(frame)};
+	int rc;
+
+	frame_put_prefix(frame, MESSAGE_RING_BEGIN, 0, 0, 0);
+	rc = stream_write_all(c->stream, &iov, 1, broker_options(c->broker)->stall_ns);
+	if (rc == 0)
+		stream_ring_begin_writing(c->stream);
+	return rc;
+}
+
+static int drop(struct connection *c)
+{
+	stream_ring_drop(c->stream);
+	broker_give_rings(c->broker, c);
+	return 0;
+}
+
+int connection_take_rings_step(struct connection *c, enum rings_step step)
+{
+	static int (*const steps[])(struct connection *) = {
+		[RINGS_STEP_OFFER] = offer,
+		[RINGS_STEP_BEGIN] = begin,
+		[RINGS_STEP_DROP] = drop,
+	};
+
+	return steps[step](c);
+}

@@ -1,0 +1,309 @@
+#include "server/net/stream_ring.h"
+
+#include "proto/ring.h"
+#include "server/base/clock.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+struct stream_ring {
+	struct stream_ops ops;           /* first, so that a stream's table leads here */
+	const struct stream_ops *socket; /* what the stream was before */
+	void *pair;                      /* the mapping; NULL once dropped */
+	int memory_fd;                   /* the writer's, until it is offered: then -1 */
+	int bell_fd;
+	struct netpoll_bell *bell;
+
+	bool reads; /* the reader's: what comes is in the ring */
+	struct ring_reader in;
+	atomic_bool writes; /* the writer's: what leaves goes to the ring */
+	struct ring_writer out;
+	atomic_bool rung;       /* the client's bell was to be rung before the writer's last frame */
+	atomic_bool deaf, mute; /* shut down: nothing more is read, or written */
+};
+
+static struct stream_ring *ring_of(struct stream *s)
+{
+	return (struct stream_ring *)s->ops;
+}
+
+/* The byte may find no room: then others lie there, and the client wakes by those. */
+static void ring_if_due(struct stream *s, struct stream_ring *r)
+{
+	if (atomic_load(&r->writes) && atomic_exchange(&r->rung, false))
+		send(s->fd, "", 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+/* Wakes who says so in a word of the ring. Not by a byte among frames: as long as the writer writes
+ * those to the socket, it is the writer that rings, when it goes over. Both store and then look at what
+ * the other stores, so one of them rings. */
+static void wake(struct stream *s, enum ring_wait how, _Atomic uint32_t *waits)
+{
+	struct stream_ring *r = ring_of(s);
+
+	if (how == RING_SLEEPS)
+		syscall(SYS_futex, waits, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+	if (how != RING_POLLS)
+		return;
+	atomic_store(&r->rung, true);
+	ring_if_due(s, r);
+}
+
+/* ---- reading and writing ---------------------------------------------------------------------- */
+
+/* What a client left that is gone is still read, as it would be from a socket. */
+static ssize_t ring_read(struct stream *s, void *bytes, size_t size)
+{
+	struct stream_ring *r = ring_of(s);
+	enum ring_wait how;
+	long n;
+
+	if (!r->reads)
+		return r->socket->read(s, bytes, size);
+	do {
+		if (atomic_load(&r->deaf))
+			return 0;
+		if (netpoll_is_closed(s->poll))
+			ring_cut(&r->in);
+		n = ring_take(&r->in, bytes, size, &how);
+		wake(s, how, &r->in.memory->writer_waits);
+		if (n != 0)
+			return n > 0 ? n : -EPROTO;
+		if (ring_is_at_end(&r->in))
+			return 0;
+	} while (!ring_await_bytes(&r->in, RING_POLLS));
+	return -EAGAIN;
+}
+
+/* As much as there is room for. Bytes, or -EPROTO. */
+static ssize_t put(struct ring_writer *w, const struct iovec *iov, int count)
+{
+	long room = ring_room(w);
+	size_t all = 0;
+
+	if (room < 0)
+		return -EPROTO;
+	for (int i = 0; i < count && room > 0; i++) {
+		size_t n = iov[i].iov_len < (size_t)room ? iov[i].iov_len : (size_t)room;
+
+		ring_put(w, iov[i].iov_base, n);
+		room -= (long)n;
+		all += n;
+	}
+	return (ssize_t)all;
+}
+
+/* Whether nobody will read what is written. The poller tells of our own deafness as of the client's
+ * end; then it is time that shows whether the client is there. */
+static bool is_gone(const struct stream *s, struct stream_ring *r)
+{
+	return atomic_load(&r->mute) || (netpoll_is_closed(s->poll) && !atomic_load(&r->deaf));
+}
+
+static ssize_t ring_writev(struct stream *s, const struct iovec *iov, int count)
+{
+	struct stream_ring *r = ring_of(s);
+	ssize_t n;
+
+	if (!atomic_load(&r->writes))
+		return r->socket->writev(s, iov, count);
+	do {
+		if (is_gone(s, r))
+			return -EPIPE;
+		n = put(&r->out, iov, count);
+		if (n < 0)
+			return n;
+	} while (n == 0 && !ring_await_room(&r->out, RING_POLLS));
+	if (n == 0)
+		return -EAGAIN;
+	wake(s, ring_show(&r->out), &r->out.memory->reader_waits);
+	return n;
+}
+
+/* ---- the end ---------------------------------------------------------------------------------- */
+
+/* The socket tells both sides: the poller starts the reader, and the client finds its bell dead. */
+static void ring_shutdown(struct stream *s, int how)
+{
+	struct stream_ring *r = ring_of(s);
+
+	if (how != SHUT_WR)
+		atomic_store(&r->deaf, true);
+	if (how != SHUT_RD)
+		atomic_store(&r->mute, true);
+	r->socket->shutdown(s, how);
+}
+
+static void ring_finish_writing(struct stream *s)
+{
+	struct stream_ring *r = ring_of(s);
+
+	if (atomic_load(&r->writes))
+		wake(s, ring_finish(&r->out), &r->out.memory->reader_waits);
+	else
+		r->socket->finish(s);
+}
+
+static void ring_peer(struct stream *s, struct stream_peer *ret_peer)
+{
+	ring_of(s)->socket->peer(s, ret_peer);
+}
+
+static void release(struct stream_ring *r)
+{
+	netpoll_remove_bell(r->bell);
+	if (r->bell_fd >= 0)
+		close(r->bell_fd);
+	if (r->memory_fd >= 0)
+		close(r->memory_fd);
+	if (r->pair)
+		munmap(r->pair, ring_pair_bytes(STREAM_RING_BYTES));
+	r->bell = NULL;
+	r->bell_fd = r->memory_fd = -1;
+	r->pair = NULL;
+}
+
+static void ring_free(struct stream *s)
+{
+	struct stream_ring *r = ring_of(s);
+
+	release(r);
+	r->socket->free(s);
+	free(r);
+}
+
+/* ---- the beginning ---------------------------------------------------------------------------- */
+
+static const struct stream_ops ring_ops = {
+	.short_reads_drain = true, /* as long as they are the socket's */
+	.read = ring_read,
+	.writev = ring_writev,
+	.shutdown = ring_shutdown,
+	.finish = ring_finish_writing,
+	.peer = ring_peer,
+	.free = ring_free,
+};
+
+/* Memory that stays as it is, whatever its other holder does: of this size, and so sealed. 0, or
+ * -errno. */
+static int make_memory(struct stream_ring *r)
+{
+	size_t bytes = ring_pair_bytes(STREAM_RING_BYTES);
+
+	r->memory_fd = memfd_create("chand-ring", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (r->memory_fd < 0 || ftruncate(r->memory_fd, (off_t)bytes) < 0 ||
+		fcntl(r->memory_fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
+		return -errno;
+	r->pair = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, r->memory_fd, 0);
+	if (r->pair == MAP_FAILED) {
+		r->pair = NULL;
+		return -errno;
+	}
+	ring_reader_init(&r->in, ring_of_pair(r->pair, STREAM_RING_BYTES, 0), STREAM_RING_BYTES);
+	ring_writer_init(&r->out, ring_of_pair(r->pair, STREAM_RING_BYTES, 1), STREAM_RING_BYTES);
+	return 0;
+}
+
+static int make_bell(struct stream_ring *r, struct stream *s)
+{
+	r->bell_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	return r->bell_fd < 0 ? -errno : netpoll_add_bell(s->poll, r->bell_fd, &r->bell);
+}
+
+int stream_ring_new(struct stream *s)
+{
+	struct stream_ring *r = calloc(1, sizeof(*r));
+	int rc;
+
+	if (!r)
+		return -ENOMEM;
+	r->ops = ring_ops;
+	r->socket = s->ops;
+	r->memory_fd = r->bell_fd = -1;
+	rc = make_memory(r);
+	if (rc == 0)
+		rc = make_bell(r, s);
+	if (rc < 0) {
+		release(r);
+		free(r);
+		return rc;
+	}
+	s->ops = &r->ops; /* the writer may be at work, and goes on as before */
+	return 0;
+}
+
+/* As stream_writev. */
+static ssize_t send_with_descriptors(struct stream *s, const void *bytes, size_t n)
+{
+	struct stream_ring *r = ring_of(s);
+	int fds[] = {r->memory_fd, r->bell_fd};
+	union {
+		struct cmsghdr header; /* for its alignment */
+		char space[CMSG_SPACE(sizeof(fds))];
+	} control = {.header = {
+			     .cmsg_len = CMSG_LEN(sizeof(fds)),
+			     .cmsg_level = SOL_SOCKET,
+			     .cmsg_type = SCM_RIGHTS,
+		     }};
+	struct iovec iov = {(void *)bytes, n};
+	struct msghdr m = {.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control.space)};
+	ssize_t put;
+
+	memcpy(CMSG_DATA(&control.header), fds, sizeof(fds));
+	do
+		put = sendmsg(s->fd, &m, MSG_NOSIGNAL);
+	while (put < 0 && errno == EINTR);
+	return put < 0 ? -errno : put;
+}
+
+int stream_ring_offer(struct stream *s, const void *bytes, size_t n, int64_t stall_ns)
+{
+	struct stream_ring *r = ring_of(s);
+	struct iovec rest;
+	ssize_t put;
+	int rc;
+
+	while ((put = send_with_descriptors(s, bytes, n)) == -EAGAIN) {
+		rc = netpoll_wait(s->poll, NETPOLL_WRITE, clock_deadline_ns(stall_ns));
+		if (rc < 0)
+			return rc;
+	}
+	if (put < 0)
+		return (int)put;
+	close(r->memory_fd);
+	r->memory_fd = -1;
+	rest = (struct iovec){(uint8_t *)bytes + put, n - (size_t)put};
+	return stream_write_all(s, &rest, 1, stall_ns);
+}
+
+void stream_ring_begin_reading(struct stream *s)
+{
+	struct stream_ring *r = ring_of(s);
+
+	r->reads = true;
+	r->ops.short_reads_drain = false;
+}
+
+void stream_ring_begin_writing(struct stream *s)
+{
+	struct stream_ring *r = ring_of(s);
+
+	atomic_store(&r->writes, true);
+	ring_if_due(s, r);
+}
+
+void stream_ring_drop(struct stream *s)
+{
+	release(ring_of(s));
+}
