@@ -560,10 +560,31 @@ static int on_welcome(struct answer *a)
 	if (rc < 0)
 		return rc;
 	s->greeted = true;
+	s->features = a->m->welcome.features;
 	s->unsaid_bytes = 0;
 	if (s->heard_ns == HEARD_NEVER)
 		session_ping(s, 0);
 	return 0;
+}
+
+static int on_ring_offer(struct answer *a)
+{
+	int rc = rings_offered(a->c, a->m->ring_offer.ring_bytes);
+
+	return rc == CHAN_EPROTOCOL ? breach(a, "an offer that was not asked for") : rc;
+}
+
+static int on_ring_begin(struct answer *a)
+{
+	bool last = buf_len(&a->c->in) == FRAME_PREFIX_BYTES + (size_t)a->frame->header_bytes +
+						   a->frame->payload_bytes;
+
+	return rings_begun(a->c, last) < 0 ? breach(a, "rings that were not agreed upon") : 0;
+}
+
+static int on_ring_decline(struct answer *a)
+{
+	return rings_declined(a->c) < 0 ? breach(a, "an answer to what was not asked") : 0;
 }
 
 static int on_goaway(struct answer *a)
@@ -583,6 +604,8 @@ static int (*const handlers[])(struct answer *a) = {
 	[MESSAGE_PING] = on_ping,
 	[MESSAGE_PONG] = on_pong,
 	[MESSAGE_SEEN] = on_seen,
+	[MESSAGE_RING_BEGIN] = on_ring_begin,
+	[MESSAGE_RING_DECLINE] = on_ring_decline,
 	[MESSAGE_PIECE] = on_piece,
 	[MESSAGE_WELCOME] = on_welcome,
 	[MESSAGE_OPENED] = on_opened,
@@ -593,6 +616,7 @@ static int (*const handlers[])(struct answer *a) = {
 	[MESSAGE_STATS] = on_list,
 	[MESSAGE_WAITERS] = on_list,
 	[MESSAGE_GOAWAY] = on_goaway,
+	[MESSAGE_RING_OFFER] = on_ring_offer,
 };
 
 int session_handle(struct session *s, struct chan_client *c, const struct frame *f,

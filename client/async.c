@@ -26,8 +26,8 @@ short chan_events(struct chan_client *c)
 	session_ask(&c->session, c);
 	session_confirm(&c->session);
 	client_flush(c);
-	if (c->link == LINK_UP && client_has_output(c))
-		events |= POLLOUT;
+	if (c->link == LINK_UP)
+		events = stream_events(&c->stream, !c->reading, client_has_output(c));
 	client_unlock(c);
 	return events;
 }

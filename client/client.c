@@ -81,19 +81,24 @@ static void put_farewell(struct chan_client *c)
 /* One step towards what hanging up waits for, in a client that has one thread by now. */
 static void take_turn(struct chan_client *c, int64_t deadline_ns)
 {
-	struct pollfd p = {.fd = c->stream.fd, .events = POLLIN};
+	struct pollfd nothing = {.fd = -1};
+	short events = POLLIN;
 	int64_t next_ns;
+	int ms;
 
 	if (c->link != LINK_UP) {
 		if (c->reconnect.give_up_ns > deadline_ns)
 			c->reconnect.give_up_ns = deadline_ns;
 		next_ns = client_reconnect(c);
-		p.fd = -1;
 		deadline_ns = next_ns < deadline_ns ? next_ns : deadline_ns;
 	} else if (client_has_output(c)) {
-		p.events |= POLLOUT;
+		events |= POLLOUT;
 	}
-	poll(&p, 1, clock_poll_ms(deadline_ns, (int)(HANGUP_TIMEOUT_NS / NS_PER_MS)));
+	ms = clock_poll_ms(deadline_ns, (int)(HANGUP_TIMEOUT_NS / NS_PER_MS));
+	if (c->link == LINK_UP)
+		stream_await(&c->stream, events, ms);
+	else
+		poll(&nothing, 1, ms);
 	c->choked = false;
 	client_poll(c);
 	client_flush(c);

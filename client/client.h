@@ -17,6 +17,7 @@
 #include "client/credentials.h"
 #include "client/keeper.h"
 #include "client/reconnect.h"
+#include "client/rings.h"
 #include "client/session.h"
 #include "client/stream.h"
 #include "client/tls.h"
@@ -61,6 +62,7 @@ struct chan_client {
 
 	struct tls *tls; /* of tls:// URLs */
 	struct stream stream;
+	struct rings rings;
 	bool reading; /* a thread reads, alone owns in and scratch, and may be blocked in it */
 	struct waiter *reader; /* of the thread that is in a system call for it; else NULL */
 	uint64_t turns;        /* times that the role was taken */

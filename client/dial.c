@@ -33,6 +33,7 @@ static int put_hello(struct chan_client *c)
 
 	gethostname(host, sizeof(host) - 1);
 	m.hello.version_min = m.hello.version_max = PROTOCOL_VERSION;
+	m.hello.features = rings_features(c);
 	m.hello.speaker.host = host;
 	m.hello.speaker.pid = (uint64_t)getpid();
 	m.hello.speaker.program = c->program;
@@ -136,8 +137,10 @@ int client_connect(struct chan_client *c, int64_t deadline_ns)
 	c->link = LINK_GREETING;
 	rc = greet(c, deadline_ns);
 	c->link = rc < 0 ? LINK_DOWN : LINK_UP;
-	if (rc == 0)
-		c->stream.ops->wait_max(&c->stream, c->session.heartbeat_ns);
+	if (rc < 0)
+		return rc;
+	c->stream.ops->wait_max(&c->stream, c->session.heartbeat_ns);
+	rings_connected(c, c->session.features);
 	return rc;
 }
 
@@ -158,6 +161,7 @@ static int take_options(struct chan_client *c, const struct chan_dial_options *o
 
 	c->withdraw_on_signal = options->withdraw_on_signal;
 	c->reconnect.max_ns = options->reconnect_ns > 0 ? options->reconnect_ns : 0;
+	rings_init(&c->rings, options->ring_after);
 	c->linger_ns = options->linger_ns ? options->linger_ns : LINGER_NS;
 	if (c->linger_ns < 0 || options->reconnect_ns < 0)
 		c->linger_ns = 0;

@@ -21,7 +21,9 @@
 bool frame_counts(enum message_kind kind)
 {
 	return kind != MESSAGE_HELLO && kind != MESSAGE_WELCOME && kind != MESSAGE_PING &&
-	       kind != MESSAGE_PONG && kind != MESSAGE_SEEN && kind != MESSAGE_GOAWAY;
+	       kind != MESSAGE_PONG && kind != MESSAGE_SEEN && kind != MESSAGE_GOAWAY &&
+	       kind != MESSAGE_RING_ASK && kind != MESSAGE_RING_OFFER &&
+	       kind != MESSAGE_RING_BEGIN && kind != MESSAGE_RING_DECLINE;
 }
 
 int frame_put(

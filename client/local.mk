@@ -28,7 +28,9 @@ chan_sources = \
 	client/send.c \
 	client/session.c client/session.h \
 	client/settle.c \
+	client/rings.c client/rings.h \
 	client/stream.c client/stream.h \
+	client/stream_ring.c \
 	client/stream_socket.c \
 	client/stream_tls.c \
 	client/tls.h \

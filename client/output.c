@@ -27,7 +27,7 @@ bool client_has_unsent(const struct chan_client *c)
 	const struct session *s = &c->session;
 	const uint8_t *bytes;
 
-	return buf_len(&c->leaving) > 0 || buf_len(&s->control) > 0 ||
+	return buf_len(&c->leaving) > 0 || buf_len(&s->control) > 0 || rings_are_beginning(c) ||
 	       resend_unwritten(&s->resend, &bytes) > 0 || has_gathered(s);
 }
 
@@ -42,7 +42,7 @@ bool client_has_output(const struct chan_client *c)
 	const struct session *s = &c->session;
 	const uint8_t *bytes;
 
-	return buf_len(&c->leaving) > 0 || buf_len(&s->control) > 0 ||
+	return buf_len(&c->leaving) > 0 || buf_len(&s->control) > 0 || rings_are_beginning(c) ||
 	       resend_unwritten(&s->resend, &bytes) > 0 || (has_gathered(s) && has_room(s));
 }
 
@@ -52,9 +52,11 @@ static void take_output(struct chan_client *c)
 	struct session *s = &c->session;
 	struct buf emptied = c->leaving;
 
-	if (buf_len(&s->control) > 0) {
+	if (buf_len(&s->control) > 0 || rings_are_beginning(c)) {
 		c->leaving = s->control;
 		s->control = emptied;
+		if (rings_are_beginning(c))
+			rings_say_begin(c);
 		return;
 	}
 	resend_trim(&s->resend);
@@ -81,10 +83,14 @@ static size_t next_output(struct chan_client *c, const uint8_t **ret_bytes)
 
 static void note_written(struct chan_client *c, size_t n)
 {
-	if (buf_len(&c->leaving) > 0)
-		buf_consume(&c->leaving, n);
-	else
+	rings_count_call(c);
+	if (buf_len(&c->leaving) == 0) {
 		resend_wrote(&c->session.resend, n);
+		return;
+	}
+	buf_consume(&c->leaving, n);
+	if (buf_len(&c->leaving) == 0)
+		rings_wrote(c);
 }
 
 /* What the broker said before it closed the connection is still to be read, and tells more. */

@@ -131,6 +131,7 @@ void client_lost(struct chan_client *c, int greet_status, const char *why)
 		return;
 	}
 	c->link = LINK_DOWN;
+	c->rings.state = RINGS_NONE;
 	session_detach(&c->session);
 	stream_cut(&c->stream);
 	free(r->why);

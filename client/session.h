@@ -54,6 +54,7 @@ struct session {
 	int64_t heartbeat_ns;
 	char *broker; /* name and version */
 	struct wire_limits limits;
+	uint64_t features; /* granted by the last WELCOME */
 
 	struct buf out; /* frames to be written; here, as it is here that their order is decided */
 	struct buf control;   /* the same of those that do not count, which go ahead */

@@ -3,6 +3,8 @@
  */
 #include "client/stream.h"
 #include "chan/status.h"
+#include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -23,6 +25,24 @@ int stream_dial(struct stream *s, const struct url *url, int64_t deadline_ns)
 	if (rc == 0)
 		s->ops = ops;
 	return rc;
+}
+
+int stream_await(struct stream *s, short events, int timeout_ms)
+{
+	struct pollfd p = {.fd = s->fd, .events = events};
+	int n;
+
+	if (s->ops && s->ops->await)
+		return s->ops->await(s, events, timeout_ms);
+	n = poll(&p, 1, timeout_ms);
+	return n < 0 ? -errno : n;
+}
+
+short stream_events(struct stream *s, bool reader, bool output)
+{
+	if (s->ops->events)
+		return s->ops->events(s, reader, output);
+	return output ? POLLIN | POLLOUT : POLLIN;
 }
 
 int stream_explain(struct stream *s, int error, char text[static STREAM_WORDS_BYTES_MAX])

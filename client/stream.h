@@ -2,7 +2,7 @@
  * stream.h - bytes to and from the broker, whatever carries them.
  *
  * A carrier is a table of functions and one file: stream_socket.c for unix: and tcp://,
- * stream_tls.c for tls://.
+ * stream_tls.c for tls://, stream_ring.c for unix: once there are rings.
  *
  * One thread may read while another writes.
  */
@@ -22,6 +22,7 @@
 /* What stream_explain says at most. */
 #define STREAM_WORDS_BYTES_MAX 512u
 
+struct ring_end;
 struct tls;
 struct tls_connection;
 
@@ -30,9 +31,14 @@ struct stream {
 	int fd;                       /* to poll */
 	struct tls *tls;              /* of the client, set before the dial */
 	struct tls_connection *connection; /* stream_tls.c's own */
+	struct ring_end *ring;             /* stream_ring.c's own */
 };
 
 struct stream_ops {
+	/* A read that brings less than there was room for need not have brought all there was; one
+	 * that ends in -EAGAIN has. */
+	bool keeps_what_it_read_short;
+
 	/* Opens it. 0, or a CHAN_E... with the thread's error set. */
 	int (*dial)(struct stream *s, const struct url *url, int64_t deadline_ns);
 
@@ -49,6 +55,10 @@ struct stream_ops {
 	/* Sets how long a read may wait. */
 	void (*wait_max)(struct stream *s, int64_t ns);
 
+	/* As stream_await and stream_events; NULL: as of a socket. */
+	int (*await)(struct stream *s, short events, int timeout_ms);
+	short (*events)(struct stream *s, bool reader, bool output);
+
 	/* As stream_explain; NULL: the errno says it all. */
 	int (*explain)(struct stream *s, int error, char *text);
 
@@ -64,10 +74,41 @@ int stream_dial(struct stream *s, const struct url *url, int64_t deadline_ns);
  * called while greeting: CHAN_EUNREACHABLE, or as stream_dial. */
 int stream_explain(struct stream *s, int error, char text[static STREAM_WORDS_BYTES_MAX]);
 
+/* Whether a read of up to size bytes that brought n has brought all there was. */
+static inline bool stream_is_drained(const struct stream *s, ssize_t n, size_t size)
+{
+	return n < (ssize_t)size && (n < 0 || !s->ops->keeps_what_it_read_short);
+}
+
+/* Waits until it can be read (POLLIN, by the reader) or written (POLLOUT, by the writer, or by the
+ * reader after a write found no room). More than 0; 0 after timeout_ms; or -errno. */
+int stream_await(struct stream *s, short events, int timeout_ms);
+
+/* What a program that polls the descriptor has to poll for: until there is something to read, or with
+ * output room to write. By the reader, or not, where another thread is that. */
+short stream_events(struct stream *s, bool reader, bool output);
+
 /* Ends it in both directions: whoever waits in a read or polls the descriptor comes back. The
  * stream is still to be closed. */
 void stream_cut(struct stream *s);
 
 extern const struct stream_ops stream_socket_ops, stream_tls_ops;
+
+/* ---- stream_ring.c: of a Unix socket ------------------------------------------------------------ */
+
+/* Reads take the descriptors along that come with an offer from now on. With nobody reading or
+ * writing. 0 or -ENOMEM. */
+int stream_expect_rings(struct stream *s);
+
+/* The reader: an offer of rings with so many bytes came. 0; or -errno: it cannot be used, its
+ * descriptors did not come say, and none will be. */
+int stream_take_rings(struct stream *s, uint32_t ring_bytes);
+
+/* The reader: no offer will come. */
+void stream_forgo_rings(struct stream *s);
+
+/* The reader, the writer: from here on bytes go by the ring. */
+void stream_begin_ring_reading(struct stream *s);
+void stream_begin_ring_writing(struct stream *s);
 
 #endif

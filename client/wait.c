@@ -178,7 +178,7 @@ int client_read(struct chan_client *c, bool wait)
 	n = c->stream.ops->read(&c->stream, c->in.bytes + c->in.end, room, wait);
 	client_lock(c);
 	c->reader = NULL;
-	c->drained = n < (ssize_t)room;
+	c->drained = stream_is_drained(&c->stream, n, room);
 	if (n == -EAGAIN || n == -EINTR)
 		return (int)n;
 	if (n <= 0) {
@@ -186,6 +186,7 @@ int client_read(struct chan_client *c, bool wait)
 	} else if (c->link != LINK_DOWN) {
 		c->session.unanswered_ns = 0;
 		c->in.end += (size_t)n;
+		rings_count_call(c);
 		handle_input(c);
 	}
 	return 0;
@@ -221,13 +222,11 @@ void client_poll(struct chan_client *c)
 
 int client_await_ready(struct chan_client *c, short events, int64_t deadline_ns)
 {
-	struct pollfd p = {.fd = c->stream.fd, .events = events};
 	int ms = clock_poll_ms(deadline_ns, (int)(c->session.heartbeat_ns / NS_PER_MS));
 	int n;
 
 	client_unlock(c);
-	n = poll(&p, 1, ms);
-	n = n < 0 ? -errno : n;
+	n = stream_await(&c->stream, events, ms);
 	client_lock(c);
 	c->reader = NULL;
 	if (n == 0)

@@ -135,6 +135,11 @@ struct chan_dial_options {
 	 * token in it, so it is for unix: and tls://. */
 	const char *token;
 	const char *token_file;
+
+	/* Of unix: URLs: the library and a broker that grants it go over from the socket to shared
+	 * memory, once so many calls on the socket have moved bytes. 0: what $CHAN_RING_AFTER
+	 * says, or without that never; negative: never. */
+	int ring_after;
 };
 
 /*

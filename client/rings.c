@@ -1,0 +1,122 @@
+#include "client/rings.h"
+#include "client/client.h"
+#include <stdlib.h>
+
+void rings_init(struct rings *r, int ring_after)
+{
+	const char *said = getenv(RINGS_AFTER_VARIABLE);
+
+	r->after = ring_after ? ring_after : said ? atoi(said) : -1;
+}
+
+static bool are_wanted(const struct chan_client *c)
+{
+	return c->rings.after >= 0 && c->urls.list[c->url_at].scheme == URL_UNIX;
+}
+
+uint64_t rings_features(const struct chan_client *c)
+{
+	return are_wanted(c) ? FEATURE_RINGS : 0;
+}
+
+void rings_connected(struct chan_client *c, uint64_t features)
+{
+	struct rings *r = &c->rings;
+
+	r->state = RINGS_NONE;
+	r->calls = 0;
+	r->since_ns = clock_now_ns();
+	if (are_wanted(c) && (features & FEATURE_RINGS) && stream_expect_rings(&c->stream) == 0)
+		r->state = RINGS_GRANTED;
+}
+
+/* ---- asking ------------------------------------------------------------------------------- */
+
+/* Calls that were spread over a longer time count no more. */
+static bool is_busy(struct rings *r)
+{
+	int64_t now_ns, since_ns = r->since_ns;
+
+	if (r->calls < (r->after ? r->after : RINGS_AFTER_CALLS))
+		return false;
+	if (r->after)
+		return true;
+	now_ns = clock_now_ns();
+	r->calls = 0;
+	r->since_ns = now_ns;
+	return now_ns - since_ns <= RINGS_AFTER_NS;
+}
+
+void rings_count_call(struct chan_client *c)
+{
+	struct message ask = {.kind = MESSAGE_RING_ASK};
+	struct rings *r = &c->rings;
+
+	if (r->state != RINGS_GRANTED)
+		return;
+	r->calls++;
+	if (is_busy(r) && session_put(&c->session, &ask) == 0)
+		r->state = RINGS_ASKED;
+}
+
+/* ---- what the broker says ----------------------------------------------------------------- */
+
+int rings_offered(struct chan_client *c, uint32_t ring_bytes)
+{
+	struct message no = {.kind = MESSAGE_RING_DECLINE,
+		.ring_decline = {.message = "the descriptors did not come, or cannot be used"}};
+
+	if (c->rings.state != RINGS_ASKED)
+		return CHAN_EPROTOCOL;
+	if (stream_take_rings(&c->stream, ring_bytes) == 0) {
+		c->rings.state = RINGS_BEGINNING;
+		return 0;
+	}
+	c->rings.state = RINGS_OVER;
+	return session_put(&c->session, &no);
+}
+
+/* What is read next comes by the ring: that the socket was drained says nothing of it. */
+int rings_begun(struct chan_client *c, bool last)
+{
+	if (c->rings.state != RINGS_BEGUN || !last)
+		return CHAN_EPROTOCOL;
+	c->rings.state = RINGS_BOTH;
+	c->drained = false;
+	stream_begin_ring_reading(&c->stream);
+	return 0;
+}
+
+int rings_declined(struct chan_client *c)
+{
+	if (c->rings.state != RINGS_ASKED)
+		return CHAN_EPROTOCOL;
+	c->rings.state = RINGS_OVER;
+	stream_forgo_rings(&c->stream);
+	return 0;
+}
+
+/* ---- going over --------------------------------------------------------------------------- */
+
+bool rings_are_beginning(const struct chan_client *c)
+{
+	return c->rings.state == RINGS_BEGINNING;
+}
+
+void rings_say_begin(struct chan_client *c)
+{
+	struct message begin = {.kind = MESSAGE_RING_BEGIN};
+
+	if (wire_encode(&c->leaving, &begin, 0, 0) < 0)
+		c->session.doomed = CHAN_ENOMEM;
+	else
+		c->rings.state = RINGS_LEAVING;
+}
+
+void rings_wrote(struct chan_client *c)
+{
+	if (c->rings.state != RINGS_LEAVING)
+		return;
+	c->rings.state = RINGS_BEGUN;
+	stream_begin_ring_writing(&c->stream);
+}

@@ -1,0 +1,331 @@
+/*
+ * stream_ring.c - a Unix socket's stream that goes over to a pair of rings in shared memory, which the
+ * broker makes and offers (PROTOCOL.md part 20, proto/ring.h).
+ *
+ * Each direction goes over by itself, between two frames. From then on the socket is the bell: its
+ * bytes mean that there is something to read, or room; and its end is the connection's. So it stays the
+ * one descriptor to poll. A thread that blocks in a read waits by a futex first, which is woken in half
+ * the time, and for the bell only when nothing has come for a while, since a futex does not tell of a
+ * broker that has died.
+ */
+#include "client/clock.h"
+#include "client/stream.h"
+#include "proto/ring.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <poll.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* How long a read waits by the futex: longer than most round trips, shorter than anybody notices. Who
+ * waits longer pays one system call more, once. */
+#define DOZE_NS (10 * NS_PER_MS)
+
+struct ring_end {
+	bool decided;          /* the reader's: no offer comes any more */
+	int memory_fd;         /* the reader's: came with an offer, and not looked at; or -1 */
+	int bell_fd;           /* the broker's bell, which we ring; or -1 */
+	void *pair;            /* the mapping; NULL: none */
+	size_t pair_bytes;
+	atomic_bool reads;     /* what comes is in the ring; set by the reader */
+	struct ring_reader in; /* the reader's */
+	atomic_bool writes;    /* set by the writer */
+	struct ring_writer out;
+};
+
+static void close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+static void ring_bell(struct ring_end *r, enum ring_wait how)
+{
+	if (how != RING_AWAKE)
+		eventfd_write(r->bell_fd, 1);
+}
+
+/* Waits by the word in which that stands, at most so long. 0, or -errno. */
+static int doze(_Atomic uint32_t *waits, int64_t ns)
+{
+	struct timespec most = {ns / NS_PER_S, ns % NS_PER_S};
+
+	return syscall(SYS_futex, waits, FUTEX_WAIT, RING_SLEEPS, &most, NULL, 0) < 0 ? -errno : 0;
+}
+
+/* ---- descriptors that come with an offer ------------------------------------------------------ */
+
+/* Keeps the last two that came: a broker that sends more, or others, offers nothing that can be used. */
+static void keep_descriptors(struct ring_end *r, struct msghdr *m)
+{
+	struct cmsghdr *c;
+	int fds[2] = {-1, -1};
+
+	for (c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		memcpy(fds, CMSG_DATA(c), c->cmsg_len - CMSG_LEN(0));
+		close_fd(&r->memory_fd);
+		close_fd(&r->bell_fd);
+		r->memory_fd = fds[0];
+		r->bell_fd = fds[1];
+	}
+}
+
+/* As recv. There is no room for more than two descriptors: the kernel drops the others. */
+static ssize_t receive(struct stream *s, void *bytes, size_t n, bool wait)
+{
+	union {
+		struct cmsghdr header; /* for its alignment */
+		char space[CMSG_SPACE(2 * sizeof(int))];
+	} control;
+	struct iovec iov = {bytes, n};
+	struct msghdr m = {.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control.space)};
+	ssize_t got = recvmsg(s->fd, &m, MSG_CMSG_CLOEXEC | (wait ? 0 : MSG_DONTWAIT));
+
+	if (got < 0)
+		return -errno;
+	keep_descriptors(s->ring, &m);
+	return got;
+}
+
+/* ---- reading ---------------------------------------------------------------------------------- */
+
+/* Takes what the bell says. 0: it was rung, or the broker is gone; -EAGAIN, -EINTR. */
+static int hear(struct stream *s, int flags)
+{
+	char rung[256];
+	ssize_t n = recv(s->fd, rung, sizeof(rung), flags);
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return -errno;
+	if (n <= 0)
+		ring_cut(&s->ring->in);
+	return 0;
+}
+
+/* From here on the descriptor tells of what comes. 0: something has, or the end; or -EAGAIN. */
+static int watch(struct stream *s)
+{
+	hear(s, MSG_DONTWAIT);
+	return ring_await_bytes(&s->ring->in, RING_POLLS) ? -EAGAIN : 0;
+}
+
+/* 0: something came; -EAGAIN: nothing to read, but the bell was rung, or it took too long; -EINTR. */
+static int sleep_for_bytes(struct stream *s)
+{
+	struct ring_reader *in = &s->ring->in;
+	int rc;
+
+	if (!ring_await_bytes(in, RING_SLEEPS))
+		return 0;
+	rc = doze(&in->memory->reader_waits, DOZE_NS);
+	if (!ring_stop_awaiting_bytes(in) || (rc != -ETIMEDOUT && rc != -EINTR))
+		return 0;
+	if (rc == -EINTR)
+		return rc;
+	if (!ring_await_bytes(in, RING_POLLS))
+		return 0;
+	rc = hear(s, 0);
+	return rc == 0 && !in->cut && ring_available(in) == 0 ? -EAGAIN : rc;
+}
+
+/* What a broker left that is gone is still read, as it would be from a socket. */
+static ssize_t ring_read(struct stream *s, void *bytes, size_t n, bool wait)
+{
+	struct ring_end *r = s->ring;
+	enum ring_wait how;
+	long got;
+	int rc;
+
+	if (!r->reads)
+		return r->decided ? stream_socket_ops.read(s, bytes, n, wait)
+				  : receive(s, bytes, n, wait);
+	do {
+		got = ring_take(&r->in, bytes, n, &how);
+		ring_bell(r, how);
+		if (got != 0)
+			return got > 0 ? got : -EPROTO;
+		if (ring_is_at_end(&r->in))
+			return 0;
+		rc = wait ? sleep_for_bytes(s) : watch(s);
+	} while (rc == 0);
+	return rc;
+}
+
+/* ---- writing ---------------------------------------------------------------------------------- */
+
+static ssize_t ring_write(struct stream *s, const void *bytes, size_t n)
+{
+	struct ring_end *r = s->ring;
+	long room;
+
+	if (!r->writes)
+		return stream_socket_ops.write(s, bytes, n);
+	do {
+		room = ring_room(&r->out);
+		if (room < 0)
+			return -EPROTO;
+	} while (room == 0 && !ring_await_room(&r->out, RING_POLLS));
+	if (room == 0)
+		return -EAGAIN;
+	n = (size_t)room < n ? (size_t)room : n;
+	ring_put(&r->out, bytes, n);
+	ring_bell(r, ring_show(&r->out));
+	return (ssize_t)n;
+}
+
+static void ring_finish_writing(struct stream *s)
+{
+	if (s->ring->writes)
+		ring_bell(s->ring, ring_finish(&s->ring->out));
+	else
+		stream_socket_ops.finish(s);
+}
+
+/* ---- waiting ---------------------------------------------------------------------------------- */
+
+/* For room alone, by who is the writer: the bell may be heard by a reader. Who polls later is told by
+ * it again. */
+static int await_room(struct ring_end *r, int timeout_ms)
+{
+	if (!ring_await_room(&r->out, RING_SLEEPS))
+		return 1;
+	doze(&r->out.memory->writer_waits, timeout_ms * NS_PER_MS);
+	return ring_await_room(&r->out, RING_POLLS) ? 0 : 1;
+}
+
+/* With POLLIN it is the reader that waits, and a write that found no room has asked for the bell. */
+static int ring_await(struct stream *s, short events, int timeout_ms)
+{
+	struct ring_end *r = s->ring;
+	struct pollfd p = {.fd = s->fd, .events = events};
+	int n;
+
+	if (r->writes && !(events & POLLIN))
+		return await_room(r, timeout_ms);
+	if (r->writes)
+		p.events = POLLIN;
+	if (r->reads && (events & POLLIN) && !ring_await_bytes(&r->in, RING_POLLS))
+		return 1;
+	n = poll(&p, 1, timeout_ms);
+	return n < 0 ? -errno : n;
+}
+
+static short ring_events(struct stream *s, bool reader, bool output)
+{
+	struct ring_end *r = s->ring;
+
+	if (reader && r->reads && !ring_await_bytes(&r->in, RING_POLLS))
+		return POLLIN | POLLOUT;
+	return output && !r->writes ? POLLIN | POLLOUT : POLLIN;
+}
+
+/* ---- beginning and ending --------------------------------------------------------------------- */
+
+static void ring_wait_max(struct stream *s, int64_t ns)
+{
+	stream_socket_ops.wait_max(s, ns);
+}
+
+static void let_go(struct ring_end *r)
+{
+	close_fd(&r->memory_fd);
+	close_fd(&r->bell_fd);
+	if (r->pair)
+		munmap(r->pair, r->pair_bytes);
+	r->pair = NULL;
+}
+
+static void ring_close(struct stream *s)
+{
+	let_go(s->ring);
+	free(s->ring);
+	s->ring = NULL;
+	stream_socket_ops.close(s);
+}
+
+static const struct stream_ops ring_ops = {
+	.keeps_what_it_read_short = true,
+	.read = ring_read,
+	.write = ring_write,
+	.finish = ring_finish_writing,
+	.wait_max = ring_wait_max,
+	.await = ring_await,
+	.events = ring_events,
+	.close = ring_close,
+};
+
+int stream_expect_rings(struct stream *s)
+{
+	struct ring_end *r = calloc(1, sizeof(*r));
+
+	if (!r)
+		return -ENOMEM;
+	r->memory_fd = r->bell_fd = -1;
+	s->ring = r;
+	s->ops = &ring_ops;
+	return 0;
+}
+
+/* Memory of that size which nobody can shorten under us. 0, or -errno. */
+static int map_pair(struct ring_end *r, uint32_t ring_bytes)
+{
+	int sealed = r->memory_fd < 0 ? -1 : fcntl(r->memory_fd, F_GET_SEALS);
+
+	r->pair_bytes = ring_pair_bytes(ring_bytes);
+	if (ring_bytes < RING_BYTES_MIN || ring_bytes > RING_BYTES_MAX ||
+		(ring_bytes & (ring_bytes - 1)) || r->bell_fd < 0 || sealed < 0 ||
+		!(sealed & F_SEAL_SHRINK) ||
+		lseek(r->memory_fd, 0, SEEK_END) < (off_t)r->pair_bytes)
+		return -EINVAL;
+	r->pair = mmap(NULL, r->pair_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, r->memory_fd, 0);
+	if (r->pair != MAP_FAILED)
+		return 0;
+	r->pair = NULL;
+	return -errno;
+}
+
+int stream_take_rings(struct stream *s, uint32_t ring_bytes)
+{
+	struct ring_end *r = s->ring;
+	int rc = map_pair(r, ring_bytes);
+
+	r->decided = true;
+	close_fd(&r->memory_fd);
+	if (rc < 0) {
+		let_go(r);
+		return rc;
+	}
+	fcntl(r->bell_fd, F_SETFL, O_NONBLOCK);
+	ring_writer_init(&r->out, ring_of_pair(r->pair, ring_bytes, 0), ring_bytes);
+	ring_reader_init(&r->in, ring_of_pair(r->pair, ring_bytes, 1), ring_bytes);
+	return 0;
+}
+
+void stream_forgo_rings(struct stream *s)
+{
+	s->ring->decided = true;
+}
+
+void stream_begin_ring_reading(struct stream *s)
+{
+	s->ring->reads = true;
+}
+
+void stream_begin_ring_writing(struct stream *s)
+{
+	s->ring->writes = true;
+}
