@@ -1,7 +1,9 @@
 /*
- * broken.h - rules broken on purpose, one a build, to prove that the stress test's checker sees it.
+ * broken.h - rules broken on purpose, one at a time, to prove that the stress test's checker sees it.
  *
- * configure --enable-broken-rule=RULE chooses. Without it every BROKEN(...) is a constant false.
+ * configure --enable-broken-rule=RULE chooses; RULE may be `environment': then CHAND_BROKEN_RULE says
+ * when the program begins which it is, by its number, so that one build does for all. Without the
+ * switch every BROKEN(...) is a constant false.
  */
 #ifndef BROKER_BROKEN_H
 #define BROKER_BROKEN_H
@@ -29,6 +31,9 @@ enum broken_rule {
 #ifndef BROKEN_RULE
 #define BROKEN_RULE BROKEN_none
 #endif
+
+/* What the environment chose. Set before main. */
+extern enum broken_rule BROKEN_environment;
 
 #define BROKEN(rule) (BROKEN_RULE == BROKEN_##rule)
 

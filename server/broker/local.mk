@@ -5,7 +5,7 @@ server_broker_libengine_a_SOURCES = \
 	server/broker/access.c server/broker/access.h \
 	server/broker/answer.c server/broker/answer.h \
 	server/broker/attributes.c server/broker/attributes.h \
-	server/broker/broken.h \
+	server/broker/broken.c server/broker/broken.h \
 	server/broker/buffer.c server/broker/buffer.h \
 	server/broker/channel.c server/broker/channel.h \
 	server/broker/check.c \

@@ -1,7 +1,7 @@
 # Seeded stress tests and the judge of what they saw.
 #
 #   make stress STRESS_SECONDS=60 STRESS_SEED=0x1234
-#   make broken-rules       builds with each rule broken in turn, and sees that the judge notices
+#   make broken-rules       breaks each rule in turn, and sees that the judge notices
 
 check_PROGRAMS += tests/stress/stress
 tests_stress_stress_SOURCES = tests/stress/stress.c tests/stress/play.h tests/support/dice.h \
