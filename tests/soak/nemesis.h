@@ -22,13 +22,15 @@ struct nemesis {
 	int64_t next_ns;  /* of its next deed */
 
 	struct test_daemon *broker;
+	const char *const *broker_arguments;
 	int64_t kill_every_ms; /* on the average */
 	int64_t kill_ns; /* when the broker is killed next, or, while it is dead, starts again */
 };
 
-/* For a round of so many milliseconds. Fills in the rest. */
+/* For a round of so many milliseconds, with a broker that was started with these arguments. Fills
+ * in the rest. */
 void nemesis_start(struct nemesis *n, struct troupe *t, struct test_daemon *broker,
-	int64_t round_ms, uint64_t seed);
+	const char *const *broker_arguments, int64_t round_ms, uint64_t seed);
 
 /* Does what it is time for; does not wait, but for a broker that starts. */
 void nemesis_step(struct nemesis *n);

@@ -28,6 +28,7 @@ enum { EVENTS_MAX = 3000000, LEAVING_MS = 60000 };
 static struct soak {
 	struct test_daemon chand;
 	struct proxy proxy;
+	struct network network;
 	struct stage *stage;
 	uint64_t tallies[TALLIES]; /* of all rounds */
 	size_t events;
@@ -248,6 +249,23 @@ static void print_tallies(const char *of, const uint64_t *tallies)
 	fflush(stdout);
 }
 
+static int player_count(void)
+{
+	int players = environment("SOAK_PLAYERS", 12);
+
+	return players < ACTORS_MAX ? players : ACTORS_MAX;
+}
+
+/* For players behind the network the daemon listens in its middle. */
+static const char *const *broker_arguments(void)
+{
+	static char url[64];
+	static const char *const arguments[] = {"--listen", url, NULL};
+
+	snprintf(url, sizeof(url), "tcp://0.0.0.0:%d", NETWORK_PORT);
+	return soak.network.links ? arguments : NULL;
+}
+
 static bool play_round(uint64_t seed, int64_t ms, int players)
 {
 	int64_t linger_ns = (ms >= LONG_ROUND_MS ? 10000 : 5000) * MS;
@@ -258,8 +276,8 @@ static bool play_round(uint64_t seed, int64_t ms, int players)
 	char of[64];
 
 	stage_begin(s, seed);
-	troupe_start(&troupe, s, &soak.proxy, players, linger_ns, seed);
-	nemesis_start(&nemesis, &troupe, &soak.chand, ms, ~seed);
+	troupe_start(&troupe, s, &soak.proxy, &soak.network, players, linger_ns, seed);
+	nemesis_start(&nemesis, &troupe, &soak.chand, broker_arguments(), ms, ~seed);
 	while (now_ms() < end_ms && !atomic_load(&s->stopping) && !journal_fills(s->journal)) {
 		nemesis_step(&nemesis);
 		troupe_tend(&troupe);
@@ -280,24 +298,38 @@ static void test_histories_under_faults(void **state)
 	uint64_t seed = environment("SOAK_SEED", (uint64_t)time(NULL) << 16);
 	int64_t left_ms = environment("SOAK_SECONDS", 4) * 1000;
 	int64_t round_ms = environment("SOAK_ROUND_SECONDS", 30) * 1000;
-	int players = environment("SOAK_PLAYERS", 12);
 	bool good = true;
 	char of[64];
 
 	(void)state;
 	for (; left_ms > 0 && good; left_ms -= round_ms)
 		good = play_round(seed + soak.rounds, left_ms < round_ms ? left_ms : round_ms,
-			players < ACTORS_MAX ? players : ACTORS_MAX);
+			player_count());
 	snprintf(of, sizeof(of), "%d rounds from SOAK_SEED=0x%llx, %zu events", soak.rounds,
 		(unsigned long long)seed, soak.events);
 	print_tallies(of, soak.tallies);
 	assert_true(good);
 }
 
+/* A daemon that somebody else has started is out of its reach. */
+static void start_network(void)
+{
+	if (getenv("CHAND_TEST_URL"))
+		return;
+	if (network_start(&soak.network, player_count() / 2))
+		printf("# network namespaces: on, for every second player; lines lose packets by "
+		       "%s\n",
+			soak.network.bad_line ? soak.network.bad_line : "nothing that is here");
+	else
+		printf("# network namespaces: off: %s\n", soak.network.why_not);
+	fflush(stdout);
+}
+
 static int start(void **state)
 {
 	(void)state;
-	daemon_start(&soak.chand, NULL);
+	start_network();
+	daemon_start(&soak.chand, broker_arguments());
 	proxy_start(&soak.proxy, soak.chand.url, ACTORS_MAX);
 	soak.stage = stage_new(EVENTS_MAX);
 	return 0;
@@ -308,6 +340,7 @@ static int stop(void **state)
 	(void)state;
 	proxy_stop(&soak.proxy);
 	daemon_stop(&soak.chand);
+	network_stop(&soak.network);
 	stage_free(soak.stage);
 	return 0;
 }

@@ -40,6 +40,8 @@ extern const struct place places[PLACES];
 	X(CUTS, "cuts")                                                                            \
 	X(OUTAGES, "outages")                                                                      \
 	X(SLOWS, "slow links")                                                                     \
+	X(PULLS, "cables pulled")                                                                  \
+	X(LOSSES, "lines that lose packets")                                                       \
 	X(RESTARTS, "broker restarts")
 
 enum tally {

@@ -5,10 +5,36 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+int troupe_proxy_link(const struct troupe *t, const struct actor *a)
+{
+	return (int)(a - t->actors);
+}
+
+int troupe_network_link(const struct troupe *t, const struct actor *a)
+{
+	int index = (int)(a - t->actors);
+
+	return index % 2 && index / 2 < t->network->links ? index / 2 : -1;
+}
+
+/* In its process: the way to the broker. */
+static const char *take_road(const struct troupe *t, const struct actor *a)
+{
+	static char url[NETWORK_ADDRESS_MAX + 16];
+	char address[NETWORK_ADDRESS_MAX];
+	int link = troupe_network_link(t, a);
+
+	if (link < 0)
+		return t->proxy->urls[troupe_proxy_link(t, a)];
+	network_enter(t->network, link);
+	network_address(link, address);
+	snprintf(url, sizeof(url), "tcp://%s:%d", address, NETWORK_PORT);
+	return url;
+}
+
 static void actor_start(struct troupe *t, struct actor *a)
 {
-	struct player_options o = {.url = t->proxy->urls[a - t->actors],
-		.session = journal_next(t->stage->journal, NEXT_SESSION, 1),
+	struct player_options o = {.session = journal_next(t->stage->journal, NEXT_SESSION, 1),
 		.seed = (uint64_t)dice_choose(&t->dice, UINT32_MAX) << 32 |
 			dice_choose(&t->dice, UINT32_MAX),
 		.linger_ns = t->linger_ns};
@@ -18,6 +44,7 @@ static void actor_start(struct troupe *t, struct actor *a)
 		abort();
 	if (a->pid == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		o.url = take_road(t, a);
 		player_run(t->stage, &o);
 	}
 	stage_count(t->stage, TALLY_SESSIONS);
@@ -49,11 +76,15 @@ static bool actor_reap(struct troupe *t, struct actor *a)
 	return true;
 }
 
-void troupe_start(struct troupe *t, struct stage *s, struct proxy *proxy, int count,
-	int64_t linger_ns, uint64_t seed)
+void troupe_start(struct troupe *t, struct stage *s, struct proxy *proxy, struct network *network,
+	int count, int64_t linger_ns, uint64_t seed)
 {
-	*t = (struct troupe){
-		.stage = s, .proxy = proxy, .dice = {seed}, .linger_ns = linger_ns, .count = count};
+	*t = (struct troupe){.stage = s,
+		.proxy = proxy,
+		.network = network,
+		.dice = {seed},
+		.linger_ns = linger_ns,
+		.count = count};
 	for (int i = 0; i < count; i++)
 		actor_start(t, &t->actors[i]);
 }
