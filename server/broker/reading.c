@@ -412,23 +412,28 @@ static void hear(struct turn *t)
 		report(t, BATCH_HEARD);
 }
 
-/* Reads once. Bytes, 0 at the end, -EAGAIN, or another -errno. */
+_Static_assert(FRAME_BYTES_MAX < BUFFER_BYTES / 2, "there is room behind half a frame");
+
+/* Reads once, into the room that a buffer has behind half a frame: with room for a whole read it
+ * would be twice as large from then on. Bytes, 0 at the end, -EAGAIN, or another -errno. */
 static ssize_t read_more(struct turn *t)
 {
 	struct connection *c = t->c;
+	size_t room;
 	ssize_t n;
 
 	if (atomic_load(&c->cut))
 		return -ECONNABORTED;
 	if (!c->in.bytes)
 		c->in = buffer_take();
-	if (buf_reserve(&c->in, BUFFER_BYTES) < 0)
+	room = BUFFER_BYTES - buf_len(&c->in);
+	if (buf_reserve(&c->in, room) < 0)
 		return -ENOMEM;
-	n = stream_read(c->stream, c->in.bytes + c->in.end, BUFFER_BYTES);
+	n = stream_read(c->stream, c->in.bytes + c->in.end, room);
 	if (n <= 0)
 		return n;
-	c->in.end += (size_t)n;
-	t->drained = stream_is_drained(c->stream, (size_t)n, BUFFER_BYTES);
+	c->in.end += (uint32_t)n;
+	t->drained = stream_is_drained(c->stream, (size_t)n, room);
 	hear(t);
 	return n;
 }
