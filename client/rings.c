@@ -24,6 +24,7 @@ void rings_connected(struct chan_client *c, uint64_t features)
 	struct rings *r = &c->rings;
 
 	r->state = RINGS_NONE;
+	r->read = false;
 	r->calls = 0;
 	r->since_ns = clock_now_ns();
 	if (are_wanted(c) && (features & FEATURE_RINGS) && stream_expect_rings(&c->stream) == 0)
@@ -79,9 +80,11 @@ int rings_offered(struct chan_client *c, uint32_t ring_bytes)
 /* What is read next comes by the ring: that the socket was drained says nothing of it. */
 int rings_begun(struct chan_client *c, bool last)
 {
-	if (c->rings.state != RINGS_BEGUN || !last)
+	bool said = c->rings.state == RINGS_LEAVING || c->rings.state == RINGS_BEGUN;
+
+	if (!said || c->rings.read || !last)
 		return CHAN_EPROTOCOL;
-	c->rings.state = RINGS_BOTH;
+	c->rings.read = true;
 	c->drained = false;
 	stream_begin_ring_reading(&c->stream);
 	return 0;

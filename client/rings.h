@@ -29,15 +29,15 @@ enum rings_state {
 	RINGS_GRANTED,   /* they may be */
 	RINGS_ASKED,
 	RINGS_BEGINNING, /* RING_BEGIN is to be said */
-	RINGS_LEAVING,   /* it is on its way */
+	RINGS_LEAVING,   /* it is on its way, and may have come, and been answered */
 	RINGS_BEGUN,     /* what we write goes by the ring */
-	RINGS_BOTH,      /* what we read, too */
 	RINGS_OVER,      /* declined by either */
 };
 
 struct rings {
 	int after; /* as of chan_dial_options, or 0: as said above; negative: never */
 	enum rings_state state;
+	bool read; /* what we read comes by the ring */
 	int calls; /* of state RINGS_GRANTED: on the socket, since: */
 	int64_t since_ns;
 };
