@@ -75,8 +75,13 @@ tests_integration_test_cuts_SOURCES = tests/integration/test_cuts.c $(support_so
 	tests/support/proxy.c tests/support/proxy.h tests/support/dice.h
 tests_integration_test_cuts_LDADD = client/libchan.la $(integration_libs) -lpthread
 
+integration_tests += tests/integration/test_rings
+tests_integration_test_rings_SOURCES = tests/integration/test_rings.c $(support_sources) \
+	tests/support/proxy.c tests/support/proxy.h
+tests_integration_test_rings_LDADD = client/libchan.la $(integration_libs) -lpthread
+
 check_PROGRAMS += $(integration_tests)
 TESTS += $(integration_tests)
 
-TESTS += tests/integration/examples.sh
-EXTRA_DIST += tests/integration/examples.sh
+TESTS += tests/integration/examples.sh tests/integration/with_rings.sh
+EXTRA_DIST += tests/integration/examples.sh tests/integration/with_rings.sh

@@ -282,8 +282,10 @@ static void drain(struct thread *t)
 
 static void dial(struct chan_client *clients[CLIENTS], const char *const urls[2])
 {
+	struct chan_dial_options rings = {.ring_after = 1};
+
 	for (int i = 0; i < CLIENTS; i++)
-		must(chan_dial(urls[i % 2], NULL, &clients[i]));
+		must(chan_dial(urls[i % 2], i % 4 < 2 ? &rings : NULL, &clients[i]));
 }
 
 static void run_threads(void)
