@@ -13,7 +13,7 @@
 #define PING_INTERVAL_NS NS_PER_S
 
 /* What is worth a write of its own: some hundred small frames, in which the call is lost. */
-#define MUCH_BYTES (16u * 1024u)
+#define MUCH_BYTES (8u * 1024u)
 
 /* Frames that were made and may not be written yet, or are to be made. */
 static bool has_gathered(const struct session *s)

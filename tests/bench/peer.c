@@ -386,8 +386,10 @@ static bool go_on(struct chan_completion *done)
 	return false;
 }
 
-/* Has all n channels do what start begins, some hundred at a time, as whoever starts more waits for
- * memory and not for the daemon. Returns how long it took. */
+/* More wait for memory and not for the daemon; with fewer either side waits for the other. */
+enum { CHANNELS_AT_ONCE = 2048 };
+
+/* Has all n channels do what start begins. Returns how long it took. */
 static int64_t run_all(struct chan_client *client, struct chan **ends, long n,
 	void (*start)(struct chan_client *client, struct chan **ends, long i))
 {
@@ -396,7 +398,7 @@ static int64_t run_all(struct chan_client *client, struct chan **ends, long n,
 	long started = 0, ended = 0, got;
 
 	while (ended < n) {
-		for (; started < n && started - ended < BATCH_MAX; started++)
+		for (; started < n && started - ended < CHANNELS_AT_ONCE; started++)
 			start(client, ends, started);
 		got = must(chan_wait_completions(client, done, BATCH_MAX, CHAN_FOREVER));
 		for (long i = 0; i < got; i++)
