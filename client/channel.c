@@ -38,12 +38,14 @@ struct chan *end_ref(struct chan *ch)
 	return ch;
 }
 
+/* What is dropped was not received: whatever was said, the channel is not drained for us. */
 void end_drop_inbox(struct chan *ch)
 {
 	struct delivery *d, *next;
 
 	DL_FOREACH_SAFE (ch->inbox, d, next)
 		delivery_free(d);
+	ch->drained &= !ch->inbox;
 	ch->inbox = NULL;
 }
 
@@ -212,6 +214,18 @@ uint32_t end_credit(const struct chan *ch)
 	uint32_t max = ch->client->session.limits.credit;
 
 	return ch->options.credit < max ? ch->options.credit : max;
+}
+
+void end_fail_receivers(struct chan *ch, int status, const char *text)
+{
+	struct chan_op *op;
+
+	end_ref(ch);
+	while ((op = ch->receivers)) {
+		DL_DELETE(ch->receivers, op);
+		op_fail(op, status, text);
+	}
+	end_unref(ch);
 }
 
 /* What is due to a stream before it is not this one's. */

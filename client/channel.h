@@ -106,6 +106,10 @@ void end_stream_ended(struct chan *ch, struct chan_op *stream);
 /* Drops everything that was received, without a word to the broker: it is lost, or revoked. */
 void end_drop_inbox(struct chan *ch);
 
+/* The session is over: so are the receives that wait for what a stream had brought before it ended.
+ */
+void end_fail_receivers(struct chan *ch, int status, const char *text);
+
 /* ---- values and their encodings ----------------------------------------------------------- */
 
 /*

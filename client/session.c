@@ -93,6 +93,8 @@ void session_end(struct session *s, struct chan_client *c, int status, const cha
 		DL_DELETE(s->backlog, op);
 		op_fail(op, CHAN_EUNREACHABLE, text);
 	}
+	DL_FOREACH_SAFE (c->ends, ch, next)
+		end_fail_receivers(ch, status, text);
 	client_wake_any(c);
 }
 

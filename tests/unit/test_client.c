@@ -915,6 +915,30 @@ static void test_nothing_is_handed_over_after_a_long_silence(void **state)
 	hang_up(c);
 }
 
+static void test_who_waits_for_an_answer_is_told_of_the_end(void **state)
+{
+	struct chan_client *c = fake_client(&broker);
+	struct chan *ch = fake_open(&broker, c, 1, 5, CHAN_TYPE_STRING, 10, &ahead);
+	struct message bye = {.kind = MESSAGE_GOAWAY, .goaway = {CHAN_ESHUTDOWN, "", ""}};
+	struct chan_value v;
+
+	(void)state;
+	assert_int_equal(chan_start_recv(ch, CHAN_FOREVER, NULL, NULL), 0);
+	chan_events(c);
+	fake_read(&broker, MESSAGE_RECV);
+	later_ns = 9000000000;
+	deliver_some(2, 1, 3);
+	fake_fail(&broker, 2, 1, CHAN_ECLOSED); /* too early, with values out */
+	fake_turn(c);
+	assert_true(fake_no_completion(c));
+	fake_write(&broker, &bye, 0);
+	fake_turn(c);
+	assert_int_equal(fake_completion(c).status, CHAN_ESHUTDOWN);
+	/* Three values were not received: the channel was not drained. */
+	assert_int_equal(chan_recv(ch, &v), CHAN_EUNREACHABLE);
+	hang_up(c);
+}
+
 /* ---- select ------------------------------------------------------------------------------- */
 
 static void test_select_tells_its_case(void **state)
@@ -1400,6 +1424,7 @@ int main(void)
 		TEST(test_large_values_arrive_in_pieces),
 		TEST(test_what_was_revoked_is_not_handed_over),
 		TEST(test_nothing_is_handed_over_after_a_long_silence),
+		TEST(test_who_waits_for_an_answer_is_told_of_the_end),
 		TEST(test_a_full_queue_ends_in_time),
 		TEST(test_credit_goes_to_the_stream_that_gave_it),
 		TEST(test_an_answer_to_what_was_not_sent),
