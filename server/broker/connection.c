@@ -14,9 +14,21 @@
 
 /* As does the reader's patience (reading.c) it ends the connection by shutting the socket down, which
  * starts the reader. */
-static void close_timer_fired(void *arg)
+static void end_now(void *arg)
 {
 	stream_shutdown(((struct connection *)arg)->stream, SHUT_RDWR);
+}
+
+bool connection_end_after(struct connection *c, int64_t span_ns)
+{
+	if (!c->ending) {
+		c->ending = malloc(sizeof(*c->ending));
+		if (!c->ending)
+			return false;
+		timer_init(c->ending, end_now, c);
+	}
+	timer_start(c->ending, clock_deadline_ns(span_ns));
+	return true;
 }
 
 struct connection *connection_new(struct broker *broker, struct stream *stream)
@@ -31,7 +43,6 @@ struct connection *connection_new(struct broker *broker, struct stream *stream)
 	c->stream = stream;
 	list_init(&c->link);
 	lock_init(&c->lock, LOCK_RANK_OUTER);
-	timer_init(&c->close_timer, close_timer_fired, c);
 	atomic_init(&c->refs, 1);
 	atomic_init(&c->heard_ns, clock_now_ns());
 	return c;
@@ -57,7 +68,9 @@ void connection_unref(struct connection *c)
 	if (atomic_fetch_sub(&c->refs, 1) != 1)
 		return;
 	connection_stop_patience(c);
-	timer_stop(&c->close_timer);
+	if (c->ending)
+		timer_stop(c->ending);
+	free(c->ending);
 	stream_free(c->stream);
 	outbox_free_list(c->queue_head);
 	outgoing_free(c->outgoing);

@@ -124,7 +124,7 @@ struct connection {
 	bool writing;        /* a writer runs, or is about to be started */
 	bool broken;         /* writing failed, or was cut: nothing is written any more */
 	bool closing;        /* the farewell follows what is queued */
-	bool stalled;        /* the writer waits for SEEN: close_timer runs */
+	bool stalled;        /* the writer waits for SEEN: ending runs */
 	bool reader_resting; /* the reader ended because too much was queued, or to let the broker
 				have the HELLO; the writer starts it */
 	bool reader_ended;   /* of a session that lingers: DETACH follows when nobody writes */
@@ -134,7 +134,7 @@ struct connection {
 	struct buf control;  /* frames that go ahead of the queue */
 	struct buf farewell; /* GOAWAY, or nothing */
 	size_t queued_bytes; /* of all of these, until they are written */
-	struct timer close_timer;
+	struct timer *ending; /* of closing, or while stalled; NULL: it was not needed yet */
 	struct connection *next_writing; /* whoever set writing: the next of a chain, or NULL */
 
 	/* Of a session that lingers, else NULL: its frames. Set before anything is queued; the
@@ -190,7 +190,7 @@ int connection_say(struct connection *c, const struct message *m, struct connect
 int connection_seen(struct connection *c, uint64_t frames);
 
 /* Ends it once what is queued has left: with GOAWAY where status is not 0; what is queued later is
- * dropped. The second and later calls do nothing. */
+ * dropped. The second and later calls do nothing. Without memory it ends now. */
 void connection_close(struct connection *c, int status, const char *text);
 
 /* Ends it now. What is queued is lost, unless its session lingers. */
@@ -241,6 +241,9 @@ void connection_read(void *arg);
 
 /* The wait for a HELLO, or for half a frame, is over. The reader, or who frees c. */
 void connection_stop_patience(struct connection *c);
+
+/* Under c->lock: has c end after so long. False: there is no memory for that, and it has to end now. */
+bool connection_end_after(struct connection *c, int64_t span_ns);
 
 /* Under c->lock: whether the caller has to start a writer, once it has released the lock. */
 bool connection_claim_writer(struct connection *c);

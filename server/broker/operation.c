@@ -156,7 +156,7 @@ static int within_limits(const struct engine *e, const struct party *p,
 		*ret_max = account->limits.ops_in_flight;
 		return CHAN_ELIMIT;
 	}
-	if (p->ops_in_flight + count > l->ops_in_flight_max) {
+	if ((uint64_t)p->ops_in_flight + count > l->ops_in_flight_max) {
 		*ret_limit = "operations in flight";
 		*ret_max = l->ops_in_flight_max;
 		return CHAN_ELIMIT;

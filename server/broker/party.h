@@ -37,13 +37,13 @@ struct party {
 	struct seqmap *producing; /* struct producer, by channel id; NULL: it never was one */
 	struct end *last_end;     /* the one used last: most frames name the same again */
 	uint64_t next_delivery;
-	uint64_t ops_in_flight;        /* sequence numbers not answered */
 	uint64_t bytes_in_flight;      /* values in waiting sends */
 	struct identity *identity;     /* who it is: one reference; NULL: never said */
 	struct quota_account *account; /* of its identity, in engine->accounts; one hold */
 	struct access_grants *grants;  /* by the rules of this generation; NULL: there are none */
 	uint64_t generation;
 	uint64_t pid;                  /* of the client; what it says, as are the strings */
+	uint32_t ops_in_flight;        /* sequence numbers not answered */
 	uint32_t leased;               /* of the deliveries */
 	bool absent;                   /* its receives are passed over: engine_party_absent */
 	bool resumed;                  /* BROKEN(resume_sends_twice): and nothing sent since */
@@ -54,13 +54,13 @@ struct party {
 #define GENERATION_NONE UINT64_MAX
 
 /* Operations, or values of a SEND, that begin and end to be in flight. */
-static inline void party_add_ops(struct party *p, uint64_t n)
+static inline void party_add_ops(struct party *p, uint32_t n)
 {
 	p->ops_in_flight += n;
 	p->account->ops_in_flight += n;
 }
 
-static inline void party_drop_ops(struct party *p, uint64_t n)
+static inline void party_drop_ops(struct party *p, uint32_t n)
 {
 	p->ops_in_flight -= n;
 	p->account->ops_in_flight -= n;

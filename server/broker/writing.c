@@ -26,7 +26,7 @@ bool connection_claim_writer(struct connection *c)
 	if (c->writing || c->broken)
 		return false;
 	if (c->stalled)
-		timer_stop(&c->close_timer);
+		timer_stop(c->ending);
 	c->stalled = false;
 	c->writing = true;
 	connection_ref(c);
@@ -158,7 +158,7 @@ void connection_close(struct connection *c, int status, const char *text)
 {
 	struct message m = {.kind = MESSAGE_GOAWAY};
 	struct buf farewell = {0};
-	bool start;
+	bool start, in_time;
 
 	m.goaway.status = status;
 	m.goaway.message = text ? text : "";
@@ -176,9 +176,11 @@ void connection_close(struct connection *c, int status, const char *text)
 	c->farewell = farewell;
 	c->queued_bytes += buf_len(&farewell);
 	start = connection_claim_writer(c);
+	in_time = connection_end_after(c, CONNECTION_LINGER_NS);
 	lock_release(&c->lock);
 
-	timer_start(&c->close_timer, clock_deadline_ns(CONNECTION_LINGER_NS));
+	if (!in_time)
+		connection_cut(c);
 	if (start)
 		start_writer(c);
 }
@@ -226,7 +228,7 @@ struct run {
 	struct buf control;     /* to be written next */
 	enum rings_step step;   /* to be done before */
 	size_t written;         /* bytes of the queue that the last round wrote */
-	bool start_reader, detach, finish;
+	bool start_reader, detach, finish, cut;
 };
 
 /* Takes what may be written now. False: nothing. */
@@ -254,11 +256,12 @@ static bool take_work(struct run *r)
 	if (!idle || buf_len(&r->control) || r->step != RINGS_STEP_NONE)
 		return true;
 	c->stalled = !may_fill && !c->closing && (c->queue_head || !writer_idle(&r->w));
-	if (c->stalled)
-		timer_start(
-			&c->close_timer, clock_deadline_ns(broker_options(c->broker)->stall_ns));
-	else
+	if (!c->stalled) {
 		c->catching_up = false;
+	} else if (!connection_end_after(c, broker_options(c->broker)->stall_ns)) {
+		c->stalled = false;
+		r->cut = true;
+	}
 	return false;
 }
 
@@ -395,6 +398,8 @@ static void end_writing(struct run *r)
 	}
 	if (r->finish)
 		stream_finish(r->c->stream);
+	if (r->cut)
+		connection_cut(r->c);
 	connection_unref(r->c);
 }
 
@@ -409,6 +414,7 @@ static struct connection *write_queue(struct connection *c, struct buf *round)
 	r.own = (struct writer_todo){0};
 	r.control = (struct buf){0};
 	r.written = 0;
+	r.cut = false;
 	writer_init(&r.w, c->outgoing ? &c->outgoing->todo : &r.own);
 	r.w.round = *round;
 	run_rounds(&r);

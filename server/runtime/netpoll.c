@@ -41,8 +41,7 @@ struct netpoll_direction {
 	union {
 		struct timer *timer; /* the parked goroutine's deadline */
 		struct {
-			const struct go_site *site;
-			void (*fn)(void *arg);
+			const struct netpoll_call *call;
 			void *arg;
 			struct netpoll_direction *link; /* FIRING, RETRY: on a list of those */
 		} on;
@@ -320,10 +319,11 @@ static void call_armed(void *code, void *args)
  * be started: it is tried again. */
 static struct goroutine *start_armed(struct netpoll_direction *d)
 {
-	struct armed_call c = {d->on.fn, d->on.arg};
+	struct armed_call c = {d->on.call->fn, d->on.arg};
 	struct goroutine *g;
 
-	if (goroutine_new(this_machine(), d->on.site, call_armed, NULL, &c, sizeof(c), &g) == 0) {
+	if (goroutine_new(this_machine(), &d->on.call->site, call_armed, NULL, &c, sizeof(c),
+		    &g) == 0) {
 		atomic_store(&d->word, NONE);
 		waiters_add(-1);
 		return g;
@@ -375,8 +375,8 @@ static void take_retries(struct netpoll_ready *ready)
 	lock_release(&netpoll.lock);
 }
 
-void netpoll_on_at(const struct go_site *site, struct netpoll_desc *desc, enum netpoll_mode mode,
-	void (*fn)(void *arg), void *arg)
+void netpoll_on_at(const struct netpoll_call *call, struct netpoll_desc *desc,
+	enum netpoll_mode mode, void *arg)
 {
 	struct netpoll_direction *d = &desc->directions[mode];
 	struct goroutine *g;
@@ -385,8 +385,7 @@ void netpoll_on_at(const struct go_site *site, struct netpoll_desc *desc, enum n
 	/* Where it cannot be registered fn is started at once, and finds that out. */
 	if (add_direction(desc, mode) < 0)
 		swap(d, NONE, READY);
-	d->on.site = site;
-	d->on.fn = fn;
+	d->on.call = call;
 	d->on.arg = arg;
 	waiters_add(1);
 	for (;;) {

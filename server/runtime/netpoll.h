@@ -25,6 +25,12 @@
 
 struct netpoll_desc;
 
+/* What netpoll_on starts, and from where: constant, so that an armed descriptor needs only know it. */
+struct netpoll_call {
+	struct go_site site;
+	void (*fn)(void *arg);
+};
+
 enum netpoll_mode {
 	NETPOLL_READ,
 	NETPOLL_WRITE,
@@ -61,11 +67,12 @@ int netpoll_wait(struct netpoll_desc *desc, enum netpoll_mode mode, int64_t dead
  */
 #define netpoll_on(desc, mode, fn, arg)                                                             \
 	({                                                                                          \
-		static const struct go_site go_site_ = {__FILE__, __func__, #fn, __LINE__};         \
-		netpoll_on_at(&go_site_, desc, mode, fn, arg);                                      \
+		static const struct netpoll_call netpoll_call_ = {                                  \
+			{__FILE__, __func__, #fn, __LINE__}, fn};                                   \
+		netpoll_on_at(&netpoll_call_, desc, mode, arg);                                     \
 	})
-void netpoll_on_at(const struct go_site *site, struct netpoll_desc *desc, enum netpoll_mode mode,
-	void (*fn)(void *arg), void *arg);
+void netpoll_on_at(const struct netpoll_call *call, struct netpoll_desc *desc,
+	enum netpoll_mode mode, void *arg);
 
 #define netpoll_on_readable(desc, fn, arg) netpoll_on(desc, NETPOLL_READ, fn, arg)
 #define netpoll_on_writable(desc, fn, arg) netpoll_on(desc, NETPOLL_WRITE, fn, arg)
