@@ -211,7 +211,7 @@ struct contents {
 };
 
 /* The next value. 1, 0 at the end, or a status. */
-static int next_delivery(struct answer *a, struct contents *in, struct delivery **ret_delivery)
+static inline int next_delivery(struct answer *a, struct contents *in, struct delivery **ret_delivery)
 {
 	size_t left = in->left;
 	struct wire_value v;

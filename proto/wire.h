@@ -8,6 +8,7 @@
 #ifndef PROTO_WIRE_H
 #define PROTO_WIRE_H
 
+#include "chan/status.h"
 #include "proto/buf.h"
 #include "proto/endian.h"
 #include "proto/frame.h"
@@ -355,7 +356,10 @@ struct wire_value {
  * Takes the next value off a whole payload (*at, *left are moved). 1, 0 at the end, or
  * CHAN_EPROTOCOL. bytes point into the payload.
  */
-int wire_value_next(const uint8_t **at, size_t *left, struct wire_value *ret_value);
+static inline int wire_value_next(const uint8_t **at, size_t *left, struct wire_value *ret_value);
+
+/* The same, of any value; the other has in line what nearly all are. */
+int wire_value_next_any(const uint8_t **at, size_t *left, struct wire_value *ret_value);
 
 /*
  * Takes the next values off a payload that have no envelope: count_max of them at most and, together
@@ -375,6 +379,24 @@ static inline uint8_t *wire_value_prefix(uint8_t *at, size_t len)
 	at[0] = 0;
 	put_be32(at + 1, (uint32_t)len);
 	return at + VALUE_PREFIX_BYTES;
+}
+
+/* Without an envelope. */
+static inline int wire_value_next(const uint8_t **at, size_t *left, struct wire_value *ret_value)
+{
+	const uint8_t *bytes = *at;
+	size_t len;
+
+	if (*left < VALUE_PREFIX_BYTES || bytes[0] != 0)
+		return wire_value_next_any(at, left, ret_value);
+	len = get_be32(bytes + 1);
+	if (len > *left - VALUE_PREFIX_BYTES)
+		return CHAN_EPROTOCOL;
+	*at += VALUE_PREFIX_BYTES + len;
+	*left -= VALUE_PREFIX_BYTES + len;
+	*ret_value = (struct wire_value){
+		.bytes = bytes + VALUE_PREFIX_BYTES, .len = len, .attempt = 1};
+	return 1;
 }
 
 /* Appends what stands before a value's bytes: its prefix and, with attempt > 1 or a token, an

@@ -32,7 +32,7 @@ static bool read_envelope(const uint8_t *bytes, size_t len, struct wire_value *v
 	return envelope;
 }
 
-int wire_value_next(const uint8_t **at, size_t *left, struct wire_value *ret_value)
+int wire_value_next_any(const uint8_t **at, size_t *left, struct wire_value *ret_value)
 {
 	const uint8_t *bytes = *at;
 	struct wire_value v = {.attempt = 1};
