@@ -6,8 +6,8 @@
  * condition of their own until their operation is answered or the reader's role is free. So what
  * gathers while one thread writes leaves in one piece.
  *
- * A connection that is lost is made again by the keeper (keeper.h), or, in a client without one, by
- * whoever waits; the others wait meanwhile. Whoever does it has both roles.
+ * A connection that is lost is made again by a thread of the keeper's (keeper.h), or, in a client
+ * without one, by whoever waits; the others wait meanwhile. Whoever does it has both roles.
  */
 #ifndef CLIENT_CLIENT_H
 #define CLIENT_CLIENT_H

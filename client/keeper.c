@@ -1,9 +1,23 @@
 /*
- * keeper.c - looking after a connection that nobody is in a call for.
+ * keeper.c - looking after connections that nobody is in a call for.
+ *
+ * Clients stand in a list by the time at which they are to be looked at. The thread takes the first,
+ * looks, and puts it back. Where a connection was lost it hands the client to a thread that does not
+ * live longer than the loss, and goes on to others: looking up a name and greeting may take seconds.
+ *
+ * Whoever of the two has a client `holds` it. A held client is on no list, and keeper_stop waits for it
+ * to be given back; so it cannot be freed, and is given back with no lock of it held.
+ *
+ * The list's lock comes after a client's.
+ *
+ * Rejected: a thread for each client. 10,000 clients of one process were 10,000 stacks, and as many
+ * sleepers in the 16 chains in which the kernel looks for whom to wake: each wake-up in the process walked
+ * through 600 of them, which took half a CPU.
  */
 #include "client/client.h"
 #include <limits.h>
 #include <signal.h>
+#include <utlist.h>
 
 /*
  * Looks a heartbeat. A broker that takes back what is out to who is silent for two heartbeats, and
@@ -12,8 +26,132 @@
  */
 #define LOOKS 4
 
-/* It calls what every other call calls, down to getaddrinfo. */
+/* They call what every other call calls, down to getaddrinfo. */
 #define KEEPER_STACK_BYTES (512u * 1024u)
+
+static struct {
+	pthread_mutex_t lock;    /* guards this, and what keeper.h says */
+	pthread_cond_t due;      /* the thread sleeps on it */
+	pthread_cond_t released; /* a client was given back, or the thread has ended */
+	struct keeper *list;     /* the earliest first */
+	size_t clients;          /* listed or held; while there are some the thread runs */
+	pthread_t thread;
+	bool ending;    /* it is to end, or to be joined */
+	unsigned forks; /* the process's ancestors */
+} keepers = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void init_cond(pthread_cond_t *cond)
+{
+	pthread_condattr_t clock;
+
+	pthread_condattr_init(&clock);
+	pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
+	pthread_cond_init(cond, &clock);
+	pthread_condattr_destroy(&clock);
+}
+
+static void sleep_on(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t until_ns)
+{
+	struct timespec until = {until_ns / NS_PER_S, until_ns % NS_PER_S};
+
+	if (until_ns == DEADLINE_NONE)
+		pthread_cond_wait(cond, lock);
+	else
+		pthread_cond_timedwait(cond, lock, &until);
+}
+
+/* A child has neither the thread nor any of the clients, and may dial some of its own. */
+static void after_fork(void)
+{
+	pthread_mutex_init(&keepers.lock, NULL);
+	init_cond(&keepers.due);
+	init_cond(&keepers.released);
+	keepers.list = NULL;
+	keepers.clients = 0;
+	keepers.ending = false;
+	keepers.forks++;
+}
+
+static void prepare_once(void)
+{
+	init_cond(&keepers.due);
+	init_cond(&keepers.released);
+	pthread_atfork(NULL, NULL, after_fork);
+}
+
+static bool start_thread(pthread_t *ret_thread, int detached, void *(*run)(void *), void *arg)
+{
+	size_t bytes = KEEPER_STACK_BYTES;
+	pthread_attr_t attributes;
+	sigset_t all, before;
+	bool ok;
+
+	pthread_attr_init(&attributes);
+	pthread_attr_setstacksize(&attributes, bytes);
+	pthread_attr_setdetachstate(&attributes, detached);
+	sigfillset(&all); /* the program's handlers run in its own threads */
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	ok = pthread_create(ret_thread, &attributes, run, arg) == 0;
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	pthread_attr_destroy(&attributes);
+	return ok;
+}
+
+/* ---- the list, with its lock -------------------------------------------------------------- */
+
+/* Most look equally often, so that its place is at the end. */
+static void enqueue(struct keeper *k, int64_t look_ns)
+{
+	struct keeper *before = keepers.list ? keepers.list->prev : NULL;
+
+	while (before && before->look_ns > look_ns)
+		before = before == keepers.list ? NULL : before->prev;
+	k->look_ns = look_ns;
+	k->queued = true;
+	DL_APPEND_ELEM(keepers.list, before, k);
+	if (keepers.list == k)
+		pthread_cond_signal(&keepers.due);
+}
+
+static void dequeue(struct keeper *k)
+{
+	DL_DELETE(keepers.list, k);
+	k->queued = false;
+}
+
+/* The next to look at, held; waits for it. NULL: the thread is to end. */
+static struct keeper *next_due(void)
+{
+	struct keeper *k;
+
+	while (!keepers.ending) {
+		k = keepers.list;
+		if (k && k->look_ns <= clock_now_ns()) {
+			dequeue(k);
+			k->held = true;
+			return k;
+		}
+		sleep_on(&keepers.due, &keepers.lock, k ? k->look_ns : DEADLINE_NONE);
+	}
+	return NULL;
+}
+
+static void give_back(struct keeper *k, int64_t look_ns)
+{
+	pthread_mutex_lock(&keepers.lock);
+	k->held = false;
+	if (k->again)
+		look_ns = 0;
+	k->again = false;
+	if (look_ns != DEADLINE_NONE)
+		enqueue(k, look_ns);
+	pthread_cond_broadcast(&keepers.released);
+	pthread_mutex_unlock(&keepers.lock);
+}
+
+/* ---- looking ------------------------------------------------------------------------------ */
 
 /*
  * An event loop that polls the socket for what comes must find it there: it is read here only when
@@ -28,6 +166,18 @@ static bool nobody_reads(struct chan_client *c, int64_t now_ns)
 		k->turns_ns = now_ns;
 	}
 	return !c->reading && now_ns - k->turns_ns >= c->session.heartbeat_ns;
+}
+
+/*
+ * When to look again at a client that was to be looked at at planned_ns. Those whose turns came together
+ * because the thread was late do not stay together for ever: thousands would have it run for
+ * milliseconds.
+ */
+static int64_t next_look(const struct chan_client *c, int64_t planned_ns, int64_t now_ns)
+{
+	int64_t span_ns = c->session.heartbeat_ns / LOOKS;
+
+	return planned_ns + span_ns > now_ns ? planned_ns + span_ns : now_ns + span_ns;
 }
 
 /* Returns when to look again. */
@@ -45,96 +195,192 @@ static int64_t look_after(struct chan_client *c)
 		session_ping(s, s->heartbeat_ns);
 	session_settle(s);
 	client_flush(c);
-	if (c->link != LINK_UP) /* lost just now: who does not sleep yet is not woken */
+	if (c->link != LINK_UP) /* lost just now */
 		return 0;
-	return now_ns + s->heartbeat_ns / LOOKS;
+	return next_look(c, c->keeper.look_ns, now_ns);
 }
 
-static void sleep_until(struct chan_client *c, int64_t until_ns)
+/* Has the client a connection to come by? */
+static bool is_lost(const struct chan_client *c)
 {
-	struct timespec until = {until_ns / NS_PER_S, until_ns % NS_PER_S};
+	return !c->keeper.stop && c->session.end.status == 0 && c->link != LINK_UP;
+}
 
+/* One look: when the next is due. *ret_lost: what is to be done may take long. */
+static int64_t look(struct chan_client *c, bool *ret_lost)
+{
+	int64_t next_ns = DEADLINE_NONE;
+
+	client_lock(c);
+	*ret_lost = is_lost(c);
+	if (!*ret_lost && !c->keeper.stop && c->session.end.status == 0)
+		next_ns = look_after(c);
+	client_unlock(c);
+	return next_ns;
+}
+
+/* Who sleeps wakes those first that are to be woken: that needs the lock given up. */
+static void pause_attempts(struct chan_client *c, int64_t until_ns)
+{
 	if (c->waking) {
 		client_unlock(c);
 		client_lock(c);
-	} else if (until_ns == DEADLINE_NONE) {
-		pthread_cond_wait(&c->keeper.cond, &c->lock);
 	} else {
-		pthread_cond_timedwait(&c->keeper.cond, &c->lock, &until);
+		sleep_on(&c->keeper.cond, &c->lock, until_ns);
 	}
 }
 
-/* A thread starts late on a busy machine; a look at once would send what the program still gathers. */
-static void keep(struct chan_client *c)
+/* The thread of a client that was lost. */
+static void *run_attempts(void *arg)
+{
+	struct chan_client *c = arg;
+	int64_t next_ns;
+
+	client_lock(c);
+	while (is_lost(c)) {
+		next_ns = client_reconnect(c);
+		if (is_lost(c))
+			pause_attempts(c, next_ns);
+	}
+	client_unlock(c);
+	give_back(&c->keeper, 0);
+	return NULL;
+}
+
+/* Where there is no thread to be had the others wait meanwhile. */
+static int64_t attempt_here(struct chan_client *c)
 {
 	int64_t next_ns;
 
-	if (c->link == LINK_UP)
-		sleep_until(c, clock_now_ns() + c->session.heartbeat_ns / LOOKS);
-	while (!c->keeper.stop) {
-		if (c->session.end.status < 0)
-			next_ns = DEADLINE_NONE;
-		else if (c->link == LINK_UP)
-			next_ns = look_after(c);
-		else
-			next_ns = client_reconnect(c);
-		if (!c->keeper.stop)
-			sleep_until(c, next_ns);
-	}
+	client_lock(c);
+	next_ns = is_lost(c) ? client_reconnect(c) : 0;
+	client_unlock(c);
+	return next_ns;
+}
+
+static void serve(struct keeper *k)
+{
+	struct chan_client *c = k->client;
+	pthread_t thread;
+	bool lost;
+	int64_t next_ns = look(c, &lost);
+
+	if (lost && start_thread(&thread, PTHREAD_CREATE_DETACHED, run_attempts, c))
+		return; /* which holds it now */
+	if (lost)
+		next_ns = attempt_here(c);
+	give_back(k, next_ns);
 }
 
 static void *run_keeper(void *arg)
 {
-	struct chan_client *c = arg;
+	struct keeper *k;
 
-	client_lock(c);
-	if (!c->keeper.stop)
-		keep(c);
-	client_unlock(c);
-	return NULL;
+	pthread_mutex_lock(&keepers.lock);
+	while ((k = next_due())) {
+		pthread_mutex_unlock(&keepers.lock);
+		serve(k);
+		pthread_mutex_lock(&keepers.lock);
+	}
+	pthread_mutex_unlock(&keepers.lock);
+	return arg;
 }
 
+/* ---- clients come and go ------------------------------------------------------------------ */
+
+/* With the list's lock, which it gives up meanwhile. */
+static void end_thread(void)
+{
+	keepers.ending = true;
+	pthread_cond_signal(&keepers.due);
+	pthread_mutex_unlock(&keepers.lock);
+	pthread_join(keepers.thread, NULL);
+	pthread_mutex_lock(&keepers.lock);
+	keepers.ending = false;
+	pthread_cond_broadcast(&keepers.released);
+}
+
+/* False: there is no thread to be had. */
+static bool enter(struct keeper *k, int64_t look_ns)
+{
+	bool ok;
+
+	pthread_mutex_lock(&keepers.lock);
+	while (keepers.ending)
+		pthread_cond_wait(&keepers.released, &keepers.lock);
+	ok = keepers.clients > 0 ||
+	     start_thread(&keepers.thread, PTHREAD_CREATE_JOINABLE, run_keeper, NULL);
+	if (ok) {
+		keepers.clients++;
+		k->forks = keepers.forks;
+		enqueue(k, look_ns);
+	}
+	pthread_mutex_unlock(&keepers.lock);
+	return ok;
+}
+
+/* Not with the client's lock, which who holds it needs. */
+static void leave(struct keeper *k)
+{
+	pthread_mutex_lock(&keepers.lock);
+	if (k->forks == keepers.forks) { /* else it is the parent's */
+		while (k->held)
+			pthread_cond_wait(&keepers.released, &keepers.lock);
+		if (k->queued)
+			dequeue(k);
+		if (--keepers.clients == 0)
+			end_thread();
+	}
+	pthread_mutex_unlock(&keepers.lock);
+}
+
+/* The first look is not at once: it would send what the program still gathers. */
 void keeper_start(struct chan_client *c)
 {
-	size_t bytes = KEEPER_STACK_BYTES;
-	pthread_condattr_t clock;
-	pthread_attr_t attributes;
-	sigset_t all, before;
+	struct keeper *k = &c->keeper;
+	int64_t now_ns = clock_now_ns();
 
-	pthread_condattr_init(&clock);
-	pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
-	pthread_cond_init(&c->keeper.cond, &clock);
-	pthread_condattr_destroy(&clock);
-	pthread_attr_init(&attributes);
-	pthread_attr_setstacksize(&attributes, bytes);
-	sigfillset(&all); /* the program's handlers run in its own threads */
-	pthread_sigmask(SIG_SETMASK, &all, &before);
+	pthread_once(&once, prepare_once);
+	init_cond(&k->cond);
 	client_lock(c);
-	c->keeper.turns = c->turns;
-	c->keeper.turns_ns = clock_now_ns();
-	c->keeper.running = pthread_create(&c->keeper.thread, &attributes, run_keeper, c) == 0;
+	k->client = c;
+	k->turns = c->turns;
+	k->turns_ns = now_ns;
+	k->running = enter(
+		k, c->link == LINK_UP ? now_ns + c->session.heartbeat_ns / LOOKS : 0);
 	client_unlock(c);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	pthread_attr_destroy(&attributes);
-	if (!c->keeper.running)
-		pthread_cond_destroy(&c->keeper.cond);
+	if (!k->running)
+		pthread_cond_destroy(&k->cond);
 }
 
 void keeper_wake(struct chan_client *c)
 {
-	if (c->keeper.running)
-		pthread_cond_signal(&c->keeper.cond);
+	struct keeper *k = &c->keeper;
+
+	if (!k->running)
+		return;
+	pthread_cond_signal(&k->cond);
+	pthread_mutex_lock(&keepers.lock);
+	if (k->forks == keepers.forks && k->queued) {
+		dequeue(k);
+		enqueue(k, 0);
+	} else {
+		k->again = true;
+	}
+	pthread_mutex_unlock(&keepers.lock);
 }
 
 void keeper_stop(struct chan_client *c)
 {
-	if (!c->keeper.running)
+	struct keeper *k = &c->keeper;
+
+	if (!k->running)
 		return;
-	c->keeper.stop = true;
-	keeper_wake(c);
+	k->stop = true;
+	pthread_cond_signal(&k->cond);
 	client_unlock(c);
-	pthread_join(c->keeper.thread, NULL);
+	leave(k);
 	client_lock(c);
-	c->keeper.running = false;
-	pthread_cond_destroy(&c->keeper.cond);
+	k->running = false;
+	pthread_cond_destroy(&k->cond);
 }

@@ -1,10 +1,13 @@
 /*
- * keeper.h - the thread of a client whose session outlives its connection.
+ * keeper.h - looks after a client whose session outlives its connection.
  *
- * While the program computes and no call reads, it gives signs of life and reads what comes, so
- * that nothing is revoked; and it makes a connection again that was lost, whoever waits. Where
+ * While the program computes and no call reads, the keeper gives signs of life and reads what comes,
+ * so that nothing is revoked; and it has a connection made again that was lost, whoever waits. Where
  * calls are made all the time it does nothing but look a few times a heartbeat: they do not wake
  * it.
+ *
+ * It is one thread for all clients of the process, and there while one of them wants it. What may block
+ * it does not do: a connection that was lost is made again by a thread of its own.
  */
 #ifndef CLIENT_KEEPER_H
 #define CLIENT_KEEPER_H
@@ -15,13 +18,22 @@
 
 struct chan_client;
 
+/* A client's part of it. */
 struct keeper {
 	bool running;
-	bool stop; /* it is to end */
-	pthread_t thread;
-	pthread_cond_t cond;
-	uint64_t turns;   /* client.turns when it last looked */
-	int64_t turns_ns; /* since when it has been that */
+	bool stop;           /* it is to end */
+	pthread_cond_t cond; /* of who makes the connection again, between two attempts */
+	uint64_t turns;      /* client.turns when it last looked */
+	int64_t turns_ns;    /* since when it has been that */
+
+	/* Private to keeper.c, under the lock of the list. */
+	struct chan_client *client;
+	struct keeper *prev, *next; /* of the list, while queued */
+	int64_t look_ns;            /* its place there: when to look; the holder may read it */
+	bool queued;
+	bool held;  /* a thread of the keeper's has the client; it is not queued then */
+	bool again; /* it was woken meanwhile */
+	unsigned forks; /* of the process, when it began */
 };
 
 /* Starts it; where no thread can be had, the client is one without a keeper. */

@@ -42,9 +42,10 @@
  *   SIGPIPE.
  * - The broker takes a client for lost that is silent while values are out to it (not confirmed,
  *   or fetched ahead): after two times chan_heartbeat_ns, 10 s as a rule, they go back and others
- *   get them. The library has a thread for each client, the keeper, that gives signs of life while
- *   the program computes, and reconnects; it blocks all signals, and ends in chan_hangup. So only a
- *   program that is stopped as a whole is silent; woken, it is not handed what went to others.
+ *   get them. The library has a thread for all clients of a process, the keeper, that gives signs
+ *   of life while the program computes, and starts another to make a connection again that was
+ *   lost; they block all signals, and the last client's chan_hangup ends it. So only a program that
+ *   is stopped as a whole is silent; woken, it is not handed what went to others.
  * - Without a keeper (no_keeper, or where the session does not linger) calls that wait give signs
  *   of life and reconnect, chan_process and chan_ping too; with CHAN_TRY a call makes one attempt
  *   if that is due, which may block for 5 s. A program that holds a value for longer than 10 s
