@@ -57,11 +57,12 @@ check_PROGRAMS += tests/fuzz/seeds
 tests_fuzz_seeds_LDADD = $(proto_test_libs)
 
 FUZZ_SECONDS = 60
+FUZZ_LANES = 1
 FUZZ = $(fuzz_names)
 .PHONY: fuzz fuzz-corpus
 fuzz: variant-fuzz
 	$(MAKE) $(AM_MAKEFLAGS) -C build-fuzz $(FUZZ:%=tests/fuzz/fuzz_%)
-	$(SHELL) $(top_srcdir)/tests/fuzz/run.sh build-fuzz $(FUZZ_SECONDS) $(FUZZ)
+	FUZZ_LANES=$(FUZZ_LANES) $(SHELL) $(top_srcdir)/tests/fuzz/run.sh build-fuzz $(FUZZ_SECONDS) $(FUZZ)
 fuzz-corpus:
 	$(SHELL) $(top_srcdir)/tests/fuzz/merge.sh build-fuzz $(FUZZ)
 
