@@ -488,7 +488,7 @@ static void end_program(void)
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 {
-	struct chan_dial_options options = {.no_keeper = true};
+	struct chan_dial_options options = {.no_keeper = true, .ring_after = 3};
 
 	memset(&program, 0, sizeof(program));
 	world_begin(bytes, n);

@@ -197,7 +197,8 @@ static void check_seq(const struct message *m)
 static bool counts(enum message_kind kind)
 {
 	return kind != MESSAGE_HELLO && kind != MESSAGE_PING && kind != MESSAGE_PONG &&
-	       kind != MESSAGE_SEEN;
+	       kind != MESSAGE_SEEN && kind != MESSAGE_RING_ASK && kind != MESSAGE_RING_BEGIN &&
+	       kind != MESSAGE_RING_DECLINE;
 }
 
 /* Takes the whole frames off what the client wrote. */
@@ -253,6 +254,47 @@ static void world_close(struct stream *s)
 	s->ops = NULL;
 }
 
+/* ---- rings ----
+ *
+ * An offer with an odd size cannot be used. Of the others only the agreement is played: bytes come
+ * and go as before, so that the server says what it likes at any point of it.
+ */
+
+int __wrap_stream_expect_rings(struct stream *s);
+int __wrap_stream_take_rings(struct stream *s, uint32_t ring_bytes);
+void __wrap_stream_forgo_rings(struct stream *s);
+void __wrap_stream_begin_ring_reading(struct stream *s);
+void __wrap_stream_begin_ring_writing(struct stream *s);
+
+int __wrap_stream_expect_rings(struct stream *s)
+{
+	(void)s;
+	return 0;
+}
+
+int __wrap_stream_take_rings(struct stream *s, uint32_t ring_bytes)
+{
+	(void)s;
+	return ring_bytes % 2 ? -EINVAL : 0;
+}
+
+void __wrap_stream_forgo_rings(struct stream *s)
+{
+	(void)s;
+}
+
+void __wrap_stream_begin_ring_reading(struct stream *s)
+{
+	(void)s;
+}
+
+/* Between two frames. */
+void __wrap_stream_begin_ring_writing(struct stream *s)
+{
+	(void)s;
+	fuzz_require(buf_len(&world.written) == 0);
+}
+
 static const struct stream_ops world_ops = {
 	.read = world_read,
 	.write = world_write,
@@ -288,6 +330,7 @@ static void put_welcome(bool resumed)
 	m.welcome.connection_epoch = resumed ? world.dials : 1;
 	m.welcome.resumed = resumed;
 	m.welcome.frames_received = world.frames;
+	m.welcome.features = FEATURE_RINGS;
 	m.welcome.linger_ms = world_has(OPTION_LINGERS) ? 30000 : 0;
 	m.welcome.heartbeat_ms = 5000;
 	m.welcome.limits = (struct wire_limits){
