@@ -84,7 +84,8 @@ static int value_index(const struct talk *t, const struct chan_value *v)
 
 static int greet(struct sides *s)
 {
-	struct chan_dial_options options = {.linger_ns = s->t->resumable ? 0 : -1};
+	struct chan_dial_options options = {
+		.linger_ns = s->t->resumable ? 0 : -1, .ring_after = s->t->resumable ? 1 : 0};
 	int rc = must(s, chan_dial(s->t->url, &options, &s->producer), 0);
 
 	if (rc == 0)

@@ -156,6 +156,7 @@ WRAP(MAP_FAILED, NO_MEMORY, void *, mmap, (void *p, size_t n, int prot, int flag
 
 WRAP(-1, NO_DESCRIPTOR, int, socket, (int family, int type, int protocol), (family, type, protocol))
 WRAP(-1, NO_DESCRIPTOR, int, eventfd, (unsigned int n, int flags), (n, flags))
+WRAP(-1, NO_DESCRIPTOR, int, memfd_create, (const char *name, unsigned int flags), (name, flags))
 WRAP(NULL, NO_DESCRIPTOR, FILE *, fopen, (const char *path, const char *mode), (path, mode))
 
 int __real_accept4(int fd, struct sockaddr *a, socklen_t *n, int flags);
@@ -203,6 +204,7 @@ static size_t moved(size_t n)
 WRAP(-1, INTERRUPTED, ssize_t, read, (int fd, void *p, size_t n), (fd, p, moved(n)))
 WRAP(-1, INTERRUPTED || RESET, ssize_t, recv, (int fd, void *p, size_t n, int flags),
 	(fd, p, moved(n), flags))
+WRAP(-1, INTERRUPTED || RESET, ssize_t, recvmsg, (int fd, struct msghdr *m, int flags), (fd, m, flags))
 WRAP(-1, INTERRUPTED || fails_with(FAULT_SPACE, ENOSPC), ssize_t, write,
 	(int fd, const void *p, size_t n), (fd, p, moved(n)))
 WRAP(-1, INTERRUPTED || RESET, ssize_t, send, (int fd, const void *p, size_t n, int flags),
