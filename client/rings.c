@@ -6,7 +6,7 @@ void rings_init(struct rings *r, int ring_after)
 {
 	const char *said = getenv(RINGS_AFTER_VARIABLE);
 
-	r->after = ring_after ? ring_after : said ? atoi(said) : -1;
+	r->after = ring_after || !said ? ring_after : atoi(said);
 }
 
 static bool are_wanted(const struct chan_client *c)

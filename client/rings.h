@@ -21,7 +21,7 @@ struct chan_client;
 /* ... in so short a time: one that only gives signs of life never does. */
 #define RINGS_AFTER_NS NS_PER_S
 
-/* chan_dial_options.ring_after of who says nothing: this variable, or never. */
+/* chan_dial_options.ring_after of who says nothing: this variable, or the above. */
 #define RINGS_AFTER_VARIABLE "CHAN_RING_AFTER"
 
 enum rings_state {

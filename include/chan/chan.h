@@ -139,7 +139,7 @@ struct chan_dial_options {
 
 	/* Of unix: URLs: the library and a broker that grants it go over from the socket to shared
 	 * memory, once so many calls on the socket have moved bytes. 0: what $CHAN_RING_AFTER
-	 * says, or without that never; negative: never. */
+	 * says, or without that when the connection is busy; negative: never. */
 	int ring_after;
 };
 
