@@ -183,11 +183,21 @@ static void test_a_relay_that_passes_no_descriptors(void **state)
 
 /* ---- losses ----------------------------------------------------------------------------------- */
 
+/* Of a process of its own, which may have no further thread (ThreadSanitizer) and is soon lost. */
+static struct chan_client *dial_in_child(void)
+{
+	struct chan_dial_options options = {.ring_after = 1, .linger_ns = -1};
+	struct chan_client *c;
+
+	if (chan_dial(d.url, &options, &c) < 0)
+		_exit(1);
+	return c;
+}
+
 /* A receiver in a process of its own, over rings, that has a value and does not confirm it. */
 static pid_t start_receiver(void)
 {
 	pid_t pid = fork();
-	struct chan_dial_options mortal = {.ring_after = 1, .linger_ns = -1};
 	struct chan_open_options options = {.end = {.manual = true}};
 	struct chan_client *c;
 	struct chan *ch, *got;
@@ -195,8 +205,7 @@ static pid_t start_receiver(void)
 
 	if (pid != 0)
 		return pid;
-	if (chan_dial(d.url, &mortal, &c) < 0)
-		_exit(1);
+	c = dial_in_child();
 	converse(c, "receiver");
 	if (chan_open(c, "mortal", CHAN_RECV, &options, &ch) == 0 &&
 		chan_open(c, "got", CHAN_SEND, NULL, &got) == 0 && chan_recv(ch, &v) == 1 &&
@@ -354,7 +363,7 @@ static pid_t start_sender(void)
 		free(bytes);
 		return pid;
 	}
-	c = dial(1);
+	c = dial_in_child();
 	converse(c, "sender");
 	if (chan_open(c, "large", CHAN_SEND, NULL, &ch) < 0)
 		_exit(1);

@@ -269,6 +269,7 @@ static void write_all(void)
 	expect(stream_write_all(ours, iov, 5, NO_STALL) == 0);
 	stream_finish(ours);
 	free(bytes);
+	ended = true; /* ours is not touched any more */
 }
 
 static void write_stream(void)
@@ -276,6 +277,7 @@ static void write_stream(void)
 	static uint8_t bytes[3000];
 	size_t got = 0;
 
+	ended = false;
 	open_rings();
 	expect(go(write_all) == 0);
 	while (!ring_is_at_end(&client.in)) {
@@ -292,6 +294,8 @@ static void write_stream(void)
 				go_yield();
 	}
 	expect(got == STREAM_BYTES);
+	while (!ended)
+		go_yield();
 	close_rings();
 }
 
