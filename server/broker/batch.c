@@ -73,6 +73,7 @@ struct batch *batch_new(struct session *s)
 		}
 	}
 	b->session = s;
+	b->read_ns = 0;
 	b->connection = NULL;
 	return b;
 }

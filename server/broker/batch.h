@@ -59,6 +59,7 @@ struct batch_op {
 struct batch {
 	struct list link; /* in the pool; free for others' use outside of it */
 	struct session *session;
+	int64_t read_ns; /* when its bytes were read; 0: there were none */
 	struct connection *connection; /* of a BATCH_RESUME */
 	struct wire_scratch *scratch;  /* what the messages point to */
 	struct batch_op *ops;

@@ -50,6 +50,7 @@ struct broker {
 	int64_t state_deadline_ns; /* of SETTLING and LEAVING */
 	bool unsure; /* a connection may be: see connection.h */
 	int64_t watch_ns;  /* next look at sessions; DEADLINE_NEVER: none is to be looked at */
+	int64_t turn_ns;   /* the time of the last turn */
 	int64_t keeper_ns; /* the keeper comes then by itself */
 	bool rides;        /* since the last look answers were kept (ride.h) */
 	uint64_t dropped; /* values that were in buffers at the end */

@@ -71,6 +71,7 @@ struct turn {
 	struct connection *c;
 	struct batch *batch;      /* NULL until there is an operation */
 	struct connection *chain; /* what is to be written then */
+	int64_t read_ns;          /* the time of the last read; 0: there was none */
 	bool submitted;           /* the broker was given something */
 	bool drained;             /* the last read brought all there was */
 	char why[TEXT_BYTES_MAX]; /* of a breach; not set for want of memory */
@@ -115,6 +116,7 @@ static void hand_over(struct turn *t)
 		batch_free(b);
 		return;
 	}
+	b->read_ns = t->read_ns;
 	broker_submit(t->c->broker, b, &t->chain);
 	t->submitted = true;
 }
@@ -404,6 +406,7 @@ static void hear(struct turn *t)
 	int64_t now_ns = clock_now_ns(), late_ns = broker_options(c->broker)->silence_ns / 2;
 	int64_t heard_ns = atomic_exchange_explicit(&c->heard_ns, now_ns, memory_order_relaxed);
 
+	t->read_ns = now_ns;
 	memory_look(now_ns);
 	if (now_ns - heard_ns < late_ns)
 		return;
@@ -570,6 +573,7 @@ void connection_read(void *arg)
 	t.c = arg;
 	t.batch = NULL;
 	t.chain = NULL;
+	t.read_ns = 0;
 	t.submitted = t.drained = false;
 	gate_enter(&gate);
 	run(&t);

@@ -606,10 +606,12 @@ static struct goroutine *find_work(struct machine *m)
 		g = take_newborns(p, NEWQ_CAPACITY / 2);
 	if (g)
 		return g;
-	if (only_busy())
-		timers_run(); /* it is about to wait for sockets, which looks at them too */
-	else
+	/* The only one is about to wait for sockets, which ends at once where a timer is due, and tells the
+	 * time: so it need not ask for that before. */
+	if (!only_busy())
 		look_around(m);
+	else if (timers_next_ns() <= atomic_load_explicit(&sched.now_ns, memory_order_relaxed))
+		timers_run();
 	g = get_own(p);
 	if (g)
 		return g;
