@@ -20,10 +20,17 @@
 /* Giving back walks the whole heap. */
 #define TRIM_NS NS_PER_S
 
+/* What the allocator keeps for itself is not worth a walk if it is less, or less than an eighth of all. */
+#define WASTE_BYTES_MIN (4u * 1024u * 1024u)
+
 static struct {
 	atomic_uint_fast64_t max_bytes; /* 0: none */
 	atomic_int level;
 	_Atomic int64_t next_look_ns, next_trim_ns;
+
+	atomic_bool active;   /* somebody has looked since memory_settle last did */
+	atomic_bool settling; /* somebody has claimed it, whose these are: */
+	uint64_t waste_bytes, settled_bytes; /* at the last look; what trimming leaves */
 } memory;
 
 /* ---- what there is ------------------------------------------------------------------------ */
@@ -151,6 +158,8 @@ static enum memory_level look(int64_t now_ns)
 	uint64_t bytes = memory_held_bytes();
 	enum memory_level level = level_of(bytes);
 
+	if (bytes > WASTE_BYTES_MIN)
+		atomic_store_explicit(&memory.active, true, memory_order_relaxed);
 	atomic_store_explicit(&memory.level, level, memory_order_relaxed);
 	atomic_store(&memory.next_look_ns, now_ns + look_span_ns(bytes));
 	return level;
@@ -165,4 +174,46 @@ enum memory_level memory_look(int64_t now_ns)
 		return look(now_ns);
 	}
 	return memory_level();
+}
+
+/* ---- after a burst ------------------------------------------------------------------------ */
+
+bool memory_is_unsettled(void)
+{
+	return atomic_load_explicit(&memory.active, memory_order_relaxed) &&
+	       !atomic_load_explicit(&memory.settling, memory_order_relaxed) &&
+	       !atomic_exchange(&memory.settling, true);
+}
+
+void memory_put_off(void)
+{
+	atomic_store(&memory.settling, false);
+}
+
+/* What we hold and nobody has; goroutines' stacks are in it, too. */
+static uint64_t waste_bytes(uint64_t held)
+{
+	struct mallinfo2 info = mallinfo2();
+	uint64_t used = info.uordblks + info.hblkhd;
+
+	return held > used ? held - used : 0;
+}
+
+bool memory_settle(void)
+{
+	bool active = atomic_exchange(&memory.active, false);
+	uint64_t held = memory_held_bytes(), waste = waste_bytes(held), last = memory.waste_bytes;
+	uint64_t much = memory.settled_bytes + held / 8 + WASTE_BYTES_MIN;
+
+	memory.waste_bytes = waste;
+	if (waste > much && last > much) {
+		malloc_trim(0);
+		memory.waste_bytes = memory.settled_bytes = waste_bytes(memory_held_bytes());
+	} else if (active || waste > much) {
+		return false;
+	}
+	if (waste < memory.settled_bytes)
+		memory.settled_bytes = waste;
+	memory_put_off();
+	return true;
 }

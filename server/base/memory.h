@@ -13,6 +13,8 @@
 #ifndef CHAND_BASE_MEMORY_H
 #define CHAND_BASE_MEMORY_H
 
+#include "server/base/clock.h"
+#include <stdbool.h>
 #include <stdint.h>
 
 enum memory_level {
@@ -41,5 +43,20 @@ enum memory_level memory_level(void);
 /* The level now; looks anew if the last look is older than it may be. While it is not
  * free, gives back to the kernel once a second what the allocator keeps for itself. */
 enum memory_level memory_look(int64_t now_ns);
+
+/*
+ * After a burst the allocator keeps what it held: pages that are free, but between others that are
+ * not. Giving them back walks its lists, a millisecond for some ten megabytes, and what is used again
+ * has to be fetched again. So it is done when there is much more than after the last time, and was
+ * when it was looked at before.
+ *
+ * memory_is_unsettled: whether something was going on since (memory_look was called, and we hold
+ * more than a few MiB), and nobody is at it; true for one caller. He calls memory_settle every
+ * MEMORY_SETTLE_NS until it returns true: then nothing goes on any more, or gives it up at once.
+ */
+bool memory_is_unsettled(void);
+bool memory_settle(void);
+void memory_put_off(void);
+#define MEMORY_SETTLE_NS (5 * NS_PER_S)
 
 #endif

@@ -13,6 +13,7 @@
 #include "server/broker/buffers.h"
 #include "server/broker/connection.h"
 #include "server/broker/session.h"
+#include "server/broker/settle.h"
 #include "server/broker/writer.h"
 #include "server/channel/select.h"
 #include "server/runtime/runtime.h"
@@ -579,6 +580,7 @@ static void take_turn(struct broker *b, struct batch *own, struct connection **c
 
 	adopt_access(b);
 	engine_set_memory(b->engine, memory_look(now_ns), memory_max() / MEMORY_SPARE_PART);
+	settle_memory();
 	while (max-- > 0 && (batch = helm_next(&b->helm)))
 		apply_batch(b, batch, now_ns);
 	if (own)
