@@ -31,12 +31,30 @@ int stream_write_now(struct stream *s, struct iovec **iov, int *count)
 	return 0;
 }
 
+static size_t iov_bytes(const struct iovec *iov, int count)
+{
+	size_t n = 0;
+
+	for (int i = 0; i < count; i++)
+		n += iov[i].iov_len;
+	return n;
+}
+
+/* That it may be written to says little: a peer can ring a bell (stream_ring.h) and take nothing. */
 int stream_write_all(struct stream *s, struct iovec *iov, int count, int64_t stall_ns)
 {
+	size_t left = SIZE_MAX, n;
+	int64_t deadline_ns = 0;
 	int rc;
 
 	while ((rc = stream_write_now(s, &iov, &count)) == -EAGAIN) {
-		rc = netpoll_wait(s->poll, NETPOLL_WRITE, clock_deadline_ns(stall_ns));
+		n = iov_bytes(iov, count);
+		if (n < left)
+			deadline_ns = clock_deadline_ns(stall_ns);
+		else if (clock_now_ns() >= deadline_ns)
+			return -ETIMEDOUT;
+		left = n;
+		rc = netpoll_wait(s->poll, NETPOLL_WRITE, deadline_ns);
 		if (rc < 0)
 			return rc;
 	}

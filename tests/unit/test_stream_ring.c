@@ -323,6 +323,40 @@ static void test_stall(void **state)
 	run_everywhere(stall);
 }
 
+static atomic_bool ringing;
+
+static void ring_all_the_time(void)
+{
+	while (ringing) {
+		expect(eventfd_write(client.bell, 1) == 0);
+		go_yield();
+	}
+	ended = true;
+}
+
+/* Who rings and takes nothing has the writer look again, but gains no time by that. */
+static void stall_ringing(void)
+{
+	static uint8_t bytes[STREAM_RING_BYTES + 1];
+	struct iovec iov = {bytes, sizeof(bytes)};
+
+	open_rings();
+	ended = false;
+	ringing = true;
+	expect(go(ring_all_the_time) == 0);
+	expect(stream_write_all(ours, &iov, 1, 20 * NS_PER_MS) == -ETIMEDOUT);
+	ringing = false;
+	while (!ended)
+		go_yield();
+	close_rings();
+}
+
+static void test_ringing_is_no_progress(void **state)
+{
+	(void)state;
+	run_everywhere(stall_ringing);
+}
+
 /* ---- the end --------------------------------------------------------------------------------- */
 
 static void wait_until_closed(void)
@@ -531,6 +565,7 @@ int main(void)
 		cmocka_unit_test(test_readers_begin_when_the_bell_is_rung),
 		cmocka_unit_test(test_writers_park_until_there_is_room),
 		cmocka_unit_test(test_stall),
+		cmocka_unit_test(test_ringing_is_no_progress),
 		cmocka_unit_test(test_client_dies),
 		cmocka_unit_test(test_shut_down),
 		cmocka_unit_test(test_impossible_positions),
