@@ -209,11 +209,22 @@ bool identity_equal(const struct identity *a, const struct identity *b)
 	return a->kind == IDENTITY_ANONYMOUS || strcmp(a->account, b->account) == 0;
 }
 
-/* The label of a user shows all groups, the account of a certificate all names. */
+static bool same_names(const struct identity *a, const struct identity *b)
+{
+	if (a->name_count != b->name_count)
+		return false;
+	for (size_t k = 0; k < a->name_count; k++)
+		if (strcmp(a->names[k], b->names[k]) != 0)
+			return false;
+	return true;
+}
+
+/* The label of a user shows all groups; the account of a certificate shows all names, but not where
+ * one ends, as a name may have a line break in it. */
 bool identity_same(const struct identity *a, const struct identity *b)
 {
 	return a->kind == b->kind && strcmp(a->account, b->account) == 0 &&
-	       strcmp(a->label, b->label) == 0 &&
+	       strcmp(a->label, b->label) == 0 && same_names(a, b) &&
 	       memcmp(a->digest, b->digest, TOKEN_DIGEST_BYTES) == 0;
 }
 

@@ -202,6 +202,7 @@ static void test_same(void **state)
 	static const uint32_t groups[] = {7, 8};
 	static const uint8_t digest[TOKEN_DIGEST_BYTES] = {1}, other[TOKEN_DIGEST_BYTES] = {2};
 	static const char *const names[] = {"DNS:a", "DNS:b"};
+	static const char *const one_name[] = {"DNS:a\nDNS:b"};
 
 	(void)state;
 	assert_true(alike(identity_anonymous("192.0.2.1"), identity_anonymous("192.0.2.1")));
@@ -216,6 +217,8 @@ static void test_same(void **state)
 		identity_certificate("CN=x", names, 2), identity_certificate("CN=x", names, 2)));
 	assert_false(alike(
 		identity_certificate("CN=x", names, 2), identity_certificate("CN=x", names, 1)));
+	assert_false(alike(
+		identity_certificate("CN=x", names, 2), identity_certificate("CN=x", one_name, 1)));
 }
 
 static void test_labels(void **state)
