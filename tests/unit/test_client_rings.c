@@ -1,0 +1,404 @@
+/* test_client_rings.c - libchan's side of rings, with a broker by hand that may mean no good. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "client/clock.h"
+#include "client/stream.h"
+#include "proto/ring.h"
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <poll.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define RING_BYTES 65536u
+#define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
+
+static struct stream s; /* the client's */
+
+static struct {
+	int socket, memory, bell;
+	void *pair;
+	struct ring_reader in;
+	struct ring_writer out;
+} broker;
+
+static int open_descriptors(void)
+{
+	DIR *folder = opendir("/proc/self/fd");
+	int n = 0;
+
+	while (readdir(folder))
+		n++;
+	closedir(folder);
+	return n;
+}
+
+/* ---- the broker by hand ---- */
+
+static int set_up(void **state)
+{
+	int fds[2];
+
+	(void)state;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0)
+		return -1;
+	s = (struct stream){.ops = &stream_socket_ops, .fd = fds[0]};
+	broker.socket = fds[1];
+	broker.bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	broker.memory = -1;
+	broker.pair = NULL;
+	return stream_expect_rings(&s);
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	s.ops->close(&s);
+	if (broker.pair)
+		munmap(broker.pair, ring_pair_bytes(RING_BYTES));
+	if (broker.socket >= 0)
+		close(broker.socket);
+	close(broker.bell);
+	close(broker.memory);
+	return 0;
+}
+
+static void make_memory(size_t bytes, int seals)
+{
+	broker.memory = memfd_create("rings", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	assert_int_equal(ftruncate(broker.memory, (off_t)bytes), 0);
+	assert_int_equal(fcntl(broker.memory, F_ADD_SEALS, seals), 0);
+}
+
+static void send_offer(int first, int second, size_t count)
+{
+	int fds[2] = {first, second};
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(sizeof(fds))];
+	} control = {.header = {
+			     .cmsg_len = CMSG_LEN(count * sizeof(int)),
+			     .cmsg_level = SOL_SOCKET,
+			     .cmsg_type = SCM_RIGHTS,
+		     }};
+	struct iovec iov = {"offer", 5};
+	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
+	char text[8];
+
+	memcpy(CMSG_DATA(&control.header), fds, sizeof(fds));
+	if (count > 0) {
+		m.msg_control = &control;
+		m.msg_controllen = CMSG_SPACE(count * sizeof(int));
+	}
+	assert_int_equal(sendmsg(broker.socket, &m, 0), 5);
+	assert_int_equal(s.ops->read(&s, text, sizeof(text), true), 5);
+}
+
+static void begin(void)
+{
+	size_t bytes = ring_pair_bytes(RING_BYTES);
+
+	make_memory(bytes, SEALS);
+	broker.pair = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, broker.memory, 0);
+	ring_reader_init(&broker.in, ring_of_pair(broker.pair, RING_BYTES, 0), RING_BYTES);
+	ring_writer_init(&broker.out, ring_of_pair(broker.pair, RING_BYTES, 1), RING_BYTES);
+	send_offer(broker.memory, broker.bell, 2);
+	assert_int_equal(stream_take_rings(&s, RING_BYTES), 0);
+	stream_begin_ring_writing(&s);
+	stream_begin_ring_reading(&s);
+}
+
+static void wake(enum ring_wait how, _Atomic uint32_t *waits)
+{
+	if (how == RING_SLEEPS)
+		syscall(SYS_futex, waits, FUTEX_WAKE, 1, NULL, NULL, 0);
+	else if (how == RING_POLLS)
+		assert_int_equal(send(broker.socket, "", 1, 0), 1);
+}
+
+static void broker_writes(const char *text)
+{
+	ring_put(&broker.out, text, strlen(text));
+	wake(ring_show(&broker.out), &broker.out.memory->reader_waits);
+}
+
+/* ---- offers ---- */
+
+/* It cannot be used, nothing of it stays open, and the socket is what it was. */
+static void assert_useless(int first, int second, size_t count, uint32_t ring_bytes)
+{
+	int before = open_descriptors();
+	char text[8];
+
+	send_offer(first, second, count);
+	assert_true(stream_take_rings(&s, ring_bytes) < 0);
+	assert_int_equal(open_descriptors(), before);
+	assert_int_equal(s.ops->write(&s, "on", 2), 2);
+	assert_int_equal(recv(broker.socket, text, sizeof(text), 0), 2);
+	assert_int_equal(send(broker.socket, "back", 4, 0), 4);
+	assert_int_equal(s.ops->read(&s, text, sizeof(text), true), 4);
+}
+
+static void test_no_descriptors(void **state)
+{
+	(void)state;
+	assert_useless(-1, -1, 0, RING_BYTES);
+}
+
+static void test_one_descriptor(void **state)
+{
+	(void)state;
+	make_memory(ring_pair_bytes(RING_BYTES), SEALS);
+	assert_useless(broker.memory, -1, 1, RING_BYTES);
+}
+
+static void test_the_wrong_way_round(void **state)
+{
+	(void)state;
+	make_memory(ring_pair_bytes(RING_BYTES), SEALS);
+	assert_useless(broker.bell, broker.memory, 2, RING_BYTES);
+}
+
+static void test_memory_that_could_shrink(void **state)
+{
+	(void)state;
+	make_memory(ring_pair_bytes(RING_BYTES), F_SEAL_GROW);
+	assert_useless(broker.memory, broker.bell, 2, RING_BYTES);
+}
+
+static void test_memory_that_is_too_small(void **state)
+{
+	(void)state;
+	make_memory(ring_pair_bytes(RING_BYTES) - 1, SEALS);
+	assert_useless(broker.memory, broker.bell, 2, RING_BYTES);
+}
+
+static void test_sizes_that_are_none(void **state)
+{
+	(void)state;
+	make_memory(ring_pair_bytes(RING_BYTES), SEALS);
+	assert_useless(broker.memory, broker.bell, 2, RING_BYTES - 4096);
+	assert_useless(broker.memory, broker.bell, 2, 0);
+	assert_useless(broker.memory, broker.bell, 2, 2048);
+	assert_useless(broker.memory, broker.bell, 2, 1u << 31);
+}
+
+/* The first that came are closed when others come. */
+static void test_two_offers(void **state)
+{
+	int before;
+
+	(void)state;
+	make_memory(ring_pair_bytes(RING_BYTES), SEALS);
+	send_offer(broker.memory, broker.bell, 2);
+	before = open_descriptors();
+	send_offer(broker.memory, broker.bell, 2);
+	assert_int_equal(open_descriptors(), before);
+}
+
+/* ---- bytes ---- */
+
+static void test_both_ways(void **state)
+{
+	enum ring_wait how;
+	uint64_t rung;
+	char text[8];
+
+	(void)state;
+	begin();
+	assert_int_equal(s.ops->read(&s, text, sizeof(text), false), -EAGAIN);
+	broker_writes("down");
+	assert_int_equal(s.ops->read(&s, text, sizeof(text), false), 4);
+	assert_true(ring_await_bytes(&broker.in, RING_POLLS));
+	assert_int_equal(s.ops->write(&s, "up", 2), 2);
+	assert_int_equal(eventfd_read(broker.bell, &rung), 0);
+	assert_int_equal(ring_take(&broker.in, text, sizeof(text), &how), 2);
+	s.ops->finish(&s);
+	assert_true(ring_is_at_end(&broker.in));
+	ring_finish(&broker.out);
+	assert_int_equal(s.ops->read(&s, text, sizeof(text), true), 0);
+}
+
+/* The descriptor is readable as long as there is something to do, and not otherwise. */
+static void test_the_descriptor_is_polled_by_level(void **state)
+{
+	struct pollfd p = {.fd = s.fd, .events = POLLIN};
+	char text[8];
+
+	(void)state;
+	begin();
+	assert_int_equal(stream_events(&s, true, false), POLLIN);
+	assert_int_equal(poll(&p, 1, 0), 0);
+	broker_writes("x");
+	assert_int_equal(poll(&p, 1, 0), 1);
+	assert_int_equal(poll(&p, 1, 0), 1);
+	assert_int_equal(s.ops->read(&s, text, sizeof(text), false), 1);
+	assert_int_equal(s.ops->read(&s, text, sizeof(text), false), -EAGAIN);
+	assert_int_equal(poll(&p, 1, 0), 0);
+	atomic_store(&broker.out.memory->reader_waits, RING_AWAKE);
+	broker_writes("y"); /* unnoticed, so who asks has to look at once */
+	assert_int_equal(stream_events(&s, true, false), POLLIN | POLLOUT);
+}
+
+static void *write_later(void *arg)
+{
+	usleep(*(useconds_t *)arg);
+	broker_writes("late");
+	return NULL;
+}
+
+/* Who waits is woken, be it soon, by the futex, or later, by the bell. */
+static void test_blocking_reads_are_woken(void **state)
+{
+	useconds_t pauses_us[] = {100, 2000, 50000};
+	pthread_t thread;
+	char text[8];
+
+	(void)state;
+	begin();
+	s.ops->wait_max(&s, 60 * NS_PER_S);
+	for (int i = 0; i < 3; i++) {
+		ssize_t n;
+
+		assert_int_equal(pthread_create(&thread, NULL, write_later, &pauses_us[i]), 0);
+		do
+			n = s.ops->read(&s, text, sizeof(text), true);
+		while (n == -EAGAIN);
+		assert_int_equal(n, 4);
+		pthread_join(thread, NULL);
+	}
+}
+
+static void test_a_wait_has_an_end(void **state)
+{
+	char text[8];
+
+	(void)state;
+	begin();
+	s.ops->wait_max(&s, 20 * NS_PER_MS);
+	assert_int_equal(s.ops->read(&s, text, sizeof(text), true), -EAGAIN);
+	assert_int_equal(stream_await(&s, POLLIN, 1), 0);
+}
+
+static void *read_later(void *arg)
+{
+	static char bytes[RING_BYTES];
+	enum ring_wait how;
+
+	usleep(*(useconds_t *)arg);
+	ring_take(&broker.in, bytes, sizeof(bytes), &how);
+	wake(how, &broker.in.memory->writer_waits);
+	return NULL;
+}
+
+static void test_room_is_waited_for(void **state)
+{
+	static char bytes[RING_BYTES];
+	useconds_t pause_us = 2000;
+	pthread_t thread;
+
+	(void)state;
+	begin();
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(s.ops->write(&s, bytes, sizeof(bytes)), sizeof(bytes));
+		assert_int_equal(s.ops->write(&s, bytes, 1), -EAGAIN);
+		assert_int_equal(stream_await(&s, i ? POLLIN | POLLOUT : POLLOUT, 1), 0);
+		assert_int_equal(pthread_create(&thread, NULL, read_later, &pause_us), 0);
+		assert_int_equal(stream_await(&s, i ? POLLIN | POLLOUT : POLLOUT, 60000), 1);
+		pthread_join(thread, NULL);
+	}
+}
+
+/* ---- brokers that die, or lie ---- */
+
+static void *die_later(void *arg)
+{
+	usleep(*(useconds_t *)arg);
+	close(broker.socket);
+	return NULL;
+}
+
+static void test_the_broker_dies(void **state)
+{
+	useconds_t pauses_us[] = {0, 1000, 30000};
+	pthread_t thread;
+	char text[8];
+
+	for (int i = 0; i < 3; i++) {
+		if (i > 0)
+			set_up(state);
+		begin();
+		broker_writes("last");
+		assert_int_equal(pthread_create(&thread, NULL, die_later, &pauses_us[i]), 0);
+		assert_int_equal(s.ops->read(&s, text, sizeof(text), true), 4);
+		assert_int_equal(s.ops->read(&s, text, sizeof(text), true), 0);
+		pthread_join(thread, NULL);
+		broker.socket = -1;
+		if (i < 2)
+			tear_down(state);
+	}
+}
+
+static void test_impossible_positions(void **state)
+{
+	char text[8];
+
+	(void)state;
+	begin();
+	atomic_store(&broker.out.memory->written, RING_BYTES + 1);
+	assert_int_equal(s.ops->read(&s, text, sizeof(text), true), -EPROTO);
+	assert_int_equal(s.ops->read(&s, text, sizeof(text), false), -EPROTO);
+	atomic_store(&broker.in.memory->read, 1);
+	assert_int_equal(s.ops->write(&s, "x", 1), -EPROTO);
+}
+
+/* One that rings without a reason keeps nobody busy for ever. */
+static void test_a_bell_without_a_reason(void **state)
+{
+	char text[8];
+
+	(void)state;
+	begin();
+	for (int i = 0; i < 100; i++)
+		assert_int_equal(send(broker.socket, "!", 1, 0), 1);
+	assert_int_equal(s.ops->read(&s, text, sizeof(text), false), -EAGAIN);
+	assert_int_equal(s.ops->read(&s, text, sizeof(text), false), -EAGAIN);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(test_##name, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(no_descriptors),
+		TEST(one_descriptor),
+		TEST(the_wrong_way_round),
+		TEST(memory_that_could_shrink),
+		TEST(memory_that_is_too_small),
+		TEST(sizes_that_are_none),
+		TEST(two_offers),
+		TEST(both_ways),
+		TEST(the_descriptor_is_polled_by_level),
+		TEST(blocking_reads_are_woken),
+		TEST(a_wait_has_an_end),
+		TEST(room_is_waited_for),
+		TEST(the_broker_dies),
+		TEST(impossible_positions),
+		TEST(a_bell_without_a_reason),
+	};
+
+	alarm(60);
+	return cmocka_run_group_tests_name("client rings", tests, NULL, NULL);
+}
