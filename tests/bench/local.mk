@@ -4,8 +4,7 @@
 EXTRA_DIST += tests/bench/run.sh tests/bench/peers.py tests/bench/targets.txt tests/bench/RESULTS.md
 
 bench_clients = tests/bench/clients.c tests/bench/clients.h
-bench_programs = tests/bench/inproc tests/bench/peer tests/bench/load tests/bench/scale \
-	tests/bench/ring
+bench_programs = tests/bench/inproc tests/bench/peer tests/bench/load tests/bench/scale
 tests_bench_inproc_SOURCES = tests/bench/inproc.c tests/support/waitgroup.h
 tests_bench_inproc_LDADD = $(tour_libs)
 tests_bench_peer_SOURCES = tests/bench/peer.c $(bench_clients)
@@ -18,9 +17,6 @@ tests_bench_load_LDFLAGS = -no-install
 tests_bench_scale_SOURCES = tests/bench/scale.c $(bench_clients)
 tests_bench_scale_LDADD = client/libchan.la
 tests_bench_scale_LDFLAGS = -no-install
-tests_bench_ring_SOURCES = tests/bench/ring.c $(bench_clients)
-tests_bench_ring_LDADD = client/libchan.la
-tests_bench_ring_LDFLAGS = -no-install
 
 EXTRA_PROGRAMS += $(bench_programs)
 .PHONY: bench bench-peers bench-programs

@@ -81,7 +81,7 @@ static void consume(
 /* Until the channel is closed and drained. */
 _Noreturn static void consumer_run(uint32_t session, const char *name, struct manner m)
 {
-	struct chan_dial_options dial = {.linger_ns = -1};
+	struct chan_dial_options dial = {.linger_ns = -1, .ring_after = session % 2 ? 1 : -1};
 	struct chan_open_options open = {.wait_create = true,
 		.end = {.manual = !m.lease_ns, .credit = m.credit, .lease_ns = m.lease_ns}};
 	struct chan_client *client;
