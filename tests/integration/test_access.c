@@ -4,6 +4,7 @@
  */
 #include "tests/support/daemon.h"
 #include "tests/support/peer.h"
+#include "tests/support/skip.h"
 
 #include <fcntl.h>
 #include <pwd.h>
@@ -135,7 +136,7 @@ static void test_users(void **state)
 		  "rule \"root\" { who = {\"user:root\"} may = {all} channels = {\"*\"} }\n");
 	if (!dial_as(&p, d.url, "nobody", true)) {
 		stop(&d);
-		skip();
+		SKIP_TEST("it takes root, and a user nobody");
 	}
 	peer_dial(&q, d.url);
 	peer_channel(&q, "other", CHAN_TYPE_STRING, 1);

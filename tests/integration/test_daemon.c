@@ -1,6 +1,7 @@
 /* test_daemon.c - the daemon as a process: sockets, signals, shutdown, exit statuses. */
 #include "tests/support/daemon.h"
 #include "tests/support/peer.h"
+#include "tests/support/skip.h"
 
 #include <errno.h>
 #include <grp.h>
@@ -252,7 +253,7 @@ static void test_privileges(void **state)
 
 	(void)state;
 	if (geteuid() != 0 || !nobody)
-		skip();
+		SKIP_TEST("it takes root, and a user nobody");
 	daemon_start(&d, arguments);
 	snprintf(expected, sizeof(expected), "Uid:\t%u\t%u\t%u\t%u\n", nobody->pw_uid,
 		nobody->pw_uid, nobody->pw_uid, nobody->pw_uid);
@@ -282,7 +283,7 @@ static void test_group(void **state)
 
 	(void)state;
 	if (geteuid() != 0 || !group)
-		skip();
+		SKIP_TEST("it takes root, and a group daemon");
 	daemon_start(&d, arguments);
 	snprintf(expected, sizeof(expected), "Gid:\t%u\t%u\t%u\t%u\n", group->gr_gid, group->gr_gid,
 		group->gr_gid, group->gr_gid);

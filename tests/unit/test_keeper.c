@@ -11,6 +11,7 @@
 
 #include "chan/chan.h"
 #include "tests/support/fake_broker.h"
+#include "tests/support/skip.h"
 #include <dirent.h>
 #include <poll.h>
 #include <sched.h>
@@ -201,7 +202,7 @@ static void test_a_child_has_a_keeper_of_its_own(void **state)
 
 	(void)state;
 #ifdef __SANITIZE_THREAD__
-	skip(); /* it allows no thread in a child of a process with threads */
+	SKIP_TEST("TSan allows no thread in a child of a process with threads");
 #endif
 	clients[0] = waiting_client(&brokers[0]);
 	child = fork();

@@ -4,6 +4,7 @@
  */
 #include "tests/support/certificates.h"
 #include "tests/support/goroutine_test.h"
+#include "tests/support/skip.h"
 
 #include "server/net/handshakes.h"
 #include "server/net/listener.h"
@@ -711,7 +712,7 @@ static void test_half_handshakes(void **state)
 	r.rlim_cur = r.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &r);
 	if (r.rlim_cur < 3 * HANDSHAKES_MAX)
-		skip();
+		SKIP_TEST("it takes more descriptors than may be open");
 	run_everywhere(half_handshakes);
 }
 
