@@ -207,6 +207,13 @@ static int await_room(struct ring_end *r, int timeout_ms)
 	return ring_await_room(&r->out, RING_POLLS) ? 0 : 1;
 }
 
+/* Whether who found no room need not wait for the bell: it was rung since, and perhaps heard by another
+ * thread that only reads. Who asks need not be the writer. */
+static bool was_told_of_room(struct ring_end *r)
+{
+	return r->writes && atomic_load(&r->out.memory->writer_waits) == RING_AWAKE;
+}
+
 /* With POLLIN it is the reader that waits, and a write that found no room has asked for the bell. */
 static int ring_await(struct stream *s, short events, int timeout_ms)
 {
@@ -216,6 +223,8 @@ static int ring_await(struct stream *s, short events, int timeout_ms)
 
 	if (r->writes && !(events & POLLIN))
 		return await_room(r, timeout_ms);
+	if ((events & POLLOUT) && was_told_of_room(r))
+		return 1;
 	if (r->writes)
 		p.events = POLLIN;
 	if (r->reads && (events & POLLIN) && !ring_await_bytes(&r->in, RING_POLLS))
@@ -230,7 +239,7 @@ static short ring_events(struct stream *s, bool reader, bool output)
 
 	if (reader && r->reads && !ring_await_bytes(&r->in, RING_POLLS))
 		return POLLIN | POLLOUT;
-	return output && !r->writes ? POLLIN | POLLOUT : POLLIN;
+	return output && (!r->writes || was_told_of_room(r)) ? POLLIN | POLLOUT : POLLIN;
 }
 
 /* ---- beginning and ending --------------------------------------------------------------------- */

@@ -24,6 +24,9 @@ tests_unit_test_client_ride_SOURCES = tests/unit/test_client_ride.c tests/suppor
 	tests/support/fake_broker.h
 tests_unit_test_client_ride_LDADD = $(client_parts_libs)
 
+unit_tests += tests/unit/test_client_ring
+tests_unit_test_client_ring_LDADD = $(client_parts_libs)
+
 unit_tests += tests/unit/test_keeper
 tests_unit_test_keeper_SOURCES = tests/unit/test_keeper.c tests/support/fake_broker.c \
 	tests/support/fake_broker.h
