@@ -1,14 +1,15 @@
 /*
  * keeper.c - looking after connections that nobody is in a call for.
  *
- * Clients stand in a list by the time at which they are to be looked at. The thread takes the first,
- * looks, and puts it back. Where a connection was lost it hands the client to a thread that does not
- * live longer than the loss, and goes on to others: looking up a name and greeting may take seconds.
+ * Clients stand in a list by the time at which they are to be looked at, or in another if that is now.
+ * The thread takes the first, looks, and puts it back. Where a connection was lost it hands the client to
+ * a thread that does not live longer than the loss, and goes on to others: looking up a name and greeting
+ * may take seconds.
  *
  * Whoever of the two has a client `holds` it. A held client is on no list, and keeper_stop waits for it
  * to be given back; so it cannot be freed, and is given back with no lock of it held.
  *
- * The list's lock comes after a client's.
+ * The lists' lock comes after a client's.
  *
  * Rejected: a thread for each client. 10,000 clients of one process were 10,000 stacks, and as many
  * sleepers in the 16 chains in which the kernel looks for whom to wake: each wake-up in the process walked
@@ -34,6 +35,8 @@ static struct {
 	pthread_cond_t due;      /* the thread sleeps on it */
 	pthread_cond_t released; /* a client was given back, or the thread has ended */
 	struct keeper *list;     /* the earliest first */
+	struct keeper *urgent;   /* those with look_ns 0, which go before: who loses its broker has all
+				  * its clients enter here, each of which would walk past all others */
 	size_t clients;          /* listed or held; while there are some the thread runs */
 	pthread_t thread;
 	bool ending;    /* it is to end, or to be joined */
@@ -68,7 +71,7 @@ static void after_fork(void)
 	pthread_mutex_init(&keepers.lock, NULL);
 	init_cond(&keepers.due);
 	init_cond(&keepers.released);
-	keepers.list = NULL;
+	keepers.list = keepers.urgent = NULL;
 	keepers.clients = 0;
 	keepers.ending = false;
 	keepers.forks++;
@@ -99,25 +102,41 @@ static bool start_thread(pthread_t *ret_thread, int detached, void *(*run)(void 
 	return ok;
 }
 
-/* ---- the list, with its lock -------------------------------------------------------------- */
+/* ---- the lists, with their lock ----------------------------------------------------------- */
 
 /* Most look equally often, so that its place is at the end. */
-static void enqueue(struct keeper *k, int64_t look_ns)
+static void insert_by_time(struct keeper *k)
 {
 	struct keeper *before = keepers.list ? keepers.list->prev : NULL;
 
-	while (before && before->look_ns > look_ns)
+	while (before && before->look_ns > k->look_ns)
 		before = before == keepers.list ? NULL : before->prev;
+	DL_APPEND_ELEM(keepers.list, before, k);
+}
+
+static struct keeper *first(void)
+{
+	return keepers.urgent ? keepers.urgent : keepers.list;
+}
+
+static void enqueue(struct keeper *k, int64_t look_ns)
+{
 	k->look_ns = look_ns;
 	k->queued = true;
-	DL_APPEND_ELEM(keepers.list, before, k);
-	if (keepers.list == k)
+	if (look_ns == 0)
+		DL_APPEND(keepers.urgent, k);
+	else
+		insert_by_time(k);
+	if (first() == k)
 		pthread_cond_signal(&keepers.due);
 }
 
 static void dequeue(struct keeper *k)
 {
-	DL_DELETE(keepers.list, k);
+	if (k->look_ns == 0)
+		DL_DELETE(keepers.urgent, k);
+	else
+		DL_DELETE(keepers.list, k);
 	k->queued = false;
 }
 
@@ -127,7 +146,7 @@ static struct keeper *next_due(void)
 	struct keeper *k;
 
 	while (!keepers.ending) {
-		k = keepers.list;
+		k = first();
 		if (k && k->look_ns <= clock_now_ns()) {
 			dequeue(k);
 			k->held = true;

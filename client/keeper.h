@@ -26,9 +26,9 @@ struct keeper {
 	uint64_t turns;      /* client.turns when it last looked */
 	int64_t turns_ns;    /* since when it has been that */
 
-	/* Private to keeper.c, under the lock of the list. */
+	/* Private to keeper.c, under the lock of the lists. */
 	struct chan_client *client;
-	struct keeper *prev, *next; /* of the list, while queued */
+	struct keeper *prev, *next; /* of its list, while queued */
 	int64_t look_ns;            /* its place there: when to look; the holder may read it */
 	bool queued;
 	bool held;  /* a thread of the keeper's has the client; it is not queued then */
