@@ -8,6 +8,7 @@
 #include "server/broker/buffer.h"
 #include "server/broker/lease.h"
 #include "server/broker/state.h"
+#include <string.h>
 
 /* ---- senders of a buffered channel ------------------------------------------------------------
  */
@@ -126,8 +127,8 @@ static bool may_lease(const struct party *p)
 
 /*
  * What is in d is out to a receiver, who is to be told. 0, or the receiver cannot hold it and
- * nothing has changed: CHAN_ENOMEM, or CHAN_ELIMIT for a chan value that would open another end, and
- * for a lease too many.
+ * nothing has changed: CHAN_ENOMEM, or CHAN_ELIMIT for a chan value that would open another end,
+ * and for a lease too many.
  */
 static int put_out(struct engine *e, struct channel *ch, struct waiter *w, struct delivery *d)
 {
@@ -255,6 +256,36 @@ void handoff_out(struct engine *e, struct channel *ch)
 		else
 			hand_out_fresh(e, ch, w);
 	}
+}
+
+/* Whether there is a value for who comes now. Where more is to be looked at the receive stands. */
+static bool has_fresh(const struct channel *ch, const struct party *p)
+{
+	return ch->ring_count > 0 && !ch->traffic->returned && ch->traffic->receivers.count == 0 &&
+	       !ch->touched && !p->absent && !type_may_refer(ch->type);
+}
+
+bool handoff_at_once(struct engine *e, struct party *p, const struct operation_request *r)
+{
+	union {
+		struct operation op;
+		uint8_t room[sizeof(struct operation) + sizeof(struct waiter)];
+	} brief;
+	struct waiter *w = brief.op.waiters;
+	struct delivery *d;
+
+	if (!has_fresh(r->channel, p) || !operation_fits(e, p, r) ||
+		channel_need_traffic(e, r->channel) < 0)
+		return false;
+	memset(&brief, 0, sizeof(brief));
+	brief.op.party = p;
+	brief.op.seq = r->seq;
+	brief.op.kind = OP_RECV;
+	w->channel = r->channel;
+	if (put_out_fresh(e, r->channel, w, 1, &d) < 0)
+		return false;
+	tell_deliveries(w, &d, 1);
+	return true;
 }
 
 /* ---- the rendezvous of an unbuffered channel ----------------------------------------------------

@@ -3,6 +3,7 @@
  */
 #include "chan/status.h"
 #include "proto/limits.h"
+#include "server/broker/handoff.h"
 #include "server/broker/permit.h"
 #include <inttypes.h>
 
@@ -49,6 +50,9 @@ int op_recv(struct call *c)
 	};
 
 	if (!ch || check_recv(m, a, ch, credit) < 0)
+		return 0;
+	if (credit == 1 && !m->recv.stream && !m->recv.lease_ns &&
+		handoff_at_once(c->engine, c->party, &r))
 		return 0;
 	if (call_operation(c, a, "receive from", NULL, &r, &op) < 0)
 		return 0;

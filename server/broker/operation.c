@@ -169,6 +169,15 @@ static int within_limits(const struct engine *e, const struct party *p,
 	return 0;
 }
 
+bool operation_fits(
+	const struct engine *e, const struct party *p, const struct operation_request *r)
+{
+	const char *limit;
+	uint64_t max;
+
+	return within_limits(e, p, r, &limit, &max) == 0;
+}
+
 int operation_new(struct engine *e, struct party *p, const struct operation_request *r,
 	struct operation **ret_op, const char **ret_limit, uint64_t *ret_max)
 {

@@ -139,6 +139,10 @@ struct operation_request {
 int operation_new(struct engine *e, struct party *p, const struct operation_request *r,
 	struct operation **ret_op, const char **ret_limit, uint64_t *ret_max);
 
+/* Whether the party's bounds let there be one more. */
+bool operation_fits(
+	const struct engine *e, const struct party *p, const struct operation_request *r);
+
 /* The values of a SEND; NULL where one was withdrawn. They are owned from the cursor on. */
 struct value **operation_values(struct operation *op);
 
