@@ -49,7 +49,8 @@ client_libchan_la_SOURCES =
 client_libchan_la_LIBADD = client/libclient.la -lpthread
 # It stays loaded: a thread of the keeper's (keeper.c) that has just given back the last client may not
 # have returned yet.
-client_libchan_la_LDFLAGS = $(AM_LDFLAGS) -Wl,-z,nodelete -no-undefined -export-symbols-regex '^chan_' \
+client_libchan_la_LDFLAGS = $(SANITIZE) $(LTO_LDFLAGS) -Wl,-z,nodelete -no-undefined \
+	-export-symbols-regex '^chan_' \
 	-version-info $(LIBCHAN_VERSION_INFO)
 
 pkgconfig_DATA = client/libchan.pc

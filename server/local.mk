@@ -7,6 +7,7 @@ config_sources = \
 bin_PROGRAMS += chand
 chand_SOURCES = server/main.c $(config_sources)
 chand_CPPFLAGS = $(AM_CPPFLAGS) $(CONFUSE_CFLAGS)
+chand_LDFLAGS = $(SANITIZE) $(LTO_LDFLAGS)
 chand_LDADD = \
 	server/broker/libbroker.a server/broker/libengine.a server/net/libnet.a \
 	server/channel/libchannel.a server/runtime/libruntime.a server/base/libbase.a \

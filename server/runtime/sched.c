@@ -76,7 +76,8 @@ enum {
 
 struct sched sched;
 
-_Thread_local struct machine *current_machine;
+/* this_machine names it in an instruction, which an optimiser across files does not see. */
+__attribute__((used)) _Thread_local struct machine *current_machine;
 
 #ifndef __x86_64__
 __attribute__((noinline)) struct machine *this_machine(void)

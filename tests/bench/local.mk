@@ -9,14 +9,14 @@ tests_bench_inproc_SOURCES = tests/bench/inproc.c tests/support/waitgroup.h
 tests_bench_inproc_LDADD = $(tour_libs)
 tests_bench_peer_SOURCES = tests/bench/peer.c $(bench_clients)
 tests_bench_peer_LDADD = client/libchan.la
-tests_bench_peer_LDFLAGS = -no-install # the program itself, not a script that starts it
+tests_bench_peer_LDFLAGS = $(AM_LDFLAGS) -no-install # the program itself, not a script that starts it
 tests_bench_load_SOURCES = tests/bench/load.c tests/bench/crew.c tests/bench/crew.h \
 	tests/support/dice.h $(bench_clients)
 tests_bench_load_LDADD = client/libchan.la
-tests_bench_load_LDFLAGS = -no-install
+tests_bench_load_LDFLAGS = $(AM_LDFLAGS) -no-install
 tests_bench_scale_SOURCES = tests/bench/scale.c $(bench_clients)
 tests_bench_scale_LDADD = client/libchan.la
-tests_bench_scale_LDFLAGS = -no-install
+tests_bench_scale_LDFLAGS = $(AM_LDFLAGS) -no-install
 
 EXTRA_PROGRAMS += $(bench_programs)
 .PHONY: bench bench-peers bench-programs

@@ -14,7 +14,7 @@ endif
 
 tests_fuzz_fuzz_account_SOURCES = tests/fuzz/fuzz_account.c $(engine_account) $(fuzz_common)
 tests_fuzz_fuzz_account_LDADD = $(engine_test_libs)
-tests_fuzz_fuzz_account_LDFLAGS = $(failing_malloc_ldflags) $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_account_LDFLAGS = $(AM_LDFLAGS) $(failing_malloc_ldflags) $(FUZZ_LDFLAGS)
 
 tests_fuzz_fuzz_client_SOURCES = tests/fuzz/fuzz_client.c tests/fuzz/world.c \
 	tests/fuzz/world.h $(fuzz_common)

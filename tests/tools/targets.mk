@@ -12,8 +12,8 @@ VARIANT_tsan = --with-sanitizer=thread CFLAGS='-g -O1'
 VARIANT_clang = CC=clang
 VARIANT_debug = --enable-debug
 VARIANT_valgrind = --enable-valgrind CFLAGS='-g -O1'
-VARIANT_coverage = CFLAGS='-g -O0 --coverage'
-VARIANT_broken = --enable-broken-rule=environment
+VARIANT_coverage = --disable-lto CFLAGS='-g -O0 --coverage'
+VARIANT_broken = --disable-lto --enable-broken-rule=environment
 # No bytes from NULL on are no bytes (C2y says so too); whoever really leaves an object meets ASan.
 VARIANT_fuzz = CC=clang --enable-fuzz --enable-debug --with-sanitizer=address,undefined \
 	CFLAGS='-g -O1 -fno-sanitize=pointer-overflow'
