@@ -79,6 +79,17 @@ static bool dialled_long_enough(const struct timespec *began)
 	return now.tv_sec - began->tv_sec > DIAL_SECONDS;
 }
 
+/* What one that waits may take of the daemon, about a third more than it does. */
+#define WAITING_BYTES_MAX 2000u
+
+/* And of no checker. */
+static bool memory_is_the_daemons(void)
+{
+	const char *sanitizer = getenv("TEST_SANITIZER"), *wrapper = getenv("TEST_WRAPPER");
+
+	return !(sanitizer && *sanitizer) && !(wrapper && *wrapper);
+}
+
 static void begin_waiting(uint64_t channel)
 {
 	uint64_t resident = daemon_resident_bytes(&d);
@@ -96,6 +107,8 @@ static void begin_waiting(uint64_t channel)
 		peer_expect_quiet(&peers[i]);
 	}
 	resident = daemon_resident_bytes(&d) - resident;
+	if (count >= MANY / 2 && memory_is_the_daemons())
+		assert_in_range(resident / (uint64_t)count, 1, WAITING_BYTES_MAX);
 	print_message("# %d waiting connections: %lu bytes of the daemon's memory each\n", count,
 		(unsigned long)(resident / (uint64_t)count));
 }
