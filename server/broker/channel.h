@@ -74,8 +74,8 @@ struct channel {
 	uint64_t bytes_buffered;
 	int64_t made_unix_ns;
 
-	struct name_node named; /* in engine->names unless it is unnamed or removed; */
-	char name[];            /* then "" */
+	struct name_node named; /* in engine->names unless it is unnamed or removed */
+	char name[];            /* "" where unnamed */
 };
 
 NAME_FOLLOWS(struct channel, named, name);

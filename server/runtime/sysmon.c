@@ -6,9 +6,9 @@
  * stacks. When all has been idle for some ticks it sleeps until a processor is taken. The hysteresis
  * is there so that a daemon which wakes for every message does not wake this thread too.
  *
- * With one processor it comes every 50 ms while that is used: there is nobody to send for help, and what it
- * finds runs no sooner for it. On a single CPU each visit makes somebody's message 20 us late, which at 10 ms was one
- * round trip in 400.
+ * With one processor it comes every 50 ms while that is used: there is nobody to send for help, and what
+ * it finds runs no sooner for it. On a single CPU each visit makes somebody's message 20 us late, which at
+ * 10 ms was one round trip in 400.
  */
 #include "config.h"
 
