@@ -78,11 +78,11 @@ int rings_offered(struct chan_client *c, uint32_t ring_bytes)
 }
 
 /* What is read next comes by the ring: that the socket was drained says nothing of it. */
-int rings_begun(struct chan_client *c, bool last)
+int rings_begun(struct chan_client *c)
 {
 	bool said = c->rings.state == RINGS_LEAVING || c->rings.state == RINGS_BEGUN;
 
-	if (!said || c->rings.read || !last)
+	if (!said || c->rings.read)
 		return CHAN_EPROTOCOL;
 	c->rings.read = true;
 	c->drained = false;

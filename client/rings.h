@@ -54,10 +54,9 @@ void rings_connected(struct chan_client *c, uint64_t features);
 /* A call on the socket has moved bytes. */
 void rings_count_call(struct chan_client *c);
 
-/* The reader, of the broker's frames; last: nothing has come behind it. 0; CHAN_ENOMEM; or
- * CHAN_EPROTOCOL: it makes no sense now. */
+/* The reader, of the broker's frames. 0; CHAN_ENOMEM; or CHAN_EPROTOCOL: it makes no sense now. */
 int rings_offered(struct chan_client *c, uint32_t ring_bytes);
-int rings_begun(struct chan_client *c, bool last);
+int rings_begun(struct chan_client *c);
 int rings_declined(struct chan_client *c);
 
 /* The writer: whether it is time to say RING_BEGIN; says it, behind all that leaves; and all of that
