@@ -71,19 +71,7 @@ struct channel *channel_new(const char *name, uint8_t type, uint32_t capacity, b
 	return ch;
 }
 
-/*
- * Tokens of leases rise, also from one channel of a name to the next: within a run of the broker
- * because none begins below where another has ended, and from run to run because they begin with
- * the time, in nanoseconds, faster than which nobody leases.
- */
-static uint64_t first_token(const struct engine *e, const struct channel *ch)
-{
-	uint64_t made_ns = ch->made_unix_ns > 0 ? (uint64_t)ch->made_unix_ns : 0;
-
-	return made_ns > e->token_floor ? made_ns : e->token_floor;
-}
-
-int channel_need_traffic(struct engine *e, struct channel *ch)
+int channel_need_traffic(struct channel *ch)
 {
 	struct channel_traffic *t;
 
@@ -98,7 +86,6 @@ int channel_need_traffic(struct engine *e, struct channel *ch)
 	list_init(&t->aside);
 	list_init(&t->leased);
 	list_init(&t->delayed);
-	t->token = first_token(e, ch);
 	ch->traffic = t;
 	return 0;
 }

@@ -32,7 +32,7 @@ struct channel_traffic {
 	/* Values that wait for time, by link: see lease.h. */
 	uint32_t leased_count, delayed_count;
 	struct list leased, delayed; /* struct delivery */
-	uint64_t token;              /* of the last lease */
+	uint64_t token;              /* of the last lease; 0: there was none */
 
 	uint64_t taken, redelivered;
 	uint64_t moved_in; /* dead letters of other channels */
@@ -95,7 +95,7 @@ struct channel *channel_ref(struct channel *ch);
 
 /* Before an operation may wait in it (a value goes out to none but such), and before a dead letter
  * enters. 0 or CHAN_ENOMEM. */
-int channel_need_traffic(struct engine *e, struct channel *ch);
+int channel_need_traffic(struct channel *ch);
 void channel_unref(struct channel *ch);
 
 /* Puts it on the list of channels that engine_step pumps. */

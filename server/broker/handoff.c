@@ -126,6 +126,21 @@ static bool may_lease(const struct party *p)
 }
 
 /*
+ * Tokens of leases rise, also from one channel of a name to the next: within a run of the broker
+ * because none begins below where another has ended, and from run to run because they begin with
+ * the time, in nanoseconds, faster than which nobody leases.
+ */
+static uint64_t next_token(const struct engine *e, const struct channel *ch)
+{
+	uint64_t *token = &ch->traffic->token;
+	uint64_t made_ns = ch->made_unix_ns > 0 ? (uint64_t)ch->made_unix_ns : 0;
+
+	if (!*token)
+		*token = made_ns > e->token_floor ? made_ns : e->token_floor;
+	return ++*token;
+}
+
+/*
  * What is in d is out to a receiver, who is to be told. 0, or the receiver cannot hold it and
  * nothing has changed: CHAN_ENOMEM, or CHAN_ELIMIT for a chan value that would open another end,
  * and for a lease too many.
@@ -147,7 +162,7 @@ static int put_out(struct engine *e, struct channel *ch, struct waiter *w, struc
 	p->next_delivery += d->count;
 	d->state = DELIVERY_OUT;
 	d->lease_ns = (int64_t)w->lease_ns;
-	d->token = w->lease_ns ? ++ch->traffic->token : 0;
+	d->token = w->lease_ns ? next_token(e, ch) : 0;
 	d->channel = channel_ref(ch);
 	d->stream = op->stream ? op : NULL;
 	if (op->stream)
@@ -275,7 +290,7 @@ bool handoff_at_once(struct engine *e, struct party *p, const struct operation_r
 	struct delivery *d;
 
 	if (!has_fresh(r->channel, p) || !operation_fits(e, p, r) ||
-		channel_need_traffic(e, r->channel) < 0)
+		channel_need_traffic(r->channel) < 0)
 		return false;
 	memset(&brief, 0, sizeof(brief));
 	brief.op.party = p;

@@ -129,7 +129,8 @@ static struct run {
 	struct session sessions[PARTIES];
 	uint64_t channels[CHANNELS];
 	int closed[CHANNELS]; /* what its operations fail with; 0: it is open */
-	uint64_t tokens[CHANNELS], token_floor;
+	uint64_t tokens[CHANNELS], token_floor; /* of the last lease; 0: there was none */
+	uint64_t made_ns[CHANNELS];
 	struct producer producers[CHANNELS][PARTIES];
 	int came[CHANNELS], done[CHANNELS];       /* producers, those of ended sessions included */
 	struct item items[ITEMS_MAX], *items_end; /* behind the last that was ever used */
@@ -302,9 +303,18 @@ static uint32_t length(int channel)
 	return n;
 }
 
+/* The first begins where those of all removed channels ended, and not before the channel was made. */
+static uint64_t next_token(int ch)
+{
+	if (!run.tokens[ch])
+		run.tokens[ch] =
+			run.token_floor > run.made_ns[ch] ? run.token_floor : run.made_ns[ch];
+	return ++run.tokens[ch];
+}
+
 static void deliver(struct item *i, struct receiver *r)
 {
-	uint64_t token = r->lease_ns ? ++run.tokens[i->channel] : 0;
+	uint64_t token = r->lease_ns ? next_token(i->channel) : 0;
 	char name[32];
 
 	name_item(i, name);
@@ -935,8 +945,8 @@ static void model_forget(int ch)
 	memset(run.producers[ch], 0, sizeof(run.producers[ch]));
 	if (run.token_floor < run.tokens[ch])
 		run.token_floor = run.tokens[ch];
-	run.tokens[ch] =
-		run.token_floor > (uint64_t)run.now_ns ? run.token_floor : (uint64_t)run.now_ns;
+	run.tokens[ch] = 0;
+	run.made_ns[ch] = (uint64_t)run.now_ns;
 }
 
 /* A closed channel makes place for a new one. */
