@@ -30,6 +30,7 @@ void session_note_taken(struct session *s, uint64_t first, uint32_t n)
 {
 	struct wire_range *range = s->taken_count ? &s->taken[s->taken_count - 1] : NULL;
 
+	s->taken_values += n;
 	if (range && range->first + range->count == first) {
 		range->count += n;
 		return;
@@ -51,6 +52,7 @@ void session_settle(struct session *s)
 			s->doomed = CHAN_ENOMEM;
 	}
 	s->taken_count = 0;
+	s->taken_values = 0;
 }
 
 void session_confirm(struct session *s)

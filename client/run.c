@@ -53,17 +53,18 @@ static struct chan *received_from(const struct chan_op *op)
 }
 
 /*
- * Whether credit is granted now, by a write of its own. Where confirmations may come late it waits for
- * what the program says next, as long as the broker has a quarter left to go on with: in a round trip
- * each eighth value of 16 would cost a write more here and a read more in the broker, and the trip
- * a third more time.
+ * Whether what was taken is confirmed, and credit granted anew, by a write of its own: when half of the
+ * credit is used. Where confirmations may come late, values whose confirmation has left with something
+ * else do not count, as long as the broker has a quarter left to go on with: in a round trip each eighth
+ * value of 16 would cost a write more here and a read more in the broker, and the trip a third more time.
  */
 static bool must_grant(const struct chan *ch)
 {
 	uint32_t credit = end_credit(ch);
 
 	return ch->grant_due >= credit / 2 &&
-	       (!end_confirms_late(ch) || ch->credit_left <= credit / 4);
+	       (!end_confirms_late(ch) || ch->credit_left <= credit / 4 ||
+		       ch->client->session.taken_values >= credit / 2);
 }
 
 void client_handed_over(struct chan *ch, uint64_t first, uint32_t n)

@@ -37,6 +37,7 @@ static void drop_confirmations(struct session *s)
 	}
 	s->granting = NULL;
 	s->taken_count = 0;
+	s->taken_values = 0;
 }
 
 /* What was sent in part fails like what was sent. */

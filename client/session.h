@@ -72,6 +72,7 @@ struct session {
 
 	struct wire_range *taken; /* confirmations that have not left */
 	size_t taken_count, taken_size;
+	uint64_t taken_values; /* in all of them */
 	struct lease *leases; /* lease.c: values handed over under a lease, by rising id */
 	size_t lease_count, lease_size;
 	struct chan *granting; /* counted: ends to which credit is to be given anew */
