@@ -172,8 +172,8 @@ int client_hand_over(struct chan *ch, struct delivery *d, struct chan_value *ret
  * So many deliveries with neighbouring numbers were handed over, which confirms them, where not the
  * program does: when it has all that its call gets (client_confirm_now), as it may then work on it
  * for longer than the broker waits for a silent client. New credit is given when half of it is due
- * (where confirmations may come late: and as much is not confirmed, or the broker may soon lack some), or the program is about
- * to wait for more.
+ * (where confirmations may come late: and as much is not confirmed, or the broker may soon lack
+ * some), or the program is about to wait for more.
  */
 void client_handed_over(struct chan *ch, uint64_t first, uint32_t n);
 

@@ -315,6 +315,8 @@ static void test_bounds(void **state)
 	assert_bystander_unaffected();
 }
 
+enum { DIALS_MAX = 1000 };
+
 /* Dials, again while the daemon is at its limit: it learns that connections have ended when it
  * reads their ends. */
 static void dial_when_there_is_room(struct peer *p, const char *url)
@@ -328,7 +330,7 @@ static void dial_when_there_is_room(struct peer *p, const char *url)
 		peer_hear(p);
 		if (p->m.kind == MESSAGE_WELCOME)
 			return;
-		assert_true(i < 1000);
+		assert_true(i < DIALS_MAX);
 		peer_drop(p);
 	}
 }
@@ -359,7 +361,8 @@ static void test_resume_at_connections_max(void **state)
 	(void)state;
 	for (int i = 0; i < 4; i++)
 		dial_when_there_is_room(&peers[i], d.url);
-	peer_dial_lingering(&p, d.tcp_url, 60000);
+	for (int i = 0; !peer_try_lingering(&p, d.tcp_url, 60000); i++)
+		assert_true(i < DIALS_MAX);
 	old = p;
 	p.in = (struct buf){0};
 	p.parsed = 0;
@@ -473,12 +476,13 @@ int main(void)
 		cmocka_unit_test(test_payload_mismatch),
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_select_cases),
-		cmocka_unit_test(test_connections_max),
-		cmocka_unit_test(test_resume_at_connections_max),
 		cmocka_unit_test(test_never_reads),
 		cmocka_unit_test(test_never_reads_lists),
 		cmocka_unit_test(test_slow_bytes),
 		cmocka_unit_test(test_bounds),
+		/* Last: the daemon may be at its limit for a moment after them. */
+		cmocka_unit_test(test_connections_max),
+		cmocka_unit_test(test_resume_at_connections_max),
 	};
 
 	test_time_limit();

@@ -92,7 +92,7 @@ void peer_dial_lingering(struct peer *p, const char *url, uint64_t linger_ms)
 	peer_dial_lingering_as(p, url, linger_ms, NULL);
 }
 
-void peer_dial_lingering_as(struct peer *p, const char *url, uint64_t linger_ms, const char *token)
+static void hello_lingering(struct peer *p, const char *url, uint64_t linger_ms, const char *token)
 {
 	struct message m = hello();
 
@@ -101,7 +101,10 @@ void peer_dial_lingering_as(struct peer *p, const char *url, uint64_t linger_ms,
 	show_token(p, &m);
 	m.hello.linger_ms = linger_ms;
 	peer_say(p, &m);
-	peer_expect(p, MESSAGE_WELCOME);
+}
+
+static void note_session(struct peer *p)
+{
 	p->lingers = true;
 	assert_int_equal(p->m.welcome.session_id.len, sizeof(p->session_id));
 	assert_int_equal(p->m.welcome.session_secret.len, sizeof(p->session_secret));
@@ -109,6 +112,25 @@ void peer_dial_lingering_as(struct peer *p, const char *url, uint64_t linger_ms,
 	memcpy(p->session_secret, p->m.welcome.session_secret.bytes, sizeof(p->session_secret));
 	p->incarnation = p->m.welcome.incarnation;
 	p->epoch = p->m.welcome.connection_epoch;
+}
+
+void peer_dial_lingering_as(struct peer *p, const char *url, uint64_t linger_ms, const char *token)
+{
+	hello_lingering(p, url, linger_ms, token);
+	peer_expect(p, MESSAGE_WELCOME);
+	note_session(p);
+}
+
+bool peer_try_lingering(struct peer *p, const char *url, uint64_t linger_ms)
+{
+	hello_lingering(p, url, linger_ms, NULL);
+	peer_hear(p);
+	if (p->m.kind != MESSAGE_WELCOME) {
+		peer_drop(p);
+		return false;
+	}
+	note_session(p);
+	return true;
 }
 
 void peer_lose(struct peer *p)

@@ -45,6 +45,9 @@ void peer_hello(struct peer *p);
 /* Connects and greets, and asks to be kept for so long without a connection. */
 void peer_dial_lingering(struct peer *p, const char *url, uint64_t linger_ms);
 
+/* The same; false: the daemon refused, and the peer is dropped. */
+bool peer_try_lingering(struct peer *p, const char *url, uint64_t linger_ms);
+
 /* The same by a token (NULL: none), which it shows at a resume, too. */
 void peer_dial_lingering_as(
 	struct peer *p, const char *url, uint64_t linger_ms, const char *token);
