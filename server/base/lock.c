@@ -75,7 +75,9 @@ static void wait_asleep(struct lock *l)
 	atomic_fetch_sub(&lock_sleepers, 1);
 }
 
-void lock_wait(struct lock *l)
+/* These two are not inlined, also not across files: glibc lets compilers keep the address of a thread's
+ * errno for a whole function, and a goroutine that locks twice may go on by another thread. */
+__attribute__((noinline)) void lock_wait(struct lock *l)
 {
 	int saved_errno = errno;
 
@@ -88,7 +90,7 @@ void lock_wait(struct lock *l)
 	errno = saved_errno;
 }
 
-void lock_wake(struct lock *l)
+__attribute__((noinline)) void lock_wake(struct lock *l)
 {
 	int saved_errno = errno;
 
