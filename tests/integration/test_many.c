@@ -79,7 +79,7 @@ static bool dialled_long_enough(const struct timespec *began)
 	return now.tv_sec - began->tv_sec > DIAL_SECONDS;
 }
 
-/* What one that waits may take of the daemon, about a third more than it does. */
+/* What one that waits may take of the daemon, nearly half more than it does. */
 #define WAITING_BYTES_MAX 2000u
 
 /* And of no checker. */
