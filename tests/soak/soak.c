@@ -4,8 +4,9 @@
  *
  * SOAK_SECONDS        of playing, in all (default 4)
  * SOAK_ROUND_SECONDS  of a round (default 30)
- * SOAK_SEED           of the first round, the next have the numbers after it. Default: from the
- * clock SOAK_PLAYERS        how many at a time (default 12)
+ * SOAK_SEED           of the first round (default: the clock); the next have the numbers after it
+ *
+ * SOAK_PLAYERS        how many at a time (default 12)
  *
  * A seed repeats the choices, not the interleaving: a round that failed leaves its history in
  * soak-SEED.history, which `stress --check` judges again.
