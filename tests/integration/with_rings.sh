@@ -6,7 +6,7 @@
 CHAN_RING_AFTER=1
 export CHAN_RING_AFTER
 
-for name in libchan lease fairness; do
+for name in libchan lease; do
 	exits 0 "test_$name holds over rings" "$top_builddir/tests/integration/test_$name"
 done
 
