@@ -41,8 +41,8 @@ struct party {
 	int status;     /* why it ended; CHAN_ECLOSED for a producer, 0 for a consumer */
 };
 
-/* By the socket, all the time: some would go over to rings before others, and are not their equals until
- * those have done so, too, which is most of what is counted here. */
+/* By the socket, all the time: who is over rings already is served faster than who is not yet, so clients
+ * are no equals while they go over one after another. */
 static void open_party(struct party *p, enum chan_direction direction, uint32_t credit)
 {
 	const struct chan_dial_options dial = {.ring_after = -1};
