@@ -7,6 +7,7 @@ nodist_systemdunit_DATA = conf/chand.service
 CLEANFILES += conf/chand.service
 EXTRA_DIST += conf/chand.service.in
 
+# [@], or configure would fill in the patterns themselves.
 conf/chand.service: conf/chand.service.in Makefile
-	$(AM_V_GEN)$(MKDIR_P) conf && $(SED) -e 's,@bindir@,$(bindir),' \
-		-e 's,@sysconfdir@,$(sysconfdir),' $(srcdir)/conf/chand.service.in > $@
+	$(AM_V_GEN)$(MKDIR_P) conf && $(SED) -e 's,[@]bindir@,$(bindir),' \
+		-e 's,[@]sysconfdir@,$(sysconfdir),' $(srcdir)/conf/chand.service.in > $@

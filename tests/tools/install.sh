@@ -32,6 +32,12 @@ installed() {
 		"$prefix/share/man/man3/libchan.3"
 }
 
+# Every place of configure's is filled in, and the command is what systemd takes: an absolute path.
+unit() {
+	unit=$room/stage/usr/lib/systemd/system/chand.service
+	! grep -n '@[a-z]*@' "$unit" && grep -E '^ExecStart=/.*/bin/chand --config /.*/chand/chand\.conf$' "$unit"
+}
+
 # The library has what chan.h declares, and nothing else is visible.
 only_ours() {
 	nm -D --defined-only "$room"/stage/usr/lib/libchan.so | awk '{ print $3 }' >"$room/symbols"
@@ -71,6 +77,7 @@ how=--libs
 test -e client/.libs/libchan.so || how=--static
 check 'make install' make install DESTDIR="$room/stage" prefix=/usr
 check 'everything is in its place' installed
+check 'the unit says where the daemon is' unit
 check "the README's program builds" program "$how"
 check "the README's program runs" sums
 if [ -e "$room/stage/usr/lib/libchan.so" ]; then
