@@ -206,7 +206,8 @@ static void client_join(struct client *c)
 
 static struct stream *_Atomic accepted;
 static atomic_int accepted_count, failed_count;
-static char failed_why[256];
+static struct lock failed_lock = LOCK_INIT(LOCK_RANK_OUTER); /* guards failed_why */
+static char failed_why[256];                                 /* of the last that failed */
 
 static void take_stream(void *arg, struct stream *s)
 {
@@ -217,13 +218,24 @@ static void take_stream(void *arg, struct stream *s)
 
 static void take_failure(const struct stream_peer *peer, const char *text)
 {
-	static struct lock lock = LOCK_INIT(LOCK_RANK_OUTER);
-
 	expect(peer->kind == STREAM_TLS);
-	lock_acquire(&lock);
+	lock_acquire(&failed_lock);
 	snprintf(failed_why, sizeof(failed_why), "%s", text);
-	lock_release(&lock);
+	lock_release(&failed_lock);
 	failed_count++;
+}
+
+/* Waits until so many have failed, and that the last is told by these words. */
+static void expect_told(int count, const char *words)
+{
+	while (failed_count < count)
+		go_yield();
+	expect(failed_count == count);
+	lock_acquire(&failed_lock);
+	if (!strstr(failed_why, words))
+		fprintf(stderr, "'%s' does not say '%s'\n", failed_why, words);
+	expect(strstr(failed_why, words) != NULL);
+	lock_release(&failed_lock);
 }
 
 static struct stream *next_stream(void)
@@ -329,12 +341,8 @@ static void expect_refused(struct client *c, const char *words)
 	int before = failed_count;
 
 	client_start(c);
-	while (failed_count == before)
-		go_yield();
+	expect_told(before + 1, words);
 	client_join(c);
-	if (!strstr(failed_why, words))
-		fprintf(stderr, "'%s' does not say '%s'\n", failed_why, words);
-	expect(strstr(failed_why, words) != NULL);
 	SSL_SESSION_free(c->session);
 }
 
@@ -691,9 +699,7 @@ static void half_handshakes(void)
 	SSL_SESSION_free(c.session);
 	stream_free(s);
 
-	while (failed_count < EXTRA)
-		go_yield();
-	expect(failed_count <= EXTRA + 1 && strstr(failed_why, "too many began after it"));
+	expect_told(EXTRA + 1, "too many began after it"); /* the last for who meant it */
 	errno = 0;
 	expect(recv(fds[0], &byte, 1, MSG_DONTWAIT) <= 0 && errno != EAGAIN);
 	expect(recv(fds[ALL - 1], &byte, 1, MSG_DONTWAIT) < 0 && errno == EAGAIN);
@@ -750,16 +756,12 @@ static void plain_clients(void)
 	listen_with(TLS_CLIENTS_NONE, 60 * NS_PER_S);
 	fd = dial();
 	expect(send(fd, "\0\0\0\x12\1\0\0\x0e", 8, 0) == 8);
-	while (failed_count < 1)
-		go_yield();
+	expect_told(1, "does not speak TLS");
 	expect(recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT) == 7);
 	expect(memcmp(bytes, "\x15\3\1\0\2\2\x46", 7) == 0);
 	close(fd);
-	expect(strstr(failed_why, "does not speak TLS"));
 	close(dial());
-	while (failed_count < 2)
-		go_yield();
-	expect(strstr(failed_why, "said nothing"));
+	expect_told(2, "said nothing");
 	stop_listening();
 }
 
