@@ -171,6 +171,13 @@ static int64_t hand_over_silence_max_ns(const struct session *s)
 	return session_lingers(s) && s->linger_ns < max_ns ? s->linger_ns : max_ns;
 }
 
+/* A quarter of that: who blocks then for a heartbeat asks in time. More often would cost a client that
+ * is rarely woken a frame each way for each value. */
+int64_t session_ping_interval_ns(const struct session *s)
+{
+	return hand_over_silence_max_ns(s) / 4;
+}
+
 bool session_is_fresh(struct session *s)
 {
 	if (s->greeted && clock_now_ns() - s->heard_ns < hand_over_silence_max_ns(s))

@@ -8,10 +8,6 @@
 #include "client/client.h"
 #include <errno.h>
 
-/* An active connection is asked for a sign of life that often, so that values can be handed over
- * without asking first. */
-#define PING_INTERVAL_NS NS_PER_S
-
 /* What is worth a write of its own: some hundred small frames, in which the call is lost. */
 #define MUCH_BYTES (8u * 1024u)
 
@@ -117,7 +113,7 @@ void client_flush(struct chan_client *c)
 
 	if (c->writing || !may_write(c) || !client_has_output(c))
 		return;
-	session_ping(&c->session, PING_INTERVAL_NS);
+	session_ping(&c->session, session_ping_interval_ns(&c->session));
 	c->writing = true;
 	c->choked = false;
 	while (may_write(c) && !c->choked && (n = next_output(c, &bytes)) > 0) {

@@ -178,6 +178,10 @@ void session_settle(struct session *s);
 /* Asks for a sign of life if the last time was min_ns ago or longer. */
 void session_ping(struct session *s, int64_t min_ns);
 
+/* How often an active connection is asked for a sign of life, so that values can be handed over without
+ * asking first. */
+int64_t session_ping_interval_ns(const struct session *s);
+
 /* A PING leaves now. */
 void session_note_asked(struct session *s, int64_t now_ns);
 
