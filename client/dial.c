@@ -161,7 +161,6 @@ static int take_options(struct chan_client *c, const struct chan_dial_options *o
 
 	c->withdraw_on_signal = options->withdraw_on_signal;
 	c->reconnect.max_ns = options->reconnect_ns > 0 ? options->reconnect_ns : 0;
-	rings_init(&c->rings, options->ring_after);
 	c->linger_ns = options->linger_ns ? options->linger_ns : LINGER_NS;
 	if (c->linger_ns < 0 || options->reconnect_ns < 0)
 		c->linger_ns = 0;
@@ -170,7 +169,7 @@ static int take_options(struct chan_client *c, const struct chan_dial_options *o
 	c->tls = tls_new(options);
 	if (!c->program || !c->group || !c->tls)
 		return error_say(CHAN_ENOMEM, "dial: out of memory");
-	return 0;
+	return rings_init(&c->rings, options->ring_after);
 }
 
 /* Tries one URL after the other; those that are left share the time. */

@@ -1,12 +1,27 @@
 #include "client/rings.h"
 #include "client/client.h"
+#include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 
-void rings_init(struct rings *r, int ring_after)
+int rings_init(struct rings *r, int ring_after)
 {
 	const char *said = getenv(RINGS_AFTER_VARIABLE);
+	char *end;
+	long after;
 
-	r->after = ring_after || !said ? ring_after : atoi(said);
+	r->after = ring_after;
+	if (ring_after || !said || !*said)
+		return 0;
+	errno = 0;
+	after = strtol(said, &end, 10);
+	if (*end || errno || after < INT_MIN || after > INT_MAX)
+		return error_say(CHAN_EINVAL,
+			"dial: $" RINGS_AFTER_VARIABLE " is '%.80s': it wants a number of calls on the "
+			"socket, or a negative one for never",
+			said);
+	r->after = (int)after;
+	return 0;
 }
 
 static bool are_wanted(const struct chan_client *c)

@@ -42,8 +42,9 @@ struct rings {
 	int64_t since_ns;
 };
 
-/* What the program wants, before the dial. */
-void rings_init(struct rings *r, int ring_after);
+/* What the program wants, before the dial. 0; or CHAN_EINVAL with the thread's error: what the
+ * variable says is no number. */
+int rings_init(struct rings *r, int ring_after);
 
 /* What HELLO asks for. */
 uint64_t rings_features(const struct chan_client *c);

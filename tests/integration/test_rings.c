@@ -121,6 +121,31 @@ static void test_who_does_not_want_them_has_none(void **state)
 	chan_hangup(remote);
 }
 
+/* The variable speaks for who says nothing, and is not guessed at. */
+static void test_the_variable(void **state)
+{
+	static const char *const wrong[] = {"junk", "1x", " ", "99999999999999999999", "4294967297"};
+	struct chan_client *c;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
+		setenv("CHAN_RING_AFTER", wrong[i], 1);
+		assert_int_equal(chan_dial(d.url, NULL, &c), CHAN_EINVAL);
+		assert_non_null(strstr(chan_error_text(), wrong[i]));
+		assert_non_null(strstr(chan_error_text(), "CHAN_RING_AFTER"));
+		chan_hangup(dial(-1));
+	}
+	setenv("CHAN_RING_AFTER", "1", 1);
+	c = dial(0);
+	converse(c, "variable");
+	assert_int_equal(rings_of(d.pid), 1);
+	chan_hangup(c);
+	expect_rings(d.pid, 0);
+	setenv("CHAN_RING_AFTER", "", 1);
+	chan_hangup(dial(0));
+	unsetenv("CHAN_RING_AFTER");
+}
+
 /* As many as rings_max says, half of them for one user; the others go on over their sockets, and the
  * next has the place of who has gone. */
 static void test_rings_max(void **state)
@@ -485,6 +510,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_who_asks_gets_them),
 		cmocka_unit_test(test_who_does_not_want_them_has_none),
+		cmocka_unit_test(test_the_variable),
 		cmocka_unit_test(test_a_relay_that_passes_no_descriptors),
 		cmocka_unit_test(test_a_client_is_killed),
 		cmocka_unit_test(test_the_broker_is_killed),
