@@ -15,6 +15,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/futex.h>
+#include <linux/magic.h>
 #include <poll.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -23,6 +24,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 /* How long a read waits by the futex: longer than most round trips, shorter than anybody notices. Who
@@ -289,20 +291,41 @@ int stream_expect_rings(struct stream *s)
 	return 0;
 }
 
-/* Memory of that size which nobody can shorten under us. 0, or -errno. */
+/* Whether it is memory of that size at least which nobody can shorten under us: a memfd of ordinary
+ * pages. (Of huge ones, which there may be none of, a part cannot be unmapped.) */
+static bool can_be_used(int memory_fd, size_t bytes)
+{
+	int sealed = memory_fd < 0 ? -1 : fcntl(memory_fd, F_GET_SEALS);
+	struct statfs fs;
+
+	return sealed >= 0 && (sealed & F_SEAL_SHRINK) && fstatfs(memory_fd, &fs) == 0 &&
+	       fs.f_type == TMPFS_MAGIC && lseek(memory_fd, 0, SEEK_END) >= (off_t)bytes;
+}
+
+/* From here on nobody can take a page of it away, and all are there: else a touch could kill us, where
+ * now we can do without. 0, or -errno. */
+static int secure(int memory_fd, size_t bytes)
+{
+	int rc = fcntl(memory_fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE);
+
+	if (rc == 0)
+		do
+			rc = fallocate(memory_fd, 0, 0, (off_t)bytes);
+		while (rc < 0 && errno == EINTR);
+	return rc < 0 ? -errno : 0;
+}
+
+/* 0, or -errno; what is mapped is the caller's to let go in both cases. */
 static int map_pair(struct ring_end *r, uint32_t ring_bytes)
 {
-	int sealed = r->memory_fd < 0 ? -1 : fcntl(r->memory_fd, F_GET_SEALS);
-
 	r->pair_bytes = ring_pair_bytes(ring_bytes);
 	if (ring_bytes < RING_BYTES_MIN || ring_bytes > RING_BYTES_MAX ||
-		(ring_bytes & (ring_bytes - 1)) || r->bell_fd < 0 || sealed < 0 ||
-		!(sealed & F_SEAL_SHRINK) ||
-		lseek(r->memory_fd, 0, SEEK_END) < (off_t)r->pair_bytes)
+		(ring_bytes & (ring_bytes - 1)) || r->bell_fd < 0 ||
+		!can_be_used(r->memory_fd, r->pair_bytes))
 		return -EINVAL;
 	r->pair = mmap(NULL, r->pair_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, r->memory_fd, 0);
 	if (r->pair != MAP_FAILED)
-		return 0;
+		return secure(r->memory_fd, r->pair_bytes);
 	r->pair = NULL;
 	return -errno;
 }

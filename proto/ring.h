@@ -12,6 +12,15 @@
  * more, and then sleeps. The other sees it with what it shows next, and takes the word back: so who
  * is awake is never woken, and no system call is made while both are busy.
  *
+ * A page of shared memory that is not there when it is touched kills who touches it (SIGBUS): behind
+ * the end of the file, or where the kernel finds no page for a hole. So the memory is an ordinary memfd,
+ * whose maker seals its size (F_SEAL_SHRINK, F_SEAL_GROW) and fills it by fallocate, which can fail in
+ * order; that alone is not enough, since who holds the descriptor or a mapping can punch holes again
+ * (FALLOC_FL_PUNCH_HOLE, MADV_REMOVE), and under vm.overcommit_memory=2 a hole need not find a page. What
+ * forbids that is F_SEAL_FUTURE_WRITE (Linux 5.1), which also forbids to map the memory for writing. So
+ * the client, the last to map it, adds that seal then; and both, once it is there, have the holes filled
+ * that the other may have made before. From then on no page can go, but by the machine's own failure.
+ *
  * Nothing here waits, wakes or maps; whoever uses it is the only one at its end of the ring.
  */
 #ifndef PROTO_RING_H

@@ -129,6 +129,7 @@ struct connection {
 				have the HELLO; the writer starts it */
 	bool reader_ended;   /* of a session that lingers: DETACH follows when nobody writes */
 	enum rings_step rings_step : 8; /* what the writer has to do next about rings */
+	bool rings_withheld; /* it could not offer them, and has declined */
 	struct lock lock;
 	struct outbox *queue_head, *queue_tail;
 	struct buf control;  /* frames that go ahead of the queue */

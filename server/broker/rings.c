@@ -42,12 +42,12 @@ static void leave_to_writer(struct connection *c, enum rings_step step, struct c
 	*chain = c;
 }
 
-static bool writer_has_done_all(struct connection *c)
+static bool writer_has_offered(struct connection *c)
 {
 	bool done;
 
 	lock_acquire(&c->lock);
-	done = c->rings_step == RINGS_STEP_NONE;
+	done = c->rings_step == RINGS_STEP_NONE && !c->rings_withheld;
 	lock_release(&c->lock);
 	return done;
 }
@@ -95,7 +95,7 @@ int connection_ask_rings(
 /* Whether the client answers an offer: it has left, or is about to. */
 static bool answers_offer(struct connection *c, const char *what, char *why, size_t why_bytes)
 {
-	if (c->rings == RINGS_OFFERED && writer_has_done_all(c))
+	if (c->rings == RINGS_OFFERED && writer_has_offered(c))
 		return true;
 	snprintf(why, why_bytes, "%s, and no rings were offered", what);
 	return false;
@@ -104,14 +104,21 @@ static bool answers_offer(struct connection *c, const char *what, char *why, siz
 int connection_begin_rings(
 	struct connection *c, bool last, struct connection **chain, char *why, size_t why_bytes)
 {
+	int rc;
+
 	if (!answers_offer(c, "RING_BEGIN", why, why_bytes))
 		return CHAN_EPROTOCOL;
 	if (!last) {
 		snprintf(why, why_bytes, "something behind RING_BEGIN on the socket");
 		return CHAN_EPROTOCOL;
 	}
+	rc = stream_ring_begin_reading(c->stream);
+	if (rc < 0) {
+		snprintf(why, why_bytes,
+			"RING_BEGIN, and the memory is not sealed by F_SEAL_FUTURE_WRITE");
+		return rc == -EPERM ? CHAN_EPROTOCOL : CHAN_ENOMEM;
+	}
 	c->rings = RINGS_BEGUN;
-	stream_ring_begin_reading(c->stream);
 	leave_to_writer(c, RINGS_STEP_BEGIN, chain);
 	return 0;
 }
@@ -128,31 +135,14 @@ int connection_drop_rings(
 
 /* ---- the writer ------------------------------------------------------------------------------- */
 
-static int offer(struct connection *c)
-{
-	struct message m = {
-		.kind = MESSAGE_RING_OFFER, .ring_offer = {.ring_bytes = STREAM_RING_BYTES}};
-	struct buf frame = {0};
-	int rc = -ENOMEM;
-
-	if (wire_encode(&frame, &m, 0, 0) == 0)
-		rc = stream_ring_offer(c->stream, buf_data(&frame), buf_len(&frame),
-			broker_options(c->broker)->stall_ns);
-	buf_fini(&frame);
-	return rc;
-}
-
-static int begin(struct connection *c)
+/* A frame without fields, which takes no memory. */
+static int say_only(struct connection *c, enum message_kind kind)
 {
 	uint8_t frame[FRAME_PREFIX_BYTES];
 	struct iovec iov = {frame, sizeof(frame)};
-	int rc;
 
-	frame_put_prefix(frame, MESSAGE_RING_BEGIN, 0, 0, 0);
-	rc = stream_write_all(c->stream, &iov, 1, broker_options(c->broker)->stall_ns);
-	if (rc == 0)
-		stream_ring_begin_writing(c->stream);
-	return rc;
+	frame_put_prefix(frame, (uint8_t)kind, 0, 0, 0);
+	return stream_write_all(c->stream, &iov, 1, broker_options(c->broker)->stall_ns);
 }
 
 static int drop(struct connection *c)
@@ -160,6 +150,39 @@ static int drop(struct connection *c)
 	stream_ring_drop(c->stream);
 	broker_give_rings(c->broker, c);
 	return 0;
+}
+
+/* There is no offer after all. The reader is told before the client, who answers nothing then. */
+static int withhold(struct connection *c)
+{
+	lock_acquire(&c->lock);
+	c->rings_withheld = true;
+	lock_release(&c->lock);
+	drop(c);
+	return say_only(c, MESSAGE_RING_DECLINE);
+}
+
+static int offer(struct connection *c)
+{
+	struct message m = {
+		.kind = MESSAGE_RING_OFFER, .ring_offer = {.ring_bytes = STREAM_RING_BYTES}};
+	struct buf frame = {0};
+	int rc = -ETOOMANYREFS;
+
+	if (wire_encode(&frame, &m, 0, 0) == 0)
+		rc = stream_ring_offer(c->stream, buf_data(&frame), buf_len(&frame),
+			broker_options(c->broker)->stall_ns);
+	buf_fini(&frame);
+	return rc == -ETOOMANYREFS ? withhold(c) : rc;
+}
+
+static int begin(struct connection *c)
+{
+	int rc = say_only(c, MESSAGE_RING_BEGIN);
+
+	if (rc == 0)
+		stream_ring_begin_writing(c->stream);
+	return rc;
 }
 
 int connection_take_rings_step(struct connection *c, enum rings_step step)

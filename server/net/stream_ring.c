@@ -18,7 +18,7 @@ struct stream_ring {
 	struct stream_ops ops;           /* first, so that a stream's table leads here */
 	const struct stream_ops *socket; /* what the stream was before */
 	void *pair;                      /* the mapping; NULL once dropped */
-	int memory_fd;                   /* the writer's, until it is offered: then -1 */
+	int memory_fd;                   /* until the memory is secured: then -1 */
 	int bell_fd;
 	struct netpoll_bell *bell;
 
@@ -192,16 +192,31 @@ static const struct stream_ops ring_ops = {
 	.free = ring_free,
 };
 
-/* Memory that stays as it is, whatever its other holder does: of this size, and so sealed. 0, or
- * -errno. */
+/* Has the kernel find all of the memory's pages now, where it can say that it has none; later, at a
+ * touch, it could only kill us (SIGBUS). 0, or -errno. */
+static int fill_memory(const struct stream_ring *r)
+{
+	int rc;
+
+	do
+		rc = fallocate(r->memory_fd, 0, 0, (off_t)ring_pair_bytes(STREAM_RING_BYTES));
+	while (rc < 0 && errno == EINTR);
+	return rc < 0 ? -errno : 0;
+}
+
+/* Memory of this size, whatever its other holder does. 0, or -errno. */
 static int make_memory(struct stream_ring *r)
 {
 	size_t bytes = ring_pair_bytes(STREAM_RING_BYTES);
+	int rc;
 
 	r->memory_fd = memfd_create("chand-ring", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (r->memory_fd < 0 || ftruncate(r->memory_fd, (off_t)bytes) < 0 ||
-		fcntl(r->memory_fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
+		fcntl(r->memory_fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) < 0)
 		return -errno;
+	rc = fill_memory(r);
+	if (rc < 0)
+		return rc;
 	r->pair = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, r->memory_fd, 0);
 	if (r->pair == MAP_FAILED) {
 		r->pair = NULL;
@@ -267,9 +282,16 @@ static ssize_t send_with_descriptors(struct stream *s, const void *bytes, size_t
 	return put < 0 ? -errno : put;
 }
 
+/* The kernel passes no descriptors now: too many are on their way for our user, it has no memory, or
+ * a policy. Of a socket that is gone it says something else. */
+static bool is_about_descriptors(ssize_t error)
+{
+	return error == -ETOOMANYREFS || error == -ENOMEM || error == -ENOBUFS ||
+	       error == -EPERM || error == -EACCES;
+}
+
 int stream_ring_offer(struct stream *s, const void *bytes, size_t n, int64_t stall_ns)
 {
-	struct stream_ring *r = ring_of(s);
 	struct iovec rest;
 	ssize_t put;
 	int rc;
@@ -280,19 +302,36 @@ int stream_ring_offer(struct stream *s, const void *bytes, size_t n, int64_t sta
 			return rc;
 	}
 	if (put < 0)
-		return (int)put;
-	close(r->memory_fd);
-	r->memory_fd = -1;
+		return is_about_descriptors(put) ? -ETOOMANYREFS : (int)put;
 	rest = (struct iovec){(uint8_t *)bytes + put, n - (size_t)put};
 	return stream_write_all(s, &rest, 1, stall_ns);
 }
 
-void stream_ring_begin_reading(struct stream *s)
+/* The client can make no holes any more: has it made some, they are filled. 0, or -errno. */
+static int secure_memory(struct stream_ring *r)
+{
+	int seals = fcntl(r->memory_fd, F_GET_SEALS), rc;
+
+	if (seals < 0 || !(seals & F_SEAL_FUTURE_WRITE))
+		return -EPERM;
+	rc = fill_memory(r);
+	if (rc < 0)
+		return rc;
+	close(r->memory_fd);
+	r->memory_fd = -1;
+	return 0;
+}
+
+int stream_ring_begin_reading(struct stream *s)
 {
 	struct stream_ring *r = ring_of(s);
+	int rc = secure_memory(r);
 
+	if (rc < 0)
+		return rc;
 	r->reads = true;
 	r->ops.short_reads_drain = false;
+	return 0;
 }
 
 void stream_ring_begin_writing(struct stream *s)

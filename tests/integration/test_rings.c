@@ -479,6 +479,11 @@ static void test_breaches(void **state)
 	connect_with(&p, FEATURE_RINGS);
 	say(&p, MESSAGE_RING_ASK);
 	peer_expect(&p, MESSAGE_RING_OFFER);
+	say(&p, MESSAGE_RING_BEGIN); /* and the memory, which it does not even have, is not sealed */
+	expect_breach(&p);
+	connect_with(&p, FEATURE_RINGS);
+	say(&p, MESSAGE_RING_ASK);
+	peer_expect(&p, MESSAGE_RING_OFFER);
 	say(&p, MESSAGE_RING_DECLINE);
 	say(&p, MESSAGE_RING_DECLINE);
 	expect_breach(&p);

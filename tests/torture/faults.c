@@ -156,7 +156,8 @@ WRAP(MAP_FAILED, NO_MEMORY, void *, mmap, (void *p, size_t n, int prot, int flag
 
 WRAP(-1, NO_DESCRIPTOR, int, socket, (int family, int type, int protocol), (family, type, protocol))
 WRAP(-1, NO_DESCRIPTOR, int, eventfd, (unsigned int n, int flags), (n, flags))
-WRAP(-1, NO_DESCRIPTOR, int, memfd_create, (const char *name, unsigned int flags), (name, flags))
+WRAP(-1, NO_DESCRIPTOR || fails_with(FAULT_RINGS, EMFILE), int, memfd_create,
+	(const char *name, unsigned int flags), (name, flags))
 WRAP(NULL, NO_DESCRIPTOR, FILE *, fopen, (const char *path, const char *mode), (path, mode))
 
 int __real_accept4(int fd, struct sockaddr *a, socklen_t *n, int flags);
@@ -186,6 +187,9 @@ _Noreturn void __wrap__exit(int status)
 	atomic_fetch_add(&fault_page()->deaths, 1);
 	__real__exit(status);
 }
+
+WRAP(-1, INTERRUPTED || fails_with(FAULT_MEMORY, ENOSPC), int, fallocate,
+	(int fd, int mode, off_t at, off_t n), (fd, mode, at, n))
 
 WRAP(-1, INTERRUPTED, int, poll, (struct pollfd * p, nfds_t n, int ms), (p, n, ms))
 WRAP(EAGAIN, fails(FAULT_THREADS), int, pthread_create,
@@ -217,7 +221,8 @@ ssize_t __wrap_sendmsg(int fd, const struct msghdr *m, int flags)
 	struct iovec first;
 	struct msghdr one = *m;
 
-	if (INTERRUPTED || RESET)
+	if (INTERRUPTED || RESET ||
+		(m->msg_controllen > 0 && fails_with(FAULT_RINGS, ETOOMANYREFS)))
 		return -1;
 	if (m->msg_iovlen == 0 || moved(m->msg_iov[0].iov_len) == m->msg_iov[0].iov_len)
 		return __real_sendmsg(fd, m, flags);

@@ -20,6 +20,7 @@
 	X(SHORT, "reads and writes: they move one byte")                                           \
 	X(RESET, "reads and writes of sockets: the connection is reset")                           \
 	X(SPACE, "writes to files: the disk is full (ENOSPC)")                                     \
+	X(RINGS, "making rings (EMFILE), and passing their descriptors (ETOOMANYREFS)")            \
 	X(THREADS, "starts of threads (EAGAIN)")                                                   \
 	X(KERNEL, "random numbers, advice on memory, socket options (EINVAL)")
 

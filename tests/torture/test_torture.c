@@ -250,6 +250,30 @@ static void test_log_without_space(void **state)
 	}
 }
 
+/* Rings that cannot be made or offered are none: the conversation goes on over its sockets, though its
+ * sessions would not survive a connection. */
+static void test_rings_that_cannot_be(void **state)
+{
+	int64_t n = 1, hits;
+	struct talk t;
+
+	(void)state;
+	setenv("CHAN_RING_AFTER", "1", 1);
+	do {
+		conversations += conversations % 2; /* by the Unix socket */
+		fault_arm(page, FAULT_RINGS, n, 1);
+		converse(&t, false);
+		hits = fault_disarm(page);
+		if (t.status < 0)
+			fail_msg("call %lld of %s: %s failed: %s", (long long)n,
+				fault_name(FAULT_RINGS), t.step, t.excuse);
+		expect_nothing_wrong(&t, FAULT_RINGS, n);
+		n++;
+	} while (hits > 0);
+	assert_true(n > 3); /* two clients had them made, and were offered them */
+	unsetenv("CHAN_RING_AFTER");
+}
+
 /* Starts a daemon with a fault armed: it says "ready", and ends at SIGTERM with 0, or says why not
  * and ends with a status that the manual knows. */
 static void start_and_stop(enum fault kind, int64_t n)
@@ -305,7 +329,7 @@ static void torture_start(void **state)
 
 #define KIND_CONSTANT(name, what) FAULT_##name,
 static enum fault kinds[] = {FAULT_LIST(KIND_CONSTANT)};
-enum { KINDS = sizeof(kinds) / sizeof(kinds[0]), TESTS_MAX = 6 * KINDS + 1 };
+enum { KINDS = sizeof(kinds) / sizeof(kinds[0]), TESTS_MAX = 6 * KINDS + 2 };
 
 /* Sets of kinds: those that only a connection feels, and all. */
 #define OF_CONNECTIONS (1u << FAULT_INTERRUPTS | 1u << FAULT_SHORT | 1u << FAULT_RESET)
@@ -350,6 +374,8 @@ int main(void)
 	count += add_tests(
 		tests + count, "on the way", OF_CONNECTIONS, torture_connections);
 	count += add_tests(tests + count, "at the start", OF_START, torture_start);
+	tests[count++] = (struct CMUnitTest){
+		"rings that cannot be", test_rings_that_cannot_be, NULL, NULL, NULL};
 	tests[count++] = (struct CMUnitTest){
 		"a log without space", test_log_without_space, NULL, NULL, NULL};
 	return _cmocka_run_group_tests("torture", tests, count, setup, teardown);

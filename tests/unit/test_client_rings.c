@@ -19,11 +19,12 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #define RING_BYTES 65536u
-#define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
+#define SEALS (F_SEAL_SHRINK | F_SEAL_GROW)
 
 static struct stream s; /* the client's */
 
@@ -176,6 +177,40 @@ static void test_memory_that_could_shrink(void **state)
 	(void)state;
 	make_memory(ring_pair_bytes(RING_BYTES), F_SEAL_GROW);
 	assert_useless(broker.memory, broker.bell, 2, RING_BYTES);
+}
+
+/* Who holds it could take pages of it away again. */
+static void test_memory_that_takes_no_further_seal(void **state)
+{
+	(void)state;
+	make_memory(ring_pair_bytes(RING_BYTES), SEALS | F_SEAL_SEAL);
+	assert_useless(broker.memory, broker.bell, 2, RING_BYTES);
+}
+
+/* Nobody says that there are any. */
+static void test_memory_of_huge_pages(void **state)
+{
+	(void)state;
+	broker.memory = memfd_create("rings", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_HUGETLB);
+	if (broker.memory < 0 || ftruncate(broker.memory, 1 << 30) < 0 ||
+		fcntl(broker.memory, F_ADD_SEALS, SEALS) < 0)
+		skip();
+	assert_useless(broker.memory, broker.bell, 2, RING_BYTES);
+}
+
+/* Holes that a broker has made are filled, and it makes no more. */
+static void test_memory_that_has_holes(void **state)
+{
+	const int hole = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+	const size_t bytes = ring_pair_bytes(RING_BYTES);
+	struct stat st;
+
+	(void)state;
+	begin();
+	assert_int_equal(fstat(broker.memory, &st), 0);
+	assert_int_equal(st.st_blocks * 512, bytes);
+	assert_true(fallocate(broker.memory, hole, 0, 4096) < 0);
+	assert_true(madvise(broker.pair, 4096, MADV_REMOVE) < 0);
 }
 
 static void test_memory_that_is_too_small(void **state)
@@ -386,6 +421,9 @@ int main(void)
 		TEST(one_descriptor),
 		TEST(the_wrong_way_round),
 		TEST(memory_that_could_shrink),
+		TEST(memory_that_takes_no_further_seal),
+		TEST(memory_of_huge_pages),
+		TEST(memory_that_has_holes),
 		TEST(memory_that_is_too_small),
 		TEST(sizes_that_are_none),
 		TEST(two_offers),

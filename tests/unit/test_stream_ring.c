@@ -14,6 +14,7 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -22,9 +23,22 @@
 
 static struct stream *ours;
 
+/* Whether the kernel passes no descriptors (the linker has our objects call this for sendmsg). */
+static bool no_rights;
+
+ssize_t __real_sendmsg(int fd, const struct msghdr *m, int flags);
+ssize_t __wrap_sendmsg(int fd, const struct msghdr *m, int flags);
+ssize_t __wrap_sendmsg(int fd, const struct msghdr *m, int flags)
+{
+	if (!no_rights || !m->msg_controllen)
+		return __real_sendmsg(fd, m, flags);
+	errno = ETOOMANYREFS;
+	return -1;
+}
+
 /* The client, by hand. */
 static struct {
-	int socket, bell;
+	int socket, bell, memory;
 	uint8_t *pair;
 	struct ring_writer out;
 	struct ring_reader in;
@@ -39,12 +53,11 @@ static void open_sockets(void)
 	client.socket = fds[1];
 }
 
-static void map_pair(int memory)
+static void map_pair(void)
 {
 	client.pair = mmap(NULL, ring_pair_bytes(STREAM_RING_BYTES), PROT_READ | PROT_WRITE,
-		MAP_SHARED, memory, 0);
+		MAP_SHARED, client.memory, 0);
 	expect(client.pair != MAP_FAILED);
-	close(memory);
 	ring_writer_init(&client.out, ring_of_pair(client.pair, STREAM_RING_BYTES, 0),
 		STREAM_RING_BYTES);
 	ring_reader_init(&client.in, ring_of_pair(client.pair, STREAM_RING_BYTES, 1),
@@ -71,17 +84,29 @@ static void take_offer(const char *words)
 	expect(control.header.cmsg_len == CMSG_LEN(sizeof(fds)));
 	memcpy(fds, CMSG_DATA(&control.header), sizeof(fds));
 	expect(ftruncate(fds[0], 0) < 0); /* it is sealed */
+	client.memory = fds[0];
 	client.bell = fds[1];
-	map_pair(fds[0]);
+	map_pair();
 }
 
-static void open_rings(void)
+static void seal(void)
+{
+	expect(fcntl(client.memory, F_ADD_SEALS, F_SEAL_FUTURE_WRITE) == 0);
+}
+
+static void get_offer(void)
 {
 	open_sockets();
 	expect(stream_ring_new(ours) == 0);
 	expect(stream_ring_offer(ours, "take these", 10, NO_STALL) == 0);
 	take_offer("take these");
-	stream_ring_begin_reading(ours);
+}
+
+static void open_rings(void)
+{
+	get_offer();
+	seal();
+	expect(stream_ring_begin_reading(ours) == 0);
 	stream_ring_begin_writing(ours);
 }
 
@@ -90,6 +115,7 @@ static void close_rings(void)
 	stream_free(ours);
 	close(client.socket);
 	close(client.bell);
+	close(client.memory);
 	munmap(client.pair, ring_pair_bytes(STREAM_RING_BYTES));
 }
 
@@ -120,6 +146,17 @@ static ssize_t client_hears(void)
 	return n < 0 ? -errno : n;
 }
 
+static int open_descriptors(void)
+{
+	DIR *d = opendir("/proc/self/fd");
+	int n = 0;
+
+	while (readdir(d))
+		n++;
+	closedir(d);
+	return n;
+}
+
 static uint8_t pattern(size_t i)
 {
 	return (uint8_t)(i * 31 + i / 4093);
@@ -141,7 +178,8 @@ static void go_over(void)
 	take_offer("offer");
 	expect(write(client.socket, "begin", 5) == 5);
 	expect(stream_read(ours, text, sizeof(text)) == 5);
-	stream_ring_begin_reading(ours);
+	seal();
+	expect(stream_ring_begin_reading(ours) == 0);
 	expect(stream_read(ours, text, sizeof(text)) == -EAGAIN);
 	client_writes("by ring");
 	expect(write_text("by socket") == 9);
@@ -188,6 +226,35 @@ static void test_what_is_declined_stays_a_socket(void **state)
 {
 	(void)state;
 	run_everywhere(decline);
+}
+
+/* Too many descriptors are on their way for our user: nothing was said, and the socket goes on. */
+static void withhold(void)
+{
+	char text[16];
+	int before;
+
+	open_sockets();
+	before = open_descriptors();
+	expect(stream_ring_new(ours) == 0);
+	no_rights = true;
+	expect(stream_ring_offer(ours, "offer", 5, NO_STALL) == -ETOOMANYREFS);
+	no_rights = false;
+	stream_ring_drop(ours);
+	expect(open_descriptors() == before);
+	expect(client_hears() == -EAGAIN);
+	expect(write_text("on") == 2);
+	expect(recv(client.socket, text, sizeof(text), 0) == 2);
+	expect(write(client.socket, "back", 4) == 4);
+	expect(stream_read(ours, text, sizeof(text)) == 4);
+	stream_free(ours);
+	close(client.socket);
+}
+
+static void test_what_cannot_be_offered(void **state)
+{
+	(void)state;
+	run_everywhere(withhold);
 }
 
 /* ---- many bytes ------------------------------------------------------------------------------ */
@@ -470,6 +537,55 @@ static void test_bells_that_are_abused(void **state)
 	run_everywhere(abuse_bells);
 }
 
+static void begin_unsealed(void)
+{
+	get_offer();
+	expect(stream_ring_begin_reading(ours) == -EPERM);
+	close_rings();
+}
+
+static void test_memory_that_is_not_sealed(void **state)
+{
+	(void)state;
+	run_everywhere(begin_unsealed);
+}
+
+static size_t resident_bytes(void)
+{
+	struct stat st;
+
+	expect(fstat(client.memory, &st) == 0);
+	return (size_t)st.st_blocks * 512;
+}
+
+/* All pages are there before anybody touches them; those that a client takes away are put back, once it
+ * can take none any more. */
+static void punch(void)
+{
+	const size_t bytes = ring_pair_bytes(STREAM_RING_BYTES);
+	const int hole = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+
+	get_offer();
+	expect(resident_bytes() == bytes);
+	expect(fallocate(client.memory, hole, 4096, 8192) == 0);
+	expect(madvise(client.pair + 65536, 4096, MADV_REMOVE) == 0);
+	expect(resident_bytes() < bytes);
+	seal();
+	expect(stream_ring_begin_reading(ours) == 0);
+	expect(resident_bytes() == bytes);
+	expect(fallocate(client.memory, hole, 4096, 8192) < 0);
+	expect(madvise(client.pair, 4096, MADV_REMOVE) < 0);
+	expect(resident_bytes() == bytes);
+	client_writes("still there");
+	close_rings();
+}
+
+static void test_holes_are_filled(void **state)
+{
+	(void)state;
+	run_everywhere(punch);
+}
+
 static void scribble(struct dice *d)
 {
 	_Atomic uint32_t *words = (void *)client.pair;
@@ -515,17 +631,6 @@ static void test_scribbler(void **state)
 	run_everywhere(face_scribbler);
 }
 
-static int open_descriptors(void)
-{
-	DIR *d = opendir("/proc/self/fd");
-	int n = 0;
-
-	while (readdir(d))
-		n++;
-	closedir(d);
-	return n;
-}
-
 /* Descriptors that a client sends are dropped by the kernel, before and after it has rings. */
 static void send_descriptor(void)
 {
@@ -562,6 +667,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_go_over),
 		cmocka_unit_test(test_what_is_declined_stays_a_socket),
+		cmocka_unit_test(test_what_cannot_be_offered),
 		cmocka_unit_test(test_readers_begin_when_the_bell_is_rung),
 		cmocka_unit_test(test_writers_park_until_there_is_room),
 		cmocka_unit_test(test_stall),
@@ -570,6 +676,8 @@ int main(void)
 		cmocka_unit_test(test_shut_down),
 		cmocka_unit_test(test_impossible_positions),
 		cmocka_unit_test(test_bells_that_are_abused),
+		cmocka_unit_test(test_memory_that_is_not_sealed),
+		cmocka_unit_test(test_holes_are_filled),
 		cmocka_unit_test(test_scribbler),
 		cmocka_unit_test(test_descriptors_of_clients_are_dropped),
 	};
