@@ -27,9 +27,9 @@ struct word;
 	X(SEND, "send to")                                                                         \
 	X(RECV, "receive from")                                                                    \
 	X(SELECT, "select")                                                                        \
-	X(CONFIRM, "confirm to")                                                                   \
+	X(CONFIRM, "confirm values of")                                                            \
 	X(RETURN, "return to")                                                                     \
-	X(ACK, "acknowledge to")                                                                   \
+	X(ACK, "acknowledge values of")                                                            \
 	X(NACK, "give back to")                                                                    \
 	X(EXTEND, "extend leases of")                                                              \
 	X(CLOSE, "close")                                                                          \

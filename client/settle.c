@@ -52,7 +52,10 @@ static int check(
 	for (i = 0; i < n; i++)
 		if (values[i].delivery == 0)
 			return error_say(CHAN_EINVAL,
-				"%s '%s': a value was settled before, or never received",
+				leased || ch->options.manual
+					? "%s '%s': a value was settled before, or never received"
+					: "%s '%s': values are confirmed as they are received, unless "
+					  "the end is opened with manual confirmation",
 				op_kind_word(what->kind), ch->name);
 	return check_time(ch, what);
 }

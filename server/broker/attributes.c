@@ -107,9 +107,10 @@ static int check(const struct attributes *a, const struct message *m, char *prob
 	const char *what = NULL;
 
 	if ((a->attempts_max != 0) != (a->dead_letter[0] != '\0'))
-		what = "attempts_max and dead_letter go together";
+		what = "attempts_max and dead_letter go together (chanctl: --attempts, --dead): a "
+		       "value that was tried so often needs a channel to go to";
 	else if (a->dead_letter[0] && strcmp(a->dead_letter, m->make.name) == 0)
-		what = "a channel cannot be its own dead_letter";
+		what = "a channel cannot be its own dead_letter (chanctl: --dead)";
 	else if (a->permits > 0 && m->make.type != CHAN_TYPE_SIGNAL)
 		what = "permits are signals, and so must the channel's type be";
 	else if (a->permits > m->make.capacity)

@@ -400,8 +400,8 @@ static void open_named(struct call *c)
 		await_name(c);
 	else
 		answer_fail(call_asked(c), CHAN_ENOCHANNEL,
-			"open '%s': there is no such channel; make it, or wait for it "
-			"(wait-create)",
+			"open '%s': there is no such channel; make it, or ask to wait until "
+			"somebody does (wait_create; chanctl: --create, --wait-create)",
 			m->open.name);
 }
 

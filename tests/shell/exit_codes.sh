@@ -97,6 +97,7 @@ same "nothing was sent" 0 "$(stat_of blobs len)"
 
 # 66
 exits 66 "recv: no such channel" chanctl recv nowhere
+says "how to wait for one" 'chanctl: --create, --wait-create'
 exits 66 "send: no such channel" chanctl send nowhere 1
 exits 66 "stat: no such channel" chanctl stat nowhere
 exits 66 "rm: no such channel" chanctl rm nowhere

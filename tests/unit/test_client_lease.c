@@ -163,7 +163,10 @@ static void test_what_is_wrong_is_refused_here(void **state)
 	assert_int_equal(chan_confirm(ch, &v, 1), CHAN_EINVAL);
 	assert_non_null(strstr(chan_error_text(), "chan_ack"));
 	assert_int_equal(chan_ack(plain, &v, 1), CHAN_EINVAL);
+	assert_non_null(strstr(chan_error_text(), "acknowledge values of '"));
 	assert_non_null(strstr(chan_error_text(), "chan_confirm"));
+	assert_int_equal(chan_confirm(plain, &(struct chan_value){.delivery = 0}, 1), CHAN_EINVAL);
+	assert_non_null(strstr(chan_error_text(), "opened with manual confirmation"));
 	assert_int_equal(chan_recv_string(ch, &text, NULL), CHAN_EINVAL);
 	assert_int_equal(v.delivery, 7);
 	assert_true(fake_is_quiet(&broker));

@@ -77,7 +77,7 @@ static void attributes_are_checked_by_name(void **state)
 		{"producers=99999999999999999999", "producers"},
 		{"producers=", "producers"},
 		{"producers=2 producers=2", "twice"},
-		{"attempts_max=3", "go together"},
+		{"attempts_max=3", "--attempts, --dead"},
 		{"dead_letter=dead", "go together"},
 		{"attempts_max=x dead_letter=dead", "1 to 1000000"},
 		{"attempts_max=3 dead_letter=not,a,name", "a channel's name"},
