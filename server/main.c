@@ -31,6 +31,9 @@
  * and connections beyond a bound that resume, or are told that they may not stay. */
 #define DESCRIPTORS_OWN 160
 
+/* Of a connection's rings: the bell, and until the client has answered the memory. */
+#define DESCRIPTORS_OF_RINGS 2
+
 enum { LISTENERS_MAX = CONFIG_LISTEN_MAX * ADDRESS_SOCKETS_MAX };
 
 struct daemon {
@@ -74,12 +77,14 @@ static void raise_descriptors(struct config *c)
 	setrlimit(RLIMIT_NOFILE, &r);
 	if (getrlimit(RLIMIT_NOFILE, &r) < 0 || r.rlim_cur == RLIM_INFINITY)
 		return;
-	room = (int64_t)r.rlim_cur - c->rings_max - DESCRIPTORS_OWN;
+	room = (int64_t)r.rlim_cur - DESCRIPTORS_OF_RINGS * c->rings_max - DESCRIPTORS_OWN;
 	if (c->connections_max <= room)
 		return;
 	log_info("connections_max is %" PRId64 ", but only %" PRId64
-		 " descriptors may be open: %" PRId64 " connections it is",
-		c->connections_max, (int64_t)r.rlim_cur, room > 0 ? room : 1);
+		 " descriptors may be open (ulimit -Hn, LimitNOFILE=), of which %" PRId64
+		 " are kept for rings_max and %d for ourselves: %" PRId64 " connections it is",
+		c->connections_max, (int64_t)r.rlim_cur, DESCRIPTORS_OF_RINGS * c->rings_max,
+		DESCRIPTORS_OWN, room > 0 ? room : 1);
 	c->connections_max = room > 0 ? room : 1;
 }
 
