@@ -220,6 +220,7 @@ static void put_welcome(struct fake_broker *b, struct buf *out)
 
 	m.welcome.version = PROTOCOL_VERSION;
 	m.welcome.broker = "fake 1";
+	m.welcome.features = b->features;
 	m.welcome.incarnation = 77;
 	m.welcome.session_id = (struct wire_bytes){(const uint8_t *)"session", 7};
 	m.welcome.session_secret = (struct wire_bytes){(const uint8_t *)"secret", 6};

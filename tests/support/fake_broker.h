@@ -33,6 +33,7 @@ struct fake_broker {
 	int fd;                    /* the connection; -1: closed */
 	struct wire_limits limits; /* stated in the WELCOME, as these two are */
 	uint64_t linger_ms, heartbeat_ms;
+	uint64_t features;         /* that it grants */
 	const uint8_t *greeting; /* what is written instead of a WELCOME, or NULL */
 	size_t greeting_bytes;
 	uint64_t frames; /* that count, read so far: what is not read is lost with a connection */

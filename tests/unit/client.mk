@@ -19,6 +19,11 @@ tests_unit_test_client_lease_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=clock_gettime
 unit_tests += tests/unit/test_client_rings
 tests_unit_test_client_rings_LDADD = $(client_parts_libs)
 
+unit_tests += tests/unit/test_client_goes_over
+tests_unit_test_client_goes_over_SOURCES = tests/unit/test_client_goes_over.c \
+	tests/support/fake_broker.c tests/support/fake_broker.h
+tests_unit_test_client_goes_over_LDADD = $(client_parts_libs)
+
 unit_tests += tests/unit/test_client_ride
 tests_unit_test_client_ride_SOURCES = tests/unit/test_client_ride.c tests/support/fake_broker.c \
 	tests/support/fake_broker.h

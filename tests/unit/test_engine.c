@@ -211,6 +211,65 @@ static void len_and_cap_count_values_not_yet_taken(void **state)
 	assert_int_equal(stage.stat.senders_waiting, 1);
 }
 
+/* A receive that finds its value there is handed it without standing in line (handoff_at_once). From
+ * then on nothing tells it from one that waited for the value. */
+static void hand_over(uint64_t ch, bool waits)
+{
+	if (waits)
+		recv(b, ch);
+	send_many(a, ch, "1 2", wait_forever);
+	if (!waits)
+		recv(b, ch);
+	ignore_answers();
+}
+
+static void a_receive_that_finds_its_value_is_as_one_that_waited(void **state)
+{
+	(void)state;
+	for (int waits = 0; waits < 2; waits++) {
+		uint64_t jobs = make_channel(waits ? "late" : "early", 2);
+		uint64_t out = 1 + 3 * (uint64_t)waits; /* the first of b's deliveries */
+		unsigned third, again, next;
+
+		hand_over(jobs, waits);
+		stat_channel(a, jobs);
+		assert_int_equal(stage.stat.length, 2);
+		assert_int_equal(stage.stat.in_flight, 1);
+		assert_int_equal(stage.stat.receivers_waiting, 0);
+		third = (unsigned)send(a, jobs, "3");
+		expect_nothing(); /* there is no room before the value is taken */
+		give_back(b, out);
+		again = (unsigned)recv(b, jobs);
+		next = (unsigned)recv(b, jobs);
+		expect("b got %u #%d 1 again 2; b got %u #%d 2", again, (int)out + 1, next,
+			(int)out + 2);
+		taken(b, out + 1);
+		expect("a done %u", third);
+		taken(b, out + 2);
+		assert_int_equal(stat_channel(a, jobs)->received, 2);
+	}
+}
+
+/* One that may not be in flight any more is refused, though its value is there; and the value stays. */
+static void a_receive_too_many_is_refused_at_once_too(void **state)
+{
+	struct engine_limits limits = stage_limits;
+	uint64_t jobs, idle;
+
+	(void)state;
+	limits.ops_in_flight_max = 1;
+	stage_close();
+	stage_open_with(&limits, 1);
+	jobs = make_channel("jobs", 2);
+	idle = make_channel("idle", 2);
+	send(a, jobs, "x");
+	recv(b, idle);
+	recv(b, jobs);
+	expect("a done 1; b fail 2 ELIMIT");
+	recv(c, jobs);
+	expect("c got 1 #1 x");
+}
+
 static void what_is_out_counts_against_the_capacity(void **state)
 {
 	uint64_t jobs = make_channel("jobs", 1);
@@ -810,6 +869,8 @@ int main(void)
 		TEST(credit_bounds_what_is_out),
 		TEST(an_unbuffered_stream_takes_one_value_a_grant),
 		TEST(len_and_cap_count_values_not_yet_taken),
+		TEST(a_receive_that_finds_its_value_is_as_one_that_waited),
+		TEST(a_receive_too_many_is_refused_at_once_too),
 		TEST(what_is_out_counts_against_the_capacity),
 		TEST(close_wakes_waiting_receivers_and_streams),
 		TEST(a_stream_without_credit_is_told_of_the_close),
