@@ -73,7 +73,7 @@ static const struct setting settings[] = {
 		"Threads that run goroutines at once; 0: as many as there are cores"},
 	{"connections_max", SETTING_COUNT, true, FIELD(connections_max), "20000", 1, 1000000, "N",
 		"Connections at once"},
-	{"rings_max", SETTING_COUNT, false, FIELD(rings_max), "128", 0, 10000, "N",
+	{"rings_max", SETTING_COUNT, false, FIELD(rings_max), "320", 0, 10000, "N",
 		"Connections over Unix sockets that go by shared memory; 0: none"},
 	{"channels_max", SETTING_COUNT, false, FIELD(channels_max), "1000000", 1, 100000000, "N",
 		"Channels at once"},

@@ -21,8 +21,8 @@
 #include "server/net/stream.h"
 
 /* A ring's bytes, each way. Several rounds of a busy writer (64 KiB): with less, one side stops while
- * the other works. A connection with rings takes twice that in memory, as far as it is used, and one
- * descriptor more; two until it has gone over. */
+ * the other works. A connection with rings takes twice that in memory, from the beginning
+ * (proto/ring.h), and one descriptor more; two until it has gone over. */
 #define STREAM_RING_BYTES (256u * 1024u)
 
 /* Makes rings for a stream over a Unix socket. 0; or -errno, and nothing has changed. By the reader. */

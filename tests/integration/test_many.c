@@ -17,7 +17,7 @@
 
 /* All is over before the daemon asks who waits for a sign of life, 5 s after the last: a machine
  * that does not connect them all in DIAL_SECONDS has fewer. */
-enum { MANY = 10000, FEW = 100, DESCRIPTORS_BESIDE = 100, DIAL_SECONDS = 1, IDLE_SECONDS = 3 };
+enum { MANY = 10000, FEW = 100, DESCRIPTORS_BESIDE = 1000, DIAL_SECONDS = 1, IDLE_SECONDS = 3 };
 
 static struct test_daemon d;
 static struct peer *peers;

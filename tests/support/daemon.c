@@ -257,6 +257,21 @@ uint64_t daemon_resident_bytes(const struct test_daemon *d)
 	return pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
+int process_rings(pid_t pid)
+{
+	char path[64], line[512];
+	FILE *maps;
+	int n = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/maps", (int)pid);
+	maps = fopen(path, "re");
+	assert_non_null(maps);
+	while (fgets(line, sizeof(line), maps))
+		n += strstr(line, "chand-ring") != NULL;
+	fclose(maps);
+	return n;
+}
+
 int daemon_run(const char *const *arguments, char *text, size_t text_bytes)
 {
 	const char *argv[ARGUMENTS_MAX];

@@ -115,7 +115,7 @@ static void test_defaults(void **state)
 	assert_int_equal(c.socket_mode, 0660);
 	b = config_broker_options(&c);
 	assert_int_equal(b.connections_max, 20000);
-	assert_int_equal(b.rings_max, 128);
+	assert_int_equal(b.rings_max, 320);
 	assert_int_equal(b.limits.value_bytes_max, 1024 * 1024);
 	assert_int_equal(b.silence_ns, 10 * NS_PER_S);
 	assert_int_equal(b.settle_timeout_ns, 5 * NS_PER_S);
