@@ -6,9 +6,9 @@
  * room for those who give something back. What counts is what the kernel counts: resident pages
  * that no file backs, so nothing is forgotten (TLS, stacks, the allocator's waste).
  *
- * Any goroutine or thread; nothing here parks. The level is looked at anew every 1 to 10 ms,
- * so the process may exceed a threshold by what it can take in that time; the last quarter is room
- * for that, and for the stacks of those who wait.
+ * Any goroutine or thread; nothing here parks. The level is looked at anew every 1 to 100 ms,
+ * the sooner the less is left, so the process may exceed a threshold by what it can take in a
+ * millisecond; the last quarter is room for that, and for the stacks of those who wait.
  */
 #ifndef CHAND_BASE_MEMORY_H
 #define CHAND_BASE_MEMORY_H
