@@ -33,7 +33,8 @@ asan: variant-asan
 	ASAN_OPTIONS=detect_stack_use_after_return=0 TEST_TIMEOUT=$(SLOW_TIMEOUT) \
 		$(MAKE) $(AM_MAKEFLAGS) -C build-$@ check
 tsan: variant-tsan
-	CHAND_PROCS=4 TEST_TIMEOUT=$(SLOW_TIMEOUT) $(MAKE) $(AM_MAKEFLAGS) -C build-$@ check
+	TSAN_OPTIONS=halt_on_error=1 CHAND_PROCS=4 TEST_TIMEOUT=$(SLOW_TIMEOUT) \
+		$(MAKE) $(AM_MAKEFLAGS) -C build-$@ check
 clang debug: %: variant-%
 	$(MAKE) $(AM_MAKEFLAGS) -C build-$@ check
 SLOW_TIMEOUT = 600
