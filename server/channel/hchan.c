@@ -313,17 +313,34 @@ int hchan_try_recv(struct hchan *c, void *value)
 	return rc;
 }
 
-/* Takes the waiters out of q, to wake them with the news that c is closed. */
+/* What a waiter that was taken out of q is to find when it wakes. */
+static void dismiss(const struct hchan *c, const struct wait_queue *q, struct sudog *sg)
+{
+	if (q == &c->recvq)
+		deliver_zero(c, sg->value);
+	sg->ok = false;
+}
+
+/*
+ * Takes the waiters out of q, to wake them with the news that c is closed. From both ends: where
+ * thousands wait each is a cache miss, and who is next is known after it, so that two walks at once
+ * take little more than half of the time of one.
+ */
 static void dismiss_all(struct hchan *c, struct wait_queue *q, struct go_queue *woken)
 {
+	struct go_queue late = {0};
 	struct sudog *sg;
 
 	while ((sg = wait_queue_take(q))) {
-		if (q == &c->recvq)
-			deliver_zero(c, sg->value);
-		sg->ok = false;
+		dismiss(c, q, sg);
 		go_ready_later(woken, sg->g);
+		sg = wait_queue_take_last(q);
+		if (!sg)
+			break;
+		dismiss(c, q, sg);
+		go_ready_sooner(&late, sg->g);
 	}
+	go_queue_append(woken, &late);
 }
 
 void hchan_close(struct hchan *c)

@@ -97,6 +97,25 @@ static inline struct sudog *wait_queue_take(struct wait_queue *q)
 	return sg;
 }
 
+/* The same for the last that can still be had. */
+static inline struct sudog *wait_queue_take_last(struct wait_queue *q)
+{
+	struct sudog *sg;
+
+	while (wait_queue_first(q)) {
+		sg = q->last;
+		q->last = sg->prev;
+		if (sg->prev)
+			sg->prev->next = NULL;
+		else
+			atomic_store_explicit(&q->first, NULL, memory_order_relaxed);
+		sg->queued = false;
+		if (!sg->race || select_race_win(sg->race, sg))
+			return sg;
+	}
+	return NULL;
+}
+
 /* Takes sg out of the queue wherever it stands; nothing if it no longer does. Needs the lock. */
 void wait_queue_remove(struct wait_queue *q, struct sudog *sg);
 

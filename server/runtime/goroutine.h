@@ -95,6 +95,15 @@ static inline void go_queue_push(struct go_queue *q, struct goroutine *g)
 	q->count++;
 }
 
+static inline void go_queue_push_first(struct go_queue *q, struct goroutine *g)
+{
+	g->link = q->head;
+	if (!q->head)
+		q->tail = g;
+	q->head = g;
+	q->count++;
+}
+
 static inline struct goroutine *go_queue_pop(struct go_queue *q)
 {
 	struct goroutine *g = q->head;

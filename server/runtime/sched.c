@@ -934,6 +934,12 @@ void go_ready_later(struct go_queue *batch, struct goroutine *g)
 	go_queue_push(batch, g);
 }
 
+void go_ready_sooner(struct go_queue *batch, struct goroutine *g)
+{
+	make_runnable(g);
+	go_queue_push_first(batch, g);
+}
+
 void go_ready_all(struct go_queue *batch)
 {
 	struct machine *m = this_machine();

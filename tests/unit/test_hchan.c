@@ -230,6 +230,38 @@ static void law_close_wakes_all(size_t capacity)
 	hchan_unref(c);
 }
 
+static void note_turn(struct hchan *c, int *turns, int *ret_turn, struct waitgroup *done)
+{
+	hchan_recv(c, NULL);
+	*ret_turn = (*turns)++;
+	waitgroup_done(done);
+}
+
+/* Those that a close wakes run in the order they came, on one processor: an even number of them or an
+ * odd one. (Of more than go into its ring the global queue's have their turn now and then.) */
+static void close_wakes_in_order(void)
+{
+	static const int counts[] = {1, 2, 3, 8, 101};
+	static int turn[101];
+
+	for (size_t k = 0; k < sizeof(counts) / sizeof(*counts); k++) {
+		struct waitgroup done = WAITGROUP_INIT;
+		struct hchan *c = hchan_make(int, 0);
+		int turns = 0;
+
+		waitgroup_add(&done, counts[k]);
+		for (int i = 0; i < counts[k]; i++) {
+			go(note_turn, c, &turns, &turn[i], &done);
+			await_waiters(c, &c->recvq, (unsigned int)i + 1);
+		}
+		hchan_close(c);
+		waitgroup_wait(&done);
+		for (int i = 0; i < counts[k]; i++)
+			expect(turn[i] == i);
+		hchan_unref(c);
+	}
+}
+
 struct tally {
 	struct hchan *c;
 	struct waitgroup producers, consumers;
@@ -496,6 +528,12 @@ LAW_TEST(law_zero_size)
 LAW_TEST(law_drop)
 LAW_TEST(law_freed_by_receiver)
 
+static void test_close_wakes_in_order(void **state)
+{
+	(void)state;
+	run_on(1, 0, close_wakes_in_order);
+}
+
 static void test_nil_channel(void **state)
 {
 	(void)state;
@@ -540,6 +578,7 @@ int main(void)
 		cmocka_unit_test(test_law_send_waits),
 		cmocka_unit_test(test_law_close_then_drain),
 		cmocka_unit_test(test_law_close_wakes_all),
+		cmocka_unit_test(test_close_wakes_in_order),
 		cmocka_unit_test(test_law_nothing_lost),
 		cmocka_unit_test(test_law_any_size),
 		cmocka_unit_test(test_law_zero_size),

@@ -32,6 +32,11 @@ static void assert_takes(int i)
 	assert_ptr_equal(wait_queue_take(&q), i < 0 ? NULL : &waiters[i]);
 }
 
+static void assert_takes_last(int i)
+{
+	assert_ptr_equal(wait_queue_take_last(&q), i < 0 ? NULL : &waiters[i]);
+}
+
 static void first_in_first_out(void **state)
 {
 	(void)state;
@@ -39,6 +44,21 @@ static void first_in_first_out(void **state)
 	for (int i = 0; i < N; i++)
 		assert_takes(i);
 	assert_takes(-1);
+	assert_int_equal(wait_queue_length(&q), 0);
+}
+
+static void taken_from_both_ends(void **state)
+{
+	(void)state;
+	assert_takes_last(4);
+	assert_takes(0);
+	assert_takes_last(3);
+	assert_takes(1);
+	assert_takes_last(2);
+	assert_takes_last(-1);
+	assert_takes(-1);
+	wait_queue_put(&q, &waiters[1]);
+	assert_takes_last(1);
 	assert_int_equal(wait_queue_length(&q), 0);
 }
 
@@ -94,14 +114,31 @@ static void skips_whose_select_is_over(void **state)
 		assert_false(waiters[i].queued);
 }
 
+static void skips_those_also_at_the_end(void **state)
+{
+	struct select_race open = {.winner = NULL}, over = {.winner = &waiters[0]};
+
+	(void)state;
+	waiters[4].race = waiters[2].race = &over;
+	waiters[3].race = waiters[1].race = &open;
+	assert_takes_last(3);
+	assert_ptr_equal(open.winner, &waiters[3]);
+	assert_takes_last(0); /* 1 belonged to the race that 3 has just won */
+	assert_takes_last(-1);
+	for (int i = 0; i < N; i++)
+		assert_false(waiters[i].queued);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(first_in_first_out, set_up),
+		cmocka_unit_test_setup(taken_from_both_ends, set_up),
 		cmocka_unit_test_setup(removed_from_anywhere, set_up),
 		cmocka_unit_test_setup(removed_after_it_was_taken, set_up),
 		cmocka_unit_test_setup(put_again, set_up),
 		cmocka_unit_test_setup(skips_whose_select_is_over, set_up),
+		cmocka_unit_test_setup(skips_those_also_at_the_end, set_up),
 	};
 
 	alarm(60);
