@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* A look costs 5 us, and makes who waits for it 14 us late. So it is taken as often as what is left until
+/* A look costs 5 us, or 14 where the time of calls is taken. So it is taken as often as what is left until
  * memory is tight could be filled, by several cores at once; no more often than that, and not much more
  * rarely. With 10 ms at most, a look fell into one of 300 round trips. */
 #define LOOK_NS NS_PER_MS
