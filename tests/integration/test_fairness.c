@@ -4,9 +4,10 @@
  * counted, never time.
  *
  * What is the daemon's to see to is exact: as long as all 64 wait, each is served as often as any other.
- * So that is compared in rounds, each of which begins when all wait. Without rounds it is the kernel that
- * decides who waits: where clients are slower than the channel, those on one processor get twice what
- * those on another do (all on one processor: the same, to the value). There nobody may starve.
+ * So that is compared in rounds, each of which begins when all wait. Without rounds it depends on who
+ * comes back to wait in time: where clients were slower than the channel, some got twice what others did
+ * on two processors, and all the same on one (so it is thought to be where the kernel lets them run; it
+ * was not traced). There nobody may starve.
  */
 #include <pthread.h>
 #include <setjmp.h>
