@@ -11,6 +11,7 @@ server_runtime_libruntime_a_SOURCES = \
 	server/runtime/golock.h \
 	server/runtime/goroutine.c server/runtime/goroutine.h \
 	server/runtime/guard.c server/runtime/guard.h \
+	server/runtime/haul.h \
 	server/runtime/machine.c \
 	server/runtime/netpoll.c server/runtime/netpoll.h server/runtime/netpoll_sched.h \
 	server/runtime/netpoll_libevent.c \

@@ -93,7 +93,8 @@ static int processors_new(const struct go_options *o)
 		struct processor *p = &sched.processors[i];
 
 		p->index = (uint32_t)i;
-		p->pace = (struct pace){.begin_ns = NS_PER_S, .sample = 1, .left = 1};
+		p->pace = (struct pace){
+			.begin_ns = NS_PER_S, .calm_ns = NS_PER_S, .sample = 1, .left = 1};
 		p->runq.alone = p->newq.alone = o->procs == 1;
 		random_init(&p->random, o->seed + (uint64_t)i);
 		idle_processor_put(p);

@@ -24,9 +24,8 @@
  *
  * But for work that is submitted without the second step, since its own processor is about to come to
  * it: what is next there, an only newborn, or several that will soon have begun at the pace of late
- * (newborns_need_help), who yielded (yield_left), an only goroutine that the poller brought (put_ready),
- * what is to stay together there (rival.h). If what runs there makes no step, that waits for sysmon,
- * for up to 10 ms.
+ * (newborns_need_help), who yielded (yield_left), what a poll brought (haul.h), what is to stay together
+ * there (rival.h). If what runs there makes no step, that waits for sysmon, for up to 10 ms.
  *
  * The poller. At most one machine waits in the kernel for descriptors and the next timer; it holds no
  * processor. The others sleep on their note. Who is about to sleep makes sure that the poller will
@@ -56,6 +55,7 @@
 #include "server/base/panic.h"
 #include "server/runtime/golock.h"
 #include "server/runtime/guard.h"
+#include "server/runtime/haul.h"
 #include "server/runtime/netpoll_sched.h"
 #include "server/runtime/rival.h"
 #include "server/runtime/timer_sched.h"
@@ -162,6 +162,12 @@ static void put_tail(struct processor *p, struct goroutine *g)
 	}
 }
 
+/* May others take from p's ring? */
+static bool may_help(struct processor *p)
+{
+	return !haul_stays(p) && rival_may_help(p);
+}
+
 /* Will p's newborns, at the pace at which it begins them, take longer than it is worth to begin them
  * alone? An only one is what comes next. */
 static bool newborns_need_help(struct processor *p)
@@ -174,7 +180,7 @@ static bool newborns_need_help(struct processor *p)
 static __attribute__((noinline)) void put_displaced(struct processor *p, struct goroutine *g)
 {
 	put_tail(p, g);
-	if (rival_may_help(p) || newborns_need_help(p))
+	if (may_help(p) || newborns_need_help(p))
 		wake_processor();
 }
 
@@ -212,7 +218,7 @@ bool is_loaded(struct processor *p)
 {
 	uint32_t newborns = newq_length(&p->newq);
 
-	return rival_may_help(p) || newborns > 1 ||
+	return may_help(p) || newborns > 1 ||
 		(newborns == 1 && runq_has_next(&p->runq));
 }
 
@@ -459,7 +465,7 @@ static struct goroutine *steal_from(struct processor *p, struct processor *victi
 	bool stuck = is_stuck(victim);
 	struct goroutine *g = NULL;
 
-	if (stuck || rival_may_help(victim))
+	if (stuck || may_help(victim))
 		g = runq_steal(&p->runq, &victim->runq, stuck);
 	if (!g)
 		g = newq_steal(&p->newq, &victim->newq, stuck || runq_has_next(&victim->runq));
@@ -500,16 +506,18 @@ static struct goroutine *try_steal(struct machine *m)
 	return steal(m);
 }
 
-/* Everything that the poller brought, to the tail of m's queue: those that wait behind another are for
- * whoever is idle. */
+/* Everything that a poll brought, to the tail of m's queue. */
 static void put_ready(struct machine *m, struct netpoll_ready *ready)
 {
+	struct processor *p = m->p;
 	struct goroutine *g;
 
 	netpoll_start_armed(ready);
+	if (ready->goroutines.count > 0 && runq_length(&p->runq) == 0)
+		haul_begin(p, atomic_load_explicit(&sched.now_ns, memory_order_relaxed));
 	while ((g = go_queue_pop(&ready->goroutines)))
-		put_tail(m->p, g);
-	if (runq_length(&m->p->runq) > 1 && rival_may_help(m->p))
+		put_tail(p, g);
+	if (runq_length(&p->runq) > 1 && may_help(p))
 		wake_processor();
 }
 
@@ -602,6 +610,7 @@ static struct goroutine *find_work(struct machine *m)
 	g = get_own(p);
 	if (g)
 		return g;
+	haul_end(p);
 	g = take_global(p, RUNQ_CAPACITY / 2);
 	if (!g)
 		g = take_newborns(p, NEWQ_CAPACITY / 2);
@@ -765,21 +774,34 @@ static struct goroutine *next_own(struct machine *m)
 	return get_own(p);
 }
 
-/* The clock is due; see struct pace. */
-static __attribute__((noinline)) void pace_look(struct pace *pace)
+/* A haul that has taken long, and will take as long again, wants help. */
+static void look_at_haul(struct processor *p, int64_t now_ns)
 {
+	if (!haul_is_long(p, now_ns) || runq_length(&p->runq) * p->pace.calm_ns < HAUL_NS)
+		return;
+	haul_end(p);
+	if (may_help(p))
+		wake_processor();
+}
+
+/* The clock is due; see struct pace. */
+static __attribute__((noinline)) void pace_look(struct processor *p)
+{
+	struct pace *pace = &p->pace;
 	int64_t now_ns = clock_now_ns();
 
 	pace->begin_ns = (uint64_t)(now_ns - pace->since_ns) / pace->sample;
+	pace->calm_ns = pace->begin_ns < 2 * pace->calm_ns ? pace->begin_ns : 2 * pace->calm_ns + 1;
 	pace->since_ns = now_ns;
 	pace->left = pace->sample = pace->begin_ns < NS_PER_US ? PACE_SAMPLE : 1;
+	look_at_haul(p, now_ns);
 }
 
 /* Another newborn begins. */
-static void pace_note(struct pace *pace)
+static void pace_note(struct processor *p)
 {
-	if (--pace->left == 0)
-		pace_look(pace);
+	if (--p->pace.left == 0)
+		pace_look(p);
 }
 
 static inline struct context *run_next(struct machine *m, struct goroutine *g)
@@ -798,7 +820,7 @@ static bool is_new(const struct goroutine *g)
 static struct context *begin_running(struct machine *m, struct goroutine *g)
 {
 	if (is_new(g)) {
-		pace_note(&m->p->pace);
+		pace_note(m->p);
 		g = goroutine_begin(m, g);
 	}
 	return run_next(m, g);
@@ -951,6 +973,6 @@ void go_ready_all(struct go_queue *batch)
 	}
 	while ((g = go_queue_pop(batch)))
 		put_tail(m->p, g);
-	if (rival_may_help(m->p))
+	if (may_help(m->p))
 		wake_processor();
 }

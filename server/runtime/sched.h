@@ -32,6 +32,8 @@ enum { MACHINES_MAX = GO_PROCS_MAX + 256 };
  * Nothing is known at first, and then it is as long as can be. */
 struct pace {
 	uint64_t begin_ns;
+	uint64_t calm_ns; /* the same, but one look can do no more than double it: when the thread was
+			   * taken off its CPU meanwhile, that says nothing of what comes */
 	int64_t since_ns; /* of the last look at the clock */
 	uint32_t sample;  /* how many begin between that and the next */
 	uint32_t left;    /* of those */
@@ -49,6 +51,7 @@ struct processor {
 	_Atomic bool stuck;         /* sysmon: no step for 10 ms, though something is next */
 	_Atomic bool idle;          /* on sched.idle_processors */
 	_Atomic bool together;      /* its goroutines are to stay together, see rival.h */
+	_Atomic int64_t haul_ns;    /* when a poll filled the ring, which is left alone; or 0: haul.h */
 	_Atomic(struct goroutine *) inbox; /* those that moved here, the last first */
 	uint32_t bouts;             /* locks that its goroutines found taken, since then */
 	int64_t bouts_since_ns;

@@ -3,8 +3,9 @@
  *
  * Every 10 ms while anything runs: the coarse clock; sockets and timers that nobody looked at since;
  * processors whose goroutine has not come to a scheduling point, while others wait for it; memory of
- * stacks. When all has been idle for some ticks it sleeps until a processor is taken. The hysteresis
- * is there so that a daemon which wakes for every message does not wake this thread too.
+ * stacks. What a poll brought long ago may be helped with from then on. When all has been idle for some
+ * ticks it sleeps until a processor is taken. The hysteresis is there so that a daemon which wakes for
+ * every message does not wake this thread too.
  *
  * With one processor it comes every 50 ms while that is used: there is nobody to send for help, and what
  * it finds runs no sooner for it. On a single CPU each visit makes somebody's message 20 us late, which at
@@ -13,6 +14,7 @@
 #include "config.h"
 
 #include "server/base/clock.h"
+#include "server/runtime/haul.h"
 #include "server/runtime/netpoll_sched.h"
 #include "server/runtime/rival.h"
 #include "server/runtime/sched.h"
@@ -41,7 +43,7 @@ static bool all_idle(void)
 }
 
 /* A processor that has made no step since the last tick is stuck. */
-static void look_at_processors(uint32_t last_ticks[])
+static void look_at_processors(uint32_t last_ticks[], int64_t now_ns)
 {
 	bool help = false;
 
@@ -55,6 +57,8 @@ static void look_at_processors(uint32_t last_ticks[])
 		last_ticks[i] = tick;
 		atomic_store_explicit(&p->stuck, stuck, memory_order_relaxed);
 		rival_forget(p);
+		if (haul_is_long(p, now_ns))
+			haul_end(p);
 		help = help || stuck || is_loaded(p);
 	}
 	if (help || atomic_load(&sched.global_count) > 0)
@@ -124,7 +128,7 @@ static void *sysmon_main(void *arg)
 		atomic_store_explicit(&sched.now_ns, now_ns, memory_order_relaxed);
 		timers_run();
 		look_at_sockets(now_ns);
-		look_at_processors(last_ticks);
+		look_at_processors(last_ticks, now_ns);
 		if (now_ns >= trim_ns) {
 			stack_pool_trim();
 			trim_ns = now_ns + TRIM_NS;

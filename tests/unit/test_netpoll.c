@@ -571,6 +571,66 @@ static void sockets_are_looked_at_beside_a_computing_one(void **state)
 	run(4, compute_beside_a_socket, NULL);
 }
 
+static _Atomic int came;
+
+/* On its processor nothing else runs from now on, until the other one has come. */
+static void come_and_compute(void)
+{
+	int64_t end_ns = clock_deadline_ns(20 * NS_PER_S);
+
+	atomic_fetch_add(&came, 1);
+	while (atomic_load(&came) < 2 && clock_now_ns() < end_ns)
+		;
+	expect(atomic_load(&came) == 2);
+	countdown_done(&all);
+}
+
+static void come_when_woken(struct pair *p)
+{
+	expect(get(p) == 'x');
+	come_and_compute();
+}
+
+static void come_when_started(void *arg)
+{
+	(void)arg;
+	come_and_compute();
+}
+
+/* One poll may bring both, and then they are one processor's. */
+static int two_at_once(void *arg)
+{
+	bool armed = *(bool *)arg;
+	struct pair pairs[2];
+
+	all = (struct countdown)COUNTDOWN(2);
+	atomic_store(&came, 0);
+	for (int i = 0; i < 2; i++) {
+		pair_init(&pairs[i]);
+		if (armed)
+			netpoll_on_readable(pairs[i].desc, come_when_started, NULL);
+		else
+			expect(go(come_when_woken, &pairs[i]) == 0);
+	}
+	for (int i = 0; i < 10; i++)
+		go_yield();
+	for (int i = 0; i < 2; i++)
+		put(&pairs[i], "x", 1);
+	countdown_wait(&all);
+	for (int i = 0; i < 2; i++)
+		pair_fini(&pairs[i]);
+	return 0;
+}
+
+static void who_computes_keeps_nobody_who_came_with_it(void **state)
+{
+	(void)state;
+	for (int procs = 2; procs <= 4; procs += 2) {
+		run(procs, two_at_once, &(bool){true});
+		run(procs, two_at_once, &(bool){false});
+	}
+}
+
 static int files(void *arg)
 {
 	struct netpoll_desc *desc;
@@ -708,6 +768,7 @@ int main(void)
 		cmocka_unit_test(a_hang_up_wakes_writers),
 		cmocka_unit_test(sockets_are_looked_at_beside_busy_goroutines),
 		cmocka_unit_test(sockets_are_looked_at_beside_a_computing_one),
+		cmocka_unit_test(who_computes_keeps_nobody_who_came_with_it),
 		cmocka_unit_test(regular_files_are_refused),
 		cmocka_unit_test(a_late_deadline_touches_nothing),
 		cmocka_unit_test(a_past_point_is_not_waited_for),
