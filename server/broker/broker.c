@@ -556,6 +556,7 @@ static void apply_batch(struct broker *b, struct batch *batch, int64_t now_ns)
 	for (size_t i = 0; i < batch->count; i++)
 		apply(b, batch, &batch->ops[i], now_ns);
 	batch_free(batch);
+	b->unsure = true; /* by the readers alone: the ticks for it would never end */
 }
 
 /* The time of a turn: of a batch that has not waited that of its read, a few microseconds ago, which spares
@@ -585,7 +586,6 @@ static void take_turn(struct broker *b, struct batch *own, struct connection **c
 		apply_batch(b, batch, now_ns);
 	if (own)
 		apply_batch(b, own, now_ns);
-	b->unsure = true;
 	if (now_ns >= engine_deadline_ns(b->engine))
 		engine_expire(b->engine, now_ns);
 	watch(b, now_ns);

@@ -437,6 +437,7 @@ static ssize_t read_more(struct turn *t)
 		return n;
 	c->in.end += (uint32_t)n;
 	t->drained = stream_is_drained(c->stream, (size_t)n, room);
+	atomic_store_explicit(&c->unsure, t->drained, memory_order_relaxed); /* before the turn that tells */
 	hear(t);
 	return n;
 }
@@ -553,7 +554,6 @@ static void run(struct turn *t)
 
 	if (n == -EAGAIN) {
 		shed_buffer(t);
-		atomic_store_explicit(&c->unsure, t->drained, memory_order_relaxed);
 		stream_on_readable(c->stream, connection_read, c);
 	} else if (n <= 0) {
 		ended(t, n == 0);

@@ -16,6 +16,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -111,6 +112,36 @@ static void test_sigquit(void **state)
 	daemon_expect_log(&d, "broker");
 	peer_channel(&p, "alive", CHAN_TYPE_INT, 0);
 	peer_drop(&p);
+	daemon_stop(&d);
+}
+
+enum { QUIET_SECONDS = 3, TRIES = 20 };
+
+/* Once nobody says anything any more, the daemon sleeps without being woken, whether its clients have
+ * gone or only say nothing. */
+static void test_sleeps_when_idle(void **state)
+{
+	const char *sanitizer = getenv("TEST_SANITIZER");
+	struct test_daemon d;
+	struct peer stays, goes;
+	uint64_t channel, before, sleeps = 1;
+
+	(void)state;
+	if (sanitizer && strstr(sanitizer, "thread"))
+		SKIP_TEST("the sanitizer has a thread that wakes");
+	daemon_start(&d, NULL);
+	peer_dial(&stays, d.url);
+	peer_dial(&goes, d.tcp_url);
+	channel = peer_channel(&goes, "c", CHAN_TYPE_STRING, 1);
+	peer_expect_done(&goes, peer_send(&goes, channel, "v"));
+	peer_drop(&goes);
+	for (int i = 0; i < TRIES && sleeps; i++) {
+		before = daemon_sleeps(&d);
+		nanosleep(&(struct timespec){.tv_sec = QUIET_SECONDS}, NULL); /* what is measured */
+		sleeps = daemon_sleeps(&d) - before;
+	}
+	assert_int_equal(sleeps, 0);
+	peer_drop(&stays);
 	daemon_stop(&d);
 }
 
@@ -317,6 +348,7 @@ int main(void)
 		cmocka_unit_test(test_shutdown_does_not_wait_for_ever),
 		cmocka_unit_test(test_shutdown_with_a_dead_client),
 		cmocka_unit_test(test_sigquit),
+		cmocka_unit_test(test_sleeps_when_idle),
 		cmocka_unit_test(test_sighup),
 		cmocka_unit_test(test_exit_statuses),
 		cmocka_unit_test(test_stale_socket),

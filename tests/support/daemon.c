@@ -1,5 +1,6 @@
 #include "tests/support/daemon.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -255,6 +256,30 @@ uint64_t daemon_resident_bytes(const struct test_daemon *d)
 	assert_int_equal(sscanf(text, "%*u %lu", &pages), 1);
 	free(text);
 	return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+uint64_t daemon_sleeps(const struct test_daemon *d)
+{
+	char path[300], *text, *at;
+	uint64_t sleeps = 0;
+	struct dirent *e;
+	DIR *tasks;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", (int)d->pid);
+	tasks = opendir(path);
+	assert_non_null(tasks);
+	while ((e = readdir(tasks))) {
+		if (*e->d_name == '.')
+			continue;
+		snprintf(path, sizeof(path), "/proc/%d/task/%s/status", (int)d->pid, e->d_name);
+		text = read_file(path);
+		at = strstr(text, "\nvoluntary_ctxt_switches:");
+		assert_non_null(at);
+		sleeps += strtoull(strchr(at, ':') + 1, NULL, 10);
+		free(text);
+	}
+	closedir(tasks);
+	return sleeps;
 }
 
 int process_rings(pid_t pid)

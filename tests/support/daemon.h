@@ -62,6 +62,9 @@ void daemon_find_url(
 uint64_t daemon_cpu_ticks(const struct test_daemon *d);
 uint64_t daemon_resident_bytes(const struct test_daemon *d);
 
+/* How often its threads have gone to sleep, all together. */
+uint64_t daemon_sleeps(const struct test_daemon *d);
+
 /* Connections over rings that a process has: mappings of such memory. */
 int process_rings(pid_t pid);
 
