@@ -13,13 +13,14 @@
  * is awake is never woken, and no system call is made while both are busy.
  *
  * A page of shared memory that is not there when it is touched kills who touches it (SIGBUS): behind
- * the end of the file, or where the kernel finds no page for a hole. So the memory is an ordinary memfd,
- * whose maker seals its size (F_SEAL_SHRINK, F_SEAL_GROW) and fills it by fallocate, which can fail in
- * order; that alone is not enough, since who holds the descriptor or a mapping can punch holes again
- * (FALLOC_FL_PUNCH_HOLE, MADV_REMOVE), and under vm.overcommit_memory=2 a hole need not find a page. What
- * forbids that is F_SEAL_FUTURE_WRITE (Linux 5.1), which also forbids to map the memory for writing. So
- * the client, the last to map it, adds that seal then; and both, once it is there, have the holes filled
- * that the other may have made before. From then on no page can go, but by the machine's own failure.
+ * the end of the file, or where the kernel finds no page for a hole, as it may under
+ * vm.overcommit_memory=2. So the memory is an ordinary memfd whose maker, the broker, seals its size
+ * (F_SEAL_SHRINK, F_SEAL_GROW). The client, the last to map it, seals it against what punches holes
+ * (FALLOC_FL_PUNCH_HOLE, MADV_REMOVE) by F_SEAL_FUTURE_WRITE (Linux 5.1), which also forbids to map it
+ * for writing; then it fills it by fallocate, which can fail in order. From then on no page can go, but by
+ * the machine's own failure. The broker takes no memory that is not sealed and whole. It does not fill it
+ * itself, since a page counts as the memory of who brought it, and the client may keep the memfd for
+ * ever: so it could have a broker hold as much as it likes.
  *
  * Nothing here waits, wakes or maps; whoever uses it is the only one at its end of the ring.
  */

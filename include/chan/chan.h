@@ -715,8 +715,9 @@ int chan_start_abort(struct chan *ch, const char *reason, void *tag, struct chan
  * Ask both again before every wait that follows a call, also one that blocks: without a connection
  * it is a timer's, or -1, and with the next one it is another; and over shared memory (ring_after) it
  * is chan_events that looks for what has come already, and has the broker ring for what comes next. A
- * loop that polls without having asked may find that out half a heartbeat later only. Poll it by level, never with EPOLLET: a call may leave for the next one what has
- * come. Sends off what has gathered, as a wait follows. */
+ * loop that polls without having asked may find that out half a heartbeat later only. Poll it by level,
+ * never with EPOLLET: a call may leave for the next one what has come. Sends off what has gathered, as
+ * a wait follows. */
 int chan_fd(const struct chan_client *client);
 short chan_events(struct chan_client *client);
 

@@ -4,7 +4,8 @@
  * Each thing that clients make grow has a bound of its own; their sum is more than any machine has.
  * So whoever is about to take more looks here, and does with less, or refuses, while there is still
  * room for those who give something back. What counts is what the kernel counts: resident pages
- * that no file backs, so nothing is forgotten (TLS, stacks, the allocator's waste).
+ * that no file backs, so nothing is forgotten (TLS, stacks, the allocator's waste), but for rings: their
+ * pages are brought by their clients (stream_ring.h), and bounded by rings_max.
  *
  * Any goroutine or thread; nothing here parks. The level is looked at anew every 1 to 100 ms,
  * the sooner the less is left, so the process may exceed a threshold by what it can take in a

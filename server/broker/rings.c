@@ -104,19 +104,16 @@ static bool answers_offer(struct connection *c, const char *what, char *why, siz
 int connection_begin_rings(
 	struct connection *c, bool last, struct connection **chain, char *why, size_t why_bytes)
 {
-	int rc;
-
 	if (!answers_offer(c, "RING_BEGIN", why, why_bytes))
 		return CHAN_EPROTOCOL;
 	if (!last) {
 		snprintf(why, why_bytes, "something behind RING_BEGIN on the socket");
 		return CHAN_EPROTOCOL;
 	}
-	rc = stream_ring_begin_reading(c->stream);
-	if (rc < 0) {
+	if (stream_ring_begin_reading(c->stream) < 0) {
 		snprintf(why, why_bytes,
-			"RING_BEGIN, and the memory is not sealed by F_SEAL_FUTURE_WRITE");
-		return rc == -EPERM ? CHAN_EPROTOCOL : CHAN_ENOMEM;
+			"RING_BEGIN, and the memory is not sealed by F_SEAL_FUTURE_WRITE, or not whole");
+		return CHAN_EPROTOCOL;
 	}
 	c->rings = RINGS_BEGUN;
 	leave_to_writer(c, RINGS_STEP_BEGIN, chain);

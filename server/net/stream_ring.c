@@ -11,6 +11,7 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -192,31 +193,15 @@ static const struct stream_ops ring_ops = {
 	.free = ring_free,
 };
 
-/* Has the kernel find all of the memory's pages now, where it can say that it has none; later, at a
- * touch, it could only kill us (SIGBUS). 0, or -errno. */
-static int fill_memory(const struct stream_ring *r)
-{
-	int rc;
-
-	do
-		rc = fallocate(r->memory_fd, 0, 0, (off_t)ring_pair_bytes(STREAM_RING_BYTES));
-	while (rc < 0 && errno == EINTR);
-	return rc < 0 ? -errno : 0;
-}
-
-/* Memory of this size, whatever its other holder does. 0, or -errno. */
+/* Memory of this size, whatever its other holder does; no page of it is there yet. 0, or -errno. */
 static int make_memory(struct stream_ring *r)
 {
 	size_t bytes = ring_pair_bytes(STREAM_RING_BYTES);
-	int rc;
 
 	r->memory_fd = memfd_create("chand-ring", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (r->memory_fd < 0 || ftruncate(r->memory_fd, (off_t)bytes) < 0 ||
 		fcntl(r->memory_fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) < 0)
 		return -errno;
-	rc = fill_memory(r);
-	if (rc < 0)
-		return rc;
 	r->pair = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, r->memory_fd, 0);
 	if (r->pair == MAP_FAILED) {
 		r->pair = NULL;
@@ -307,16 +292,19 @@ int stream_ring_offer(struct stream *s, const void *bytes, size_t n, int64_t sta
 	return stream_write_all(s, &rest, 1, stall_ns);
 }
 
-/* The client can make no holes any more: has it made some, they are filled. 0, or -errno. */
-static int secure_memory(struct stream_ring *r)
+/* All pages are there, and the client can take none away any more. That it had to bring them means that
+ * they are counted as its memory, and not as ours: it may keep them when it has left. 0, or -EPERM. */
+static int check_memory(struct stream_ring *r)
 {
-	int seals = fcntl(r->memory_fd, F_GET_SEALS), rc;
+	int seals = fcntl(r->memory_fd, F_GET_SEALS);
+	struct stat st;
 
 	if (seals < 0 || !(seals & F_SEAL_FUTURE_WRITE))
 		return -EPERM;
-	rc = fill_memory(r);
-	if (rc < 0)
-		return rc;
+	/* Only once it is sealed. POSIX's unit of st_blocks is 512 bytes on Linux. */
+	if (fstat(r->memory_fd, &st) < 0 ||
+		(uint64_t)st.st_blocks * 512 < ring_pair_bytes(STREAM_RING_BYTES))
+		return -EPERM;
 	close(r->memory_fd);
 	r->memory_fd = -1;
 	return 0;
@@ -325,7 +313,7 @@ static int secure_memory(struct stream_ring *r)
 int stream_ring_begin_reading(struct stream *s)
 {
 	struct stream_ring *r = ring_of(s);
-	int rc = secure_memory(r);
+	int rc = check_memory(r);
 
 	if (rc < 0)
 		return rc;

@@ -1,12 +1,12 @@
 /*
  * stream_ring.h - a Unix socket's stream that goes over to a pair of rings in shared memory.
  *
- * The memory is ours: made, sealed so that nobody can take a page of it away under us (proto/ring.h),
- * and handed over the socket with a bell, an eventfd that the client rings to have us look. We wake the
- * client by a futex or by a byte on the socket, as it says; neither can make us wait, whereas an eventfd
- * that both hold would, once a client had filled it and taken O_NONBLOCK away. Each direction goes over
- * by itself, between two frames. The socket stays: as the client's bell, and to show that one of the two
- * has gone.
+ * The memory is made by us, sealed so that nobody can take a page of it away under us, filled by the
+ * client (proto/ring.h), and handed over the socket with a bell, an eventfd that the client rings to have
+ * us look. We wake the client by a futex or by a byte on the socket, as it says; neither can make us wait,
+ * whereas an eventfd that both hold would, once a client had filled it and taken O_NONBLOCK away. Each
+ * direction goes over by itself, between two frames. The socket stays: as the client's bell, and to show
+ * that one of the two has gone.
  *
  * The stream stays the same object throughout, so that who holds it need not be told; it finds its
  * rings by its function table, which they bring along. A pointer in each stream would take memory from
@@ -21,8 +21,8 @@
 #include "server/net/stream.h"
 
 /* A ring's bytes, each way. Several rounds of a busy writer (64 KiB): with less, one side stops while
- * the other works. A connection with rings takes twice that in memory, from the beginning
- * (proto/ring.h), and one descriptor more; two until it has gone over. */
+ * the other works. A connection with rings takes twice that in memory, which its
+ * client brings, and one descriptor more; two until it has gone over. */
 #define STREAM_RING_BYTES (256u * 1024u)
 
 /* Makes rings for a stream over a Unix socket. 0; or -errno, and nothing has changed. By the reader. */
@@ -33,8 +33,8 @@ int stream_ring_new(struct stream *s);
  * writer. */
 int stream_ring_offer(struct stream *s, const void *bytes, size_t n, int64_t stall_ns);
 
-/* Nothing more comes by the socket: the rest is read from the ring. 0; -EPERM: the client did not seal
- * the memory; or another -errno: it made holes that cannot be filled. By the reader. */
+/* Nothing more comes by the socket: the rest is read from the ring. 0; or -EPERM: the client did not seal
+ * the memory, or not fill it. By the reader. */
 int stream_ring_begin_reading(struct stream *s);
 
 /* The rest is written to the ring. By the writer. */
