@@ -7,13 +7,16 @@
  * work, and then wakes for each message by itself. With hauls such clients have 0.88 of what a mere
  * relay gives them over TCP, without 0.63 to 0.83.
  *
- * So nobody is called for p's ring, or takes from it, from when a poll filled it (it was empty) until
+ * So nobody is called for p's ring, or takes from it, from when a poll filled it (it was empty) with
+ * newborns (functions of netpoll_on: readers) until
  *
  *	- that was HAUL_NS ago, and what waits will take as long again, at the pace of late; or
- *	- what runs there makes no step, which sysmon finds out within 10 ms; or
- *	- its processor has nothing to do.
+ *	- 10 ms have gone, of which sysmon takes care; or
+ *	- its processor has nothing to do, or more than its ring holds.
  *
- * What the goroutines of a haul make ready meanwhile belongs to it.
+ * What the goroutines of a haul make ready meanwhile belongs to it. The first is looked at when a newborn
+ * begins, as the pace is; so goroutines that go on (a TLS handshake, a writer) are no haul, alone or
+ * beside newborns: a few of them may have milliseconds to do.
  *
  * `haul_ns` is written by who holds p, and by sysmon, which ends it; others read it. All relaxed: nothing
  * is published by it, and who reads an old value helps too early, or leaves p alone until sysmon looks.
@@ -32,7 +35,7 @@ static inline bool haul_stays(const struct processor *p)
 	return atomic_load_explicit(&p->haul_ns, memory_order_relaxed) != 0;
 }
 
-/* A poll that ended at now_ns is about to fill p's ring, which is empty. */
+/* A poll that ended at now_ns is about to fill p's ring, which is empty, with newborns. */
 static inline void haul_begin(struct processor *p, int64_t now_ns)
 {
 	atomic_store_explicit(&p->haul_ns, now_ns, memory_order_relaxed);

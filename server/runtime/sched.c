@@ -24,8 +24,9 @@
  *
  * But for work that is submitted without the second step, since its own processor is about to come to
  * it: what is next there, an only newborn, or several that will soon have begun at the pace of late
- * (newborns_need_help), who yielded (yield_left), what a poll brought (haul.h), what is to stay together
- * there (rival.h). If what runs there makes no step, that waits for sysmon, for up to 10 ms.
+ * (newborns_need_help), who yielded (yield_left), an only goroutine that a poll brought (put_ready), or
+ * newborns that it brought (haul.h), what is to stay together there (rival.h). If what runs there makes no
+ * step, that waits for sysmon, for up to 10 ms.
  *
  * The poller. At most one machine waits in the kernel for descriptors and the next timer; it holds no
  * processor. The others sleep on their note. Who is about to sleep makes sure that the poller will
@@ -151,12 +152,13 @@ static __attribute__((noinline)) void put_global_one(struct goroutine *g)
 	put_global(&q);
 }
 
-/* To the tail of p's own queue; wakes nobody. */
+/* To the tail of p's own queue; wakes nobody. So many that the queue does not hold them are no haul. */
 static void put_tail(struct processor *p, struct goroutine *g)
 {
 	struct go_queue half = {0};
 
 	while (!runq_put(&p->runq, g)) {
+		haul_end(p);
 		if (runq_shed(&p->runq, &half) > 0)
 			global_put(&half);
 	}
@@ -325,6 +327,7 @@ struct processor *idle_processor_get(void)
 
 void idle_processor_put(struct processor *p)
 {
+	haul_end(p);
 	p->idle_link = sched.idle_processors;
 	sched.idle_processors = p;
 	atomic_store(&p->idle, true);
@@ -510,10 +513,11 @@ static struct goroutine *try_steal(struct machine *m)
 static void put_ready(struct machine *m, struct netpoll_ready *ready)
 {
 	struct processor *p = m->p;
+	bool newborns_only = ready->armed && ready->goroutines.count == 0;
 	struct goroutine *g;
 
 	netpoll_start_armed(ready);
-	if (ready->goroutines.count > 0 && runq_length(&p->runq) == 0)
+	if (newborns_only && runq_length(&p->runq) == 0)
 		haul_begin(p, atomic_load_explicit(&sched.now_ns, memory_order_relaxed));
 	while ((g = go_queue_pop(&ready->goroutines)))
 		put_tail(p, g);
