@@ -72,8 +72,8 @@ struct turn {
 	struct batch *batch;      /* NULL until there is an operation */
 	struct connection *chain; /* what is to be written then */
 	int64_t read_ns;          /* the time of the last read; 0: there was none */
-	bool submitted;           /* the broker was given something */
-	bool drained;             /* the last read brought all there was */
+	bool submitted;           /* the broker was given something since then */
+	bool drained;             /* the last read is taken for all there was */
 	char why[TEXT_BYTES_MAX]; /* of a breach; not set for want of memory */
 };
 
@@ -296,6 +296,7 @@ static int on_ring_begin(struct turn *t, const struct frame *f)
 		    FRAME_PREFIX_BYTES + (size_t)f->header_bytes + f->payload_bytes;
 
 	t->drained = false;
+	atomic_store_explicit(&t->c->unsure, false, memory_order_relaxed);
 	return connection_begin_rings(t->c, last, &t->chain, t->why, sizeof(t->why));
 }
 
@@ -437,6 +438,7 @@ static ssize_t read_more(struct turn *t)
 		return n;
 	c->in.end += (uint32_t)n;
 	t->drained = stream_is_drained(c->stream, (size_t)n, room);
+	t->submitted = false; /* who is believed must have the broker look again (watch.c) */
 	atomic_store_explicit(&c->unsure, t->drained, memory_order_relaxed); /* before the turn that tells */
 	hear(t);
 	return n;
