@@ -69,7 +69,7 @@ static void tune_malloc(void)
 static void raise_descriptors(struct config *c)
 {
 	struct rlimit r;
-	int64_t room;
+	int64_t room, rings;
 
 	if (getrlimit(RLIMIT_NOFILE, &r) < 0)
 		return;
@@ -77,14 +77,18 @@ static void raise_descriptors(struct config *c)
 	setrlimit(RLIMIT_NOFILE, &r);
 	if (getrlimit(RLIMIT_NOFILE, &r) < 0 || r.rlim_cur == RLIM_INFINITY)
 		return;
-	room = (int64_t)r.rlim_cur - DESCRIPTORS_OF_RINGS * c->rings_max - DESCRIPTORS_OWN;
+	room = (int64_t)r.rlim_cur - DESCRIPTORS_OWN;
+	rings = room * DESCRIPTORS_OF_RINGS / (1 + DESCRIPTORS_OF_RINGS); /* if each has them */
+	if (rings > DESCRIPTORS_OF_RINGS * c->rings_max)
+		rings = DESCRIPTORS_OF_RINGS * c->rings_max;
+	room -= rings;
 	if (c->connections_max <= room)
 		return;
 	log_info("connections_max is %" PRId64 ", but only %" PRId64
 		 " descriptors may be open (ulimit -Hn, LimitNOFILE=), of which %" PRId64
 		 " are kept for rings_max and %d for ourselves: %" PRId64 " connections it is",
-		c->connections_max, (int64_t)r.rlim_cur, DESCRIPTORS_OF_RINGS * c->rings_max,
-		DESCRIPTORS_OWN, room > 0 ? room : 1);
+		c->connections_max, (int64_t)r.rlim_cur, rings, DESCRIPTORS_OWN,
+		room > 0 ? room : 1);
 	c->connections_max = room > 0 ? room : 1;
 }
 
