@@ -364,6 +364,7 @@ static bool open_own(struct attacker *a, int64_t capacity)
 	a->seq = 1;
 	snprintf(name, sizeof(name), "own/%d", a->index);
 	attacker_say(a, &m, 0, NULL, 0);
+	a->waits = true;
 	return false;
 }
 

@@ -155,6 +155,8 @@ static void note(struct crowd *c, struct attacker *a, const struct frame *f)
 	c->answers++;
 	wire_scratch_reset(c->scratch);
 	assert_int_equal(wire_decode(f, c->scratch, &m), 0);
+	if (m.kind == MESSAGE_OPENED || m.kind == MESSAGE_FAIL)
+		a->waits = false;
 	if (m.kind == MESSAGE_OPENED)
 		a->channel = m.opened.channel;
 	else if (m.kind == MESSAGE_DELIVER)
@@ -205,12 +207,15 @@ static bool turn(struct crowd *c)
 	return moved;
 }
 
-/* Whether something is still to be said. */
+/* Whether something is still to be said, or will be. */
 static bool has_more(const struct crowd *c)
 {
-	for (int i = 0; i < c->count; i++)
-		if (c->list[i].fd >= 0 && buf_len(&c->list[i].out) > 0)
+	for (int i = 0; i < c->count; i++) {
+		const struct attacker *a = &c->list[i];
+
+		if (a->fd >= 0 && (buf_len(&a->out) > 0 || a->waits))
 			return true;
+	}
 	return false;
 }
 

@@ -19,6 +19,7 @@ struct attacker {
 	uint64_t seq;     /* last used */
 	uint64_t channel; /* of the last OPENED */
 	uint64_t last;    /* for say() */
+	bool waits;       /* set by say(): it says more after an OPENED or FAIL */
 	struct buf out;   /* to be written */
 	struct buf in;    /* heard in part */
 };
