@@ -21,7 +21,7 @@ AM_TESTS_ENVIRONMENT = \
 	PYTHON='$(PYTHON)'; CC='$(CC)'; TEST_SANITIZER='$(with_sanitizer)'; \
 	export top_srcdir top_builddir PYTHON CC TEST_SANITIZER;
 
-EXTRA_DIST += tests/tools/run-test.sh tests/support/skip.h
+EXTRA_DIST += tests/tools/run-test.sh tests/support/skip.h tests/support/time_limit.h
 
 include tests/unit/local.mk
 include tests/programs/local.mk

@@ -24,7 +24,6 @@ static struct chan_client *client;
 static int setup(void **state)
 {
 	(void)state;
-	alarm(100);
 	daemon_start(&daemon_under_test, NULL);
 	assert_int_equal(chan_dial(daemon_under_test.url, NULL, &client), 0);
 	return 0;

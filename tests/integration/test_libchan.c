@@ -23,7 +23,6 @@ static struct test_daemon daemon_under_test;
 static int setup(void **state)
 {
 	(void)state;
-	alarm(100);
 	daemon_start(&daemon_under_test, NULL);
 	return 0;
 }
@@ -479,8 +478,7 @@ static void die_receiving(const char *url, int n)
 	struct chan *ch;
 	int i;
 
-	if (chan_dial(url, &brief, &c) < 0 ||
-		chan_open(c, "fragile", CHAN_RECV, &options, &ch) < 0)
+	if (chan_dial(url, &brief, &c) < 0 || chan_open(c, "fragile", CHAN_RECV, &options, &ch) < 0)
 		_exit(1);
 	for (i = 0; i < n; i++)
 		if (chan_recv(ch, &v[i]) != 1)
@@ -595,7 +593,6 @@ static void test_a_signal_withdraws(void **state)
 	assert_int_equal(chan_recv(ch, &v), CHAN_ECANCELED);
 	ualarm(0, 0);
 	sigaction(SIGALRM, &before, NULL);
-	alarm(100);
 	assert_int_equal(chan_stat(c, "quiet", &stat), 0);
 	assert_int_equal(stat.receivers_waiting, 0);
 	chan_hangup(c);

@@ -5,6 +5,8 @@
 #ifndef SUPPORT_CHILD_H
 #define SUPPORT_CHILD_H
 
+#include "tests/support/time_limit.h"
+
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,7 +30,7 @@ static inline void child_run(struct child *c, void (*fn)(void *arg), void *arg)
 	if (pipe(ends) < 0 || (pid = fork()) < 0)
 		abort();
 	if (pid == 0) {
-		alarm(60);
+		test_time_limit();
 		dup2(ends[1], STDERR_FILENO);
 		close(ends[0]);
 		close(ends[1]);

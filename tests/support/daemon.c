@@ -41,13 +41,6 @@ static int looks_max(void)
 	return test_patience_ms() / REST_MS;
 }
 
-void test_time_limit(void)
-{
-	const char *seconds = getenv("TEST_TIMEOUT");
-
-	alarm(seconds && atoi(seconds) > 0 ? (unsigned int)atoi(seconds) : 120);
-}
-
 static const char *program(char path[static 512])
 {
 	const char *dir = getenv("top_builddir"), *name = getenv("CHAND_PROGRAM");

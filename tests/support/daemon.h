@@ -9,6 +9,8 @@
 #ifndef TESTS_SUPPORT_DAEMON_H
 #define TESTS_SUPPORT_DAEMON_H
 
+#include "tests/support/time_limit.h"
+
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -25,9 +27,6 @@ struct test_daemon {
  * minute: generous, since machines may be slow and sanitizers slower; only failing tests wait for
  * so long. */
 int test_patience_ms(void);
-
-/* Ends the test program when its time ($TEST_TIMEOUT s, or 120) is over. First thing in main. */
-void test_time_limit(void);
 
 /* Starts one with further arguments (NULL at the end; NULL for none), and returns when it listens.
  */

@@ -23,6 +23,7 @@
 #include "server/base/random.h"
 #include "server/runtime/go.h"
 #include "server/runtime/runtime.h"
+#include "tests/support/time_limit.h"
 
 static atomic_int expect_failures;
 
@@ -49,7 +50,7 @@ static int run_body(void *arg)
 /* Runs body as the main goroutine on that many processors; a seed shuffles the schedule. */
 static inline void run_on(int procs, uint64_t seed, void (*body)(void))
 {
-	struct go_options options = {.procs = procs, .seed = seed};
+	struct go_options options = {.procs = procs, .seed = seed, .dump_on_sigquit = true};
 	int rc;
 
 	atomic_store(&expect_failures, 0);
@@ -86,7 +87,7 @@ static inline void run_dies(void (*body)(void), int status, const char *text)
 		dup2(fds[1], STDERR_FILENO);
 		close(fds[0]);
 		close(fds[1]);
-		alarm(20);
+		test_time_limit();
 		_exit(go_run(&options, run_body, &body));
 	}
 	close(fds[1]);

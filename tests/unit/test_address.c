@@ -110,6 +110,5 @@ int main(void)
 		cmocka_unit_test(test_default_address),
 	};
 
-	alarm(60);
 	return cmocka_run_group_tests_name("address", tests, NULL, NULL);
 }

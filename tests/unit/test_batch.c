@@ -115,6 +115,5 @@ int main(void)
 		cmocka_unit_test(test_full),
 	};
 
-	alarm(60);
 	return cmocka_run_group_tests_name("batch", tests, NULL, NULL);
 }

@@ -4,8 +4,8 @@
 #include "tests/support/goroutine_test.h"
 #include "tests/support/waitgroup.h"
 
-#define WORKERS	     4
-#define TURNS	     200
+#define WORKERS 4
+#define TURNS 200
 #define BUFFERS_HELD 20 /* more than are kept */
 
 /* A buffer comes empty and with room, and loses both when it is given back. */
@@ -83,6 +83,5 @@ int main(void)
 		cmocka_unit_test(test_freed_beside_others),
 	};
 
-	alarm(60);
 	return cmocka_run_group_tests_name("buffers", tests, NULL, NULL);
 }

@@ -13,7 +13,7 @@
 #include "client/chanctl/signals.h"
 #include "tests/support/child.h"
 
-#define STARTS	    30
+#define STARTS 30
 #define PATIENCE_NS INT64_C(60000000000)
 
 static char *no_facts[] = {NULL};
@@ -38,7 +38,7 @@ static pid_t pester(pid_t group)
 		return pid;
 	setpgid(0, 0);
 	close(STDERR_FILENO);
-	alarm(60);
+	test_time_limit();
 	while (kill(-group, SIGINT) == 0)
 		;
 	_exit(0);

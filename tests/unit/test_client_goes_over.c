@@ -1,6 +1,6 @@
 /*
- * test_client_goes_over.c - how libchan goes over to rings (client/rings.c), with a broker by hand: what
- * it says when, and what of the broker's it takes.
+ * test_client_goes_over.c - how libchan goes over to rings (client/rings.c), with a broker by hand:
+ * what it says when, and what of the broker's it takes.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -34,7 +34,6 @@ static int setup(void **state)
 	const struct chan_dial_options options = {.ring_after = 1};
 
 	(void)state;
-	alarm(60);
 	pair = NULL;
 	fake_start(&broker);
 	broker.features = FEATURE_RINGS;
@@ -82,8 +81,7 @@ static void offer(void)
 		struct cmsghdr header; /* for its alignment */
 		char space[CMSG_SPACE(sizeof(fds))];
 	} control = {.header = {CMSG_LEN(sizeof(fds)), SOL_SOCKET, SCM_RIGHTS}};
-	struct message m = {
-		.kind = MESSAGE_RING_OFFER, .ring_offer = {.ring_bytes = RING_BYTES}};
+	struct message m = {.kind = MESSAGE_RING_OFFER, .ring_offer = {.ring_bytes = RING_BYTES}};
 	struct buf frame = {0};
 	struct iovec iov;
 	struct msghdr header = {.msg_iov = &iov,
@@ -151,7 +149,8 @@ static void test_what_follows_comes_by_the_ring(void **state)
 	expect_answer();
 }
 
-/* The bell may be rung as soon as the broker has gone over: its bytes are no frames, and no breach. */
+/* The bell may be rung as soon as the broker has gone over: its bytes are no frames, and no breach.
+ */
 static void test_bells_right_behind_the_begin(void **state)
 {
 	(void)state;

@@ -38,7 +38,6 @@ static const struct chan_end_options leased = {.lease_ns = 60 * SECOND_NS};
 static int setup(void **state)
 {
 	(void)state;
-	alarm(60);
 	later_ns = 0;
 	fake_start(&broker);
 	return 0;

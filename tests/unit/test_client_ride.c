@@ -25,7 +25,6 @@ static const struct chan_end_options ahead = {.credit = 8, .confirm_late = true}
 static int setup(void **state)
 {
 	(void)state;
-	alarm(60);
 	fake_start(&broker);
 	broker.linger_ms = 30000;     /* so that there is a keeper, */
 	broker.heartbeat_ms = 600000; /* who confirms nothing meanwhile, however slow the machine */

@@ -51,14 +51,13 @@ static int setup(void **state)
 	char byte;
 
 	(void)state;
-	alarm(60);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
 	s = (struct stream){.ops = &stream_socket_ops, .fd = fds[0]};
 	broker.socket = fds[1];
 	assert_int_equal(ftruncate(memory, (off_t)ring_pair_bytes(RING_BYTES)), 0);
 	assert_int_equal(fcntl(memory, F_ADD_SEALS, F_SEAL_SHRINK), 0);
-	broker.pair = mmap(NULL, ring_pair_bytes(RING_BYTES), PROT_READ | PROT_WRITE, MAP_SHARED,
-		memory, 0);
+	broker.pair = mmap(
+		NULL, ring_pair_bytes(RING_BYTES), PROT_READ | PROT_WRITE, MAP_SHARED, memory, 0);
 	assert_ptr_not_equal(broker.pair, MAP_FAILED);
 	ring_reader_init(&broker.in, ring_of_pair(broker.pair, RING_BYTES, 0), RING_BYTES);
 	assert_int_equal(stream_expect_rings(&s), 0);

@@ -437,6 +437,5 @@ int main(void)
 		TEST(a_bell_without_a_reason),
 	};
 
-	alarm(60);
 	return cmocka_run_group_tests_name("client rings", tests, NULL, NULL);
 }

@@ -425,6 +425,5 @@ int main(void)
 		cmocka_unit_test(test_needs_restart),
 	};
 
-	alarm(60);
 	return cmocka_run_group_tests_name("config", tests, make_path, remove_path);
 }

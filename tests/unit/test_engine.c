@@ -211,8 +211,8 @@ static void len_and_cap_count_values_not_yet_taken(void **state)
 	assert_int_equal(stage.stat.senders_waiting, 1);
 }
 
-/* A receive that finds its value there is handed it without standing in line (handoff_at_once). From
- * then on nothing tells it from one that waited for the value. */
+/* A receive that finds its value there is handed it without standing in line (handoff_at_once).
+ * From then on nothing tells it from one that waited for the value. */
 static void hand_over(uint64_t ch, bool waits)
 {
 	if (waits)
@@ -250,7 +250,8 @@ static void a_receive_that_finds_its_value_is_as_one_that_waited(void **state)
 	}
 }
 
-/* One that may not be in flight any more is refused, though its value is there; and the value stays. */
+/* One that may not be in flight any more is refused, though its value is there; and the value
+ * stays. */
 static void a_receive_too_many_is_refused_at_once_too(void **state)
 {
 	struct engine_limits limits = stage_limits;
@@ -904,6 +905,5 @@ int main(void)
 		TEST(what_no_client_would_send_ends_the_connection),
 	};
 
-	alarm(60);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

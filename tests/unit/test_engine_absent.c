@@ -204,6 +204,5 @@ int main(void)
 		ABSENT_TEST(bereavement_tells_it),
 	};
 
-	alarm(60);
 	return cmocka_run_group_tests_name("engine_absent", tests, NULL, NULL);
 }

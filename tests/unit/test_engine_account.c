@@ -56,6 +56,5 @@ int main(void)
 		cmocka_unit_test(nor_when_allocations_fail),
 	};
 
-	alarm(300);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -23,7 +23,8 @@ static uint64_t first_is_out(struct how how)
 	return ch;
 }
 
-/* ---- order ------------------------------------------------------------------------------------- */
+/* ---- order -------------------------------------------------------------------------------------
+ */
 
 static void one_value_is_out_at_a_time(void **state)
 {
@@ -142,7 +143,8 @@ static void a_receiver_that_is_absent_is_passed_over(void **state)
 	expect("c got 1 #1 3");
 }
 
-/* ---- leases ------------------------------------------------------------------------------------ */
+/* ---- leases ------------------------------------------------------------------------------------
+ */
 
 static void a_leased_value_lets_the_next_out_until_it_comes_back(void **state)
 {
@@ -164,7 +166,8 @@ static void a_leased_value_lets_the_next_out_until_it_comes_back(void **state)
 	expect("d got 2 #2 3");
 }
 
-/* ---- ends ---------------------------------------------------------------------------------------- */
+/* ---- ends
+ * ---------------------------------------------------------------------------------------- */
 
 static void what_the_deadline_leaves_fails_behind_the_value_that_is_out(void **state)
 {
@@ -287,7 +290,8 @@ static void a_sender_that_is_lost_leaves_only_what_is_out(void **state)
 	assert_int_equal(engine_values_buffered(stage.engine), 0);
 }
 
-/* ---- cancels ------------------------------------------------------------------------------------- */
+/* ---- cancels
+ * ------------------------------------------------------------------------------------- */
 
 static void a_cancel_takes_its_value_off_and_no_other(void **state)
 {
@@ -392,6 +396,5 @@ int main(void)
 		TEST(the_deadline_of_the_others_is_not_the_cancelled_ones),
 	};
 
-	alarm(60);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -727,6 +727,5 @@ int main(void)
 		TEST(ps_shows_who_waits_on_what),
 	};
 
-	alarm(60);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -748,6 +748,5 @@ int main(void)
 		TEST(dead_letters_keep_a_closed_channel_open_no_longer),
 	};
 
-	alarm(60);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -609,6 +609,5 @@ int main(void)
 		TEST(removal_forgets_producers),
 	};
 
-	alarm(60);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -329,6 +329,5 @@ int main(void)
 		TEST(removing_a_channel_ends_a_select_that_is_claimed_elsewhere),
 	};
 
-	alarm(60);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

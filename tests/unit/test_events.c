@@ -17,7 +17,6 @@ static struct fake_broker broker;
 static int setup(void **state)
 {
 	(void)state;
-	alarm(60);
 	fake_start(&broker);
 	return 0;
 }

@@ -237,8 +237,8 @@ static void note_turn(struct hchan *c, int *turns, int *ret_turn, struct waitgro
 	waitgroup_done(done);
 }
 
-/* Those that a close wakes run in the order they came, on one processor: an even number of them or an
- * odd one. (Of more than go into its ring the global queue's have their turn now and then.) */
+/* Those that a close wakes run in the order they came, on one processor: an even number of them or
+ * an odd one. (Of more than go into its ring the global queue's have their turn now and then.) */
 static void close_wakes_in_order(void)
 {
 	static const int counts[] = {1, 2, 3, 8, 101};
@@ -549,8 +549,7 @@ static void test_misuse_ends_the_program(void **state)
 	run_dies(send_after_close, 2, "panic: send on closed channel\n\ngoroutine 1 [running]:\n");
 	run_dies(try_send_after_close, 2,
 		"panic: send on closed channel\n\ngoroutine 1 [running]:\n");
-	run_dies(
-		close_under_sender, 2, "panic: send on closed channel\n\ngoroutine ");
+	run_dies(close_under_sender, 2, "panic: send on closed channel\n\ngoroutine ");
 }
 
 #define DEADLOCK "fatal error: all goroutines are asleep - deadlock!\n\ngoroutine 1 "
@@ -587,6 +586,5 @@ int main(void)
 		cmocka_unit_test(test_nil_channel),
 	};
 
-	alarm(120);
 	return cmocka_run_group_tests_name("hchan", tests, NULL, NULL);
 }

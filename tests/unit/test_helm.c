@@ -14,7 +14,8 @@
 /* The helm knows batches by their address only: here one is a number of a bringer. */
 static struct {
 	char number[EACH];
-	int applied; /* plain, as is all that belongs to who is at the helm: for ThreadSanitizer too */
+	int applied; /* plain, as is all that belongs to who is at the helm: for ThreadSanitizer too
+		      */
 } bringers[BRINGERS];
 
 static struct helm helm;
@@ -163,6 +164,5 @@ int main(void)
 		cmocka_unit_test(a_batch_that_came_meanwhile_is_not_left),
 	};
 
-	alarm(60);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

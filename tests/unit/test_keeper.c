@@ -35,7 +35,6 @@ static void start_broker(struct fake_broker *b)
 static int setup(void **state)
 {
 	(void)state;
-	alarm(60);
 	for (int i = 0; i < BROKERS; i++)
 		start_broker(&brokers[i]);
 	return 0;

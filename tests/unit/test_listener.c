@@ -140,13 +140,25 @@ static void test_taken(void **state)
 	assert_int_equal(unlink(path), 0);
 }
 
+/* Whether the other side closes the connection, accepted or refused; so does this one then. */
+static bool is_let_go(int client)
+{
+	ssize_t n;
+	char byte;
+
+	blocking_enter();
+	n = read(client, &byte, 1);
+	blocking_exit();
+	close(client);
+	return n == 0;
+}
+
 /* When no descriptor is left, who connects is refused instead of left waiting; later all is well.
  */
 static void run_out_of_descriptors(void)
 {
 	struct rlimit r, low;
 	int client, extra;
-	char byte;
 
 	accepted = 0;
 	expect(listener_start(listener, accept_one, &accepted) == 0);
@@ -160,17 +172,14 @@ static void run_out_of_descriptors(void)
 	struct address a;
 	expect(address_parse(listener_url(listener), &a, why, sizeof(why)) == 0);
 	expect(connect(client, (struct sockaddr *)&a.sockets[0], a.lengths[0]) == 0);
-	blocking_enter();
-	expect(read(client, &byte, 1) == 0);
-	blocking_exit();
+	expect(is_let_go(client));
 	expect(accepted == 0);
 	expect(setrlimit(RLIMIT_NOFILE, &r) == 0);
-	close(client);
 
-	client = dial(listener);
+	/* Under valgrind accept(2) fails for a limit that it only plays, after the kernel has let
+	 * the client in: it is gone before the listener refuses, who may then meet the next one. */
 	while (!accepted)
-		go_yield();
-	close(client);
+		expect(is_let_go(dial(listener)));
 	listener_stop(listener);
 }
 
@@ -203,7 +212,7 @@ static void run_racer(const struct race *r)
 {
 	char byte;
 
-	alarm(30);
+	test_time_limit();
 	close(r->start[1]);
 	close(r->end[1]);
 	if (read(r->start[0], &byte, 1) != 0)
@@ -274,6 +283,5 @@ int main(void)
 		cmocka_unit_test(test_out_of_descriptors),
 	};
 
-	alarm(60);
 	return cmocka_run_group_tests_name("listener", tests, make_dir, remove_dir);
 }

@@ -204,6 +204,5 @@ int main(void)
 #endif
 	};
 
-	alarm(60);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

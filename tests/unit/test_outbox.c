@@ -160,6 +160,5 @@ int main(void)
 			test_a_part_of_a_pack_counts_with_the_rest, setup, teardown),
 	};
 
-	alarm(60);
 	return cmocka_run_group_tests_name("outbox", tests, NULL, NULL);
 }

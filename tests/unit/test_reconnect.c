@@ -41,7 +41,6 @@ static const struct fake_greeting resumes[] = {{.answer = FAKE_RESUMES}};
 static int setup(void **state)
 {
 	(void)state;
-	alarm(60);
 	later_ns = 0;
 	fake_start(&broker);
 	broker.linger_ms = 30000;
@@ -111,8 +110,8 @@ static void await_ping(void)
 	fake_pong(&broker);
 }
 
-/* Waits for both, in whichever order they come: a PING goes ahead of a frame that was not taken over
- * before the loss, and follows one that was. */
+/* Waits for both, in whichever order they come: a PING goes ahead of a frame that was not taken
+ * over before the loss, and follows one that was. */
 static void await_ping_and(enum message_kind kind, uint64_t seq)
 {
 	bool pinged = false, came = false;

@@ -184,6 +184,5 @@ int main(void)
 		REPLAY_TEST(test_random),
 	};
 
-	alarm(60);
 	return cmocka_run_group_tests_name("replay", tests, NULL, NULL);
 }

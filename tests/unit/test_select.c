@@ -586,6 +586,5 @@ int main(void)
 		cmocka_unit_test(test_law_no_starvation),
 	};
 
-	alarm(120);
 	return cmocka_run_group_tests_name("select", tests, NULL, NULL);
 }

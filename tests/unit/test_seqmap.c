@@ -153,6 +153,5 @@ int main(void)
 		cmocka_unit_test(memory_is_given_back),
 	};
 
-	alarm(60);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

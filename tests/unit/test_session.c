@@ -340,6 +340,5 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_many_refusals_get_short, setup, teardown),
 	};
 
-	alarm(60);
 	return cmocka_run_group_tests_name("session", tests, NULL, NULL);
 }

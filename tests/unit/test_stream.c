@@ -147,6 +147,5 @@ int main(void)
 		cmocka_unit_test(test_not_a_socket),
 	};
 
-	alarm(60);
 	return cmocka_run_group_tests_name("stream", tests, NULL, NULL);
 }

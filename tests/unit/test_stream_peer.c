@@ -32,12 +32,13 @@ static void test_unix(void **state)
 	close(fds[1]);
 }
 
-/* Connects to a listener at an address of the loopback; what the accepting side is told. The port of
- * the connecting side, 0 where there is no such loopback. */
+/* Connects to a listener at an address of the loopback; what the accepting side is told. The port
+ * of the connecting side, 0 where there is no such loopback. */
 static uint16_t connect_and_ask(int family, int dual, struct stream_peer *ret_peer)
 {
 	struct sockaddr_storage at = {.ss_family = (sa_family_t)family}, from;
-	socklen_t len = family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
+	socklen_t len =
+		family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
 	int listening = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	int client = socket(dual ? AF_INET : family, SOCK_STREAM | SOCK_CLOEXEC, 0), accepted;
 	uint16_t port;
@@ -140,6 +141,5 @@ int main(void)
 		cmocka_unit_test(test_gone),
 	};
 
-	alarm(60);
 	return cmocka_run_group_tests_name("stream_peer", tests, NULL, NULL);
 }

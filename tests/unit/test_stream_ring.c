@@ -58,10 +58,10 @@ static void map_pair(void)
 	client.pair = mmap(NULL, ring_pair_bytes(STREAM_RING_BYTES), PROT_READ | PROT_WRITE,
 		MAP_SHARED, client.memory, 0);
 	expect(client.pair != MAP_FAILED);
-	ring_writer_init(&client.out, ring_of_pair(client.pair, STREAM_RING_BYTES, 0),
-		STREAM_RING_BYTES);
-	ring_reader_init(&client.in, ring_of_pair(client.pair, STREAM_RING_BYTES, 1),
-		STREAM_RING_BYTES);
+	ring_writer_init(
+		&client.out, ring_of_pair(client.pair, STREAM_RING_BYTES, 0), STREAM_RING_BYTES);
+	ring_reader_init(
+		&client.in, ring_of_pair(client.pair, STREAM_RING_BYTES, 1), STREAM_RING_BYTES);
 }
 
 /* Takes an offer of those words, with its descriptors. */
@@ -565,8 +565,8 @@ static size_t resident_bytes(void)
 	return (size_t)st.st_blocks * 512;
 }
 
-/* The daemon brings no page of the memory, which a client may keep, and takes only memory that is whole;
- * of that the client can take nothing away. */
+/* The daemon brings no page of the memory, which a client may keep, and takes only memory that is
+ * whole; of that the client can take nothing away. */
 static void punch(void)
 {
 	const size_t bytes = ring_pair_bytes(STREAM_RING_BYTES);
@@ -690,6 +690,5 @@ int main(void)
 		cmocka_unit_test(test_descriptors_of_clients_are_dropped),
 	};
 
-	alarm(120);
 	return cmocka_run_group_tests_name("stream_ring", tests, NULL, NULL);
 }

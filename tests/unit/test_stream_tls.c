@@ -876,7 +876,6 @@ int main(void)
 
 	CRYPTO_set_mem_functions(allocate, reallocate, release);
 	signal(SIGPIPE, SIG_IGN);
-	alarm(240);
 	return cmocka_run_group_tests_name(
 		"stream_tls", tests, make_certificates, remove_certificates);
 }

@@ -401,7 +401,6 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_write_to_gone, open_server, close_server),
 	};
 
-	alarm(120);
 	return cmocka_run_group_tests_name(
 		"tls_dial", tests, make_certificates, remove_certificates);
 }

@@ -242,7 +242,8 @@ static void test_packs(void **state)
 	for (int k = 0; k < PER_PACK; k++)
 		payload[k][4] = lens[k] = LEN;
 	for (uint32_t i = 0; i < COUNT; i += PER_PACK) {
-		struct value *pack = value_pack_new(payload[0], sizeof(payload), lens, PER_PACK), *values[PER_PACK];
+		struct value *pack = value_pack_new(payload[0], sizeof(payload), lens, PER_PACK),
+			     *values[PER_PACK];
 		uint32_t attempts[PER_PACK];
 
 		assert_non_null(pack);
@@ -386,6 +387,5 @@ int main(void)
 			test_large_values_count_until_written, setup, teardown),
 	};
 
-	alarm(60);
 	return cmocka_run_group_tests_name("writer", tests, NULL, NULL);
 }
