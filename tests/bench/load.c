@@ -2,13 +2,18 @@
  * load.c - many clients at once through a daemon, each a process with libchan as a user would write
  * it. One load a run, which prints lines `NAME VALUE UNIT`:
  *
- *   load flow PRODUCERS CONSUMERS CHANNELS N  N values of 16 B over buffered channels, each of
- * which closes when its producers have closed it load mixed N                              one
- * producer, one consumer, values of 16 B to 64 KiB load rendezvous SENDERS RECEIVERS N       an
- * unbuffered channel, each send waits to be taken load select SELECTORS CHANNELS N          selects
- * over so many channels, one producer load steady SECONDS                       4 producers, 4
- * consumers, 100 channels, mixed sizes: the memory of the daemon $BENCH_DAEMON (its pid) before, in
- * the middle, at the end and after
+ *	load flow PRODUCERS CONSUMERS CHANNELS N
+ *		N values of 16 B over buffered channels, each of which closes when its producers have
+ *		closed it
+ *	load mixed N
+ *		one producer, one consumer, values of 16 B to 64 KiB
+ *	load rendezvous SENDERS RECEIVERS N
+ *		an unbuffered channel, each send waits to be taken
+ *	load select SELECTORS CHANNELS N
+ *		selects over so many channels, one producer
+ *	load steady SECONDS
+ *		4 producers, 4 consumers, 100 channels, mixed sizes: the memory of the daemon
+ *		$BENCH_DAEMON (its pid) before, in the middle, at the end and after
  *
  * The daemon: $BENCH_ADDR as for peer. A producer on one channel has a window of some thousand
  * values, one on many a few on each; capacities are at most 4096.
