@@ -145,7 +145,7 @@ static int timer_behind_poller(void *arg)
 	expect(go(sleep_past_sysmon) == 0);
 	go_yield();
 	blocking_enter();
-	for (int i = 0; i < 3000 && !atomic_load(&slept); i++)
+	for (int i = 0; i < 30000 && !atomic_load(&slept); i++)
 		usleep(1000);
 	blocking_exit();
 	expect(atomic_load(&slept));

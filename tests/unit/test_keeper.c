@@ -29,7 +29,7 @@ static void start_broker(struct fake_broker *b)
 {
 	fake_start(b);
 	b->linger_ms = 30000;
-	b->heartbeat_ms = 500;
+	b->heartbeat_ms = 2000;
 }
 
 static int setup(void **state)
@@ -68,7 +68,8 @@ static void hang_up(struct fake_broker *b, struct chan_client *c)
 	pthread_join(thread, NULL);
 }
 
-/* This process's threads; the kernel may show one that was joined for a moment longer. */
+/* This process's threads; the kernel may show one that was joined for a moment longer, now or where n
+ * was counted. */
 static int count_threads(void)
 {
 	DIR *d = opendir("/proc/self/task");
@@ -84,7 +85,7 @@ static int count_threads(void)
 
 static void await_threads(int n)
 {
-	while (count_threads() != n)
+	while (count_threads() > n)
 		sched_yield();
 }
 
@@ -146,9 +147,9 @@ static void test_a_loss_keeps_no_other_client_waiting(void **state)
 	for (i = 0; i < 2; i++) {
 		fake_cut(&brokers[i]);
 		p[i] = (struct pollfd){.fd = brokers[i].listener, .events = POLLIN};
-		assert_int_equal(poll(&p[i], 1, 10000), 1);
+		assert_int_equal(poll(&p[i], 1, 60000), 1);
 	}
-	for (i = 0; i < 3; i++)
+	for (i = 0; i < 2; i++)
 		await_ping(&brokers[2]);
 	for (i = 0; i < 2; i++)
 		assert_false(chan_connected(clients[i]));

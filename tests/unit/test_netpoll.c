@@ -662,7 +662,7 @@ static void wait_until(struct pair *p, int64_t deadline_ns)
 /* A goroutine was woken and has not run yet; the descriptor goes, and then its deadline comes. */
 static int close_before_deadline(void *arg)
 {
-	int64_t deadline_ns = clock_deadline_ns(30 * NS_PER_MS);
+	int64_t deadline_ns = clock_deadline_ns(2 * NS_PER_S); /* not before all is ready for it */
 	struct netpoll_ready ready = {0};
 	struct pair p;
 

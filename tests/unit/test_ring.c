@@ -9,6 +9,7 @@
 #include "chan/status.h"
 #include "proto/ring.h"
 #include "tests/support/dice.h"
+#include "tests/support/time_limit.h"
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
@@ -213,6 +214,7 @@ static void scribble(struct dice *d)
 {
 	_Atomic uint32_t *words = (void *)memory;
 
+	test_time_limit();
 	for (;;) {
 		/* Headers more often than bytes, and positions that may well be possible ones. */
 		uint32_t at = dice_choose(d, dice_choose(d, 4) ? 64 : (RING_HEADER_BYTES + BYTES) / 4);
@@ -296,6 +298,7 @@ static void test_nothing_is_lost_and_nobody_forgotten(void **state)
 
 	(void)state;
 	if (pid == 0) {
+		test_time_limit();
 		write_stream();
 		_exit(0);
 	}

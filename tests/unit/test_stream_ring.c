@@ -599,6 +599,7 @@ static void scribble(struct dice *d)
 	_Atomic uint32_t *words = (void *)client.pair;
 	const uint32_t ring_words = (RING_HEADER_BYTES + STREAM_RING_BYTES) / 4;
 
+	test_time_limit();
 	for (;;) {
 		uint32_t at = dice_choose(d, dice_choose(d, 4) ? 64 : ring_words);
 

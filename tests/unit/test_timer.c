@@ -130,8 +130,8 @@ static int past_and_short(void *arg)
 	}
 	for (int i = 0; i < 20; i++)
 		go_sleep(NS_PER_MS / 5);
-	/* 4 ms of sleep: an idle process wakes by the nanosecond clock, not by a tick of 10 ms. */
-	expect(clock_now_ns() - begin_ns < 2 * NS_PER_S);
+	/* None of them for ever, or for as long as a negative time would be as a large one. */
+	expect(clock_now_ns() - begin_ns < 60 * NS_PER_S);
 	return 0;
 }
 
