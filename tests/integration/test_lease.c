@@ -117,7 +117,7 @@ static void test_a_lease_that_is_over_is_lost(void **state)
 
 	(void)state;
 	ok(chan_make(client, "jobs", CHAN_TYPE_INT, 1, NULL, &jobs));
-	leased = open_leased("jobs", 100 * MS_NS);
+	leased = open_leased("jobs", MINUTE_NS);
 	ok(chan_send_int(jobs, 1));
 	assert_int_equal(chan_recv(leased, &v), 1);
 	ok(chan_extend(leased, &v, 1, 200 * MS_NS));

@@ -99,7 +99,7 @@ static void test_computing_after_a_receive(void **state)
 	for (i = 0; i < 2; i++)
 		assert_int_equal(chan_send(out, &v), 0);
 	assert_int_equal(chan_recv(in, &v), 1);
-	for (i = 0; i < 1000 && stat.received < 1; i++) {
+	for (i = 0; i < test_patience_ms() && stat.received < 1; i++) {
 		assert_int_equal(chan_stat(other, "computing", &stat), 0);
 		usleep(1000);
 	}

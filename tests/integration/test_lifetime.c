@@ -113,7 +113,8 @@ static void test_temporary_goes_with_its_holders(void **state)
 		peer_hear(&looker);
 		if (looker.m.kind == MESSAGE_FAIL)
 			break;
-		assert_true(i < 1000);
+		assert_true(i < test_patience_ms());
+		usleep(1000);
 		peer_drop(&looker);
 		peer_dial(&looker, d.url);
 	}

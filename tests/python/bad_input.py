@@ -12,7 +12,7 @@ from tap import run, test
 CHANNELS_MAX, OPS_MAX, ENDS_MAX, CONNECTIONS_MAX = 40, 64, 20, 30
 daemon = Daemon('--channels-max', str(CHANNELS_MAX), '--ops-in-flight-max', str(OPS_MAX), '--ends-max', str(ENDS_MAX),
                 '--connections-max', str(CONNECTIONS_MAX), '--capacity-max', '1000', '--value-bytes-max', '100K',
-                '--buffered-bytes-max', '1M', '--bytes-in-flight-max', '300K', '--hello-timeout', '500ms')
+                '--buffered-bytes-max', '1M', '--bytes-in-flight-max', '300K', '--hello-timeout', '3s')
 bystander = daemon.client('bystander')
 witness = bystander.make('witness', 'int', 10)
 witness.send(1)

@@ -165,7 +165,7 @@ says "it says why" 'ended with 143, having run longer than --timeout'
 
 fresh late v
 chanctl close late
-check "a command that ignores SIGTERM is killed" chanctl worker late --retry 1 --timeout 200ms --grace 100ms -- \
+check "a command that ignores SIGTERM is killed" chanctl worker late --retry 1 --timeout 3s --grace 100ms -- \
 	sh -c 'trap "" TERM; echo $$ >leader; sleep 1000 & echo $! >other; wait; wait; wait'
 says "by SIGKILL" 'ended with 137'
 becomes "and what it had started" gone gone "$(cat other)"
@@ -228,9 +228,9 @@ same "the value goes back" "v 2" "$(chanctl recv unguarded --format '%v %a')"
 
 # ---- the lease --------------------------------------------------------------------------------
 fresh lease v
-run_worker lease --lease 1500ms -- sh -c 'echo started >lease.log; read line <gate'
+run_worker lease --lease 4500ms -- sh -c 'echo started >lease.log; read line <gate'
 becomes "a command runs" started cat lease.log
-exits 124 "its lease is extended" chanctl recv lease --timeout 3s
+exits 124 "its lease is extended" chanctl recv lease --timeout 6s
 echo >gate
 becomes "it is acknowledged" 0 stat_of lease leased
 kill $worker
@@ -240,12 +240,12 @@ same "nor was anything said" "" "$(cat worker.err)"
 # A worker that is stopped cannot extend: the command is ended before another gets its value.
 fresh lease v
 rm -f leader.pid
-run_worker lease --lease 1s -- sh -c 'trap "" TERM; echo $$ >leader.pid; while :; do sleep 1000; done'
+run_worker lease --lease 3s -- sh -c 'trap "" TERM; echo $$ >leader.pid; while :; do sleep 1000; done'
 becomes "a command runs" yes sh -c '[ -s leader.pid ] && echo yes'
 kill -s STOP $worker
 leader=$(cat leader.pid)
 check "another worker gets the value" sh -c \
-	'chanctl worker lease --timeout 10s -- sh -c "echo {} \$CHAN_ATTEMPT; kill -0 $leader 2>&1; kill \$PPID"; [ $? -eq 143 ]'
+	'chanctl worker lease --timeout 30s -- sh -c "echo {} \$CHAN_ATTEMPT; kill -0 $leader 2>&1; kill \$PPID"; [ $? -eq 143 ]'
 prints "marked" 'v 2'
 same "when the first command has ended" gone "$(gone "$leader")"
 kill -s CONT $worker

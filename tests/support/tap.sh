@@ -80,7 +80,7 @@ becomes() {
 	tap_tries=0
 	until tap_found=$("$@" 2>/dev/null) && [ "$tap_found" = "$tap_expected" ]; do
 		tap_tries=$((tap_tries + 1))
-		[ $tap_tries -lt 500 ] || break
+		[ $tap_tries -lt 3000 ] || break
 		sleep 0.02
 	done
 	same "$tap_name" "$tap_expected" "$tap_found"
