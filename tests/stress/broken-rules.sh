@@ -2,9 +2,10 @@
 # broken-rules.sh BUILD: breaks one rule of the broker at a time in that build, whose daemon asks the
 # environment which, and passes if the stress test and the soak notice each.
 # broken-rules.sh BUILD RULE TEST: only that rule and that test; its output is in BUILD/broken-RULE-TEST.log.
-# Both tests end with the first history that breaks a rule; these are what they may take otherwise.
-: "${STRESS_SECONDS:=60}"
-: "${SOAK_SECONDS:=70}"
+# Both tests end with the first history that breaks a rule; these are what they may take otherwise. That is
+# chance: resume_loses_frame took the soak four rounds and more, and five were sometimes too few.
+: "${STRESS_SECONDS:=180}"
+: "${SOAK_SECONDS:=420}"
 : "${SOAK_ROUND_SECONDS:=14}"
 # How many run side by side: most of their time is patience.
 : "${BROKEN_LANES:=6}"
