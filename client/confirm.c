@@ -40,32 +40,43 @@ void session_note_taken(struct session *s, uint64_t first, uint32_t n)
 		*range = (struct wire_range){first, n};
 }
 
+static void put_taken(struct session *s, const struct wire_range *ranges, size_t n)
+{
+	struct message m = {.kind = MESSAGE_TAKEN, .settle.deliveries = {ranges, n}};
+
+	if (session_put(s, &m) < 0)
+		s->doomed = CHAN_ENOMEM;
+}
+
 void session_settle(struct session *s)
 {
-	struct message m = {.kind = MESSAGE_TAKEN};
 	size_t at, n;
 
 	for (at = 0; at < s->taken_count; at += n) {
 		n = s->taken_count - at < RANGES_PER_FRAME ? s->taken_count - at : RANGES_PER_FRAME;
-		m.settle.deliveries = (struct wire_ranges){s->taken + at, n};
-		if (session_put(s, &m) < 0)
-			s->doomed = CHAN_ENOMEM;
+		put_taken(s, s->taken + at, n);
 	}
 	s->taken_count = 0;
 	s->taken_values = 0;
 }
 
+static void put_grant(struct session *s, const struct chan *ch)
+{
+	struct message m = {.kind = MESSAGE_GRANT, .seq = ch->stream->m.seq};
+
+	m.grant.credit = ch->grant_due;
+	if (session_put(s, &m) < 0)
+		s->doomed = CHAN_ENOMEM;
+}
+
 void session_confirm(struct session *s)
 {
-	struct message m = {.kind = MESSAGE_GRANT};
 	struct chan *ch, *next;
 
 	session_settle(s);
 	LL_FOREACH_SAFE2 (s->granting, ch, next, next_granting) {
-		m.seq = ch->stream ? ch->stream->m.seq : 0;
-		m.grant.credit = ch->grant_due;
-		if (ch->stream && !ch->stream->cancelled && session_put(s, &m) < 0)
-			s->doomed = CHAN_ENOMEM;
+		if (ch->stream && !ch->stream->cancelled)
+			put_grant(s, ch);
 		ch->credit_left += ch->grant_due;
 		ch->grant_due = 0;
 		ch->granting = false;
@@ -116,18 +127,23 @@ void session_return(struct session *s, uint64_t delivery)
 
 /* ---- signs of life ------------------------------------------------------------------------ */
 
-void session_ping(struct session *s, int64_t min_ns)
+static void put_ping(struct session *s, int64_t now_ns)
 {
 	struct message m = {.kind = MESSAGE_PING};
-	int64_t now_ns = clock_now_ns();
 
-	if (s->end.status < 0 || !s->greeted || now_ns - s->ping_ns < min_ns)
-		return;
 	session_note_asked(s, now_ns);
 	m.ping.nonce = (uint64_t)now_ns;
 	m.ping.frames_received = s->frames_received;
 	if (session_put(s, &m) < 0)
 		s->doomed = CHAN_ENOMEM;
+}
+
+void session_ping(struct session *s, int64_t min_ns)
+{
+	int64_t now_ns = clock_now_ns();
+
+	if (s->end.status == 0 && s->greeted && now_ns - s->ping_ns >= min_ns)
+		put_ping(s, now_ns);
 }
 
 void session_note_asked(struct session *s, int64_t now_ns)
@@ -148,18 +164,22 @@ bool session_is_dead(const struct session *s)
 	return s->unanswered_ns != 0 && clock_now_ns() - s->unanswered_ns > SILENCE_MAX_NS(s);
 }
 
-void session_note_received(struct session *s, size_t bytes)
+static void put_seen(struct session *s)
 {
 	struct message m = {.kind = MESSAGE_SEEN};
 
-	s->frames_received++;
-	s->unsaid_bytes += bytes;
-	if (s->unsaid_bytes < SEEN_EVERY_BYTES(s->limits.unseen_bytes) || !session_lingers(s))
-		return;
 	s->unsaid_bytes = 0;
 	m.ping.frames_received = s->frames_received;
 	if (session_put(s, &m) < 0)
 		s->doomed = CHAN_ENOMEM;
+}
+
+void session_note_received(struct session *s, size_t bytes)
+{
+	s->frames_received++;
+	s->unsaid_bytes += bytes;
+	if (s->unsaid_bytes >= SEEN_EVERY_BYTES(s->limits.unseen_bytes) && session_lingers(s))
+		put_seen(s);
 }
 
 /* A broker that lost the connection before we did ends the session, and gives what was out to it

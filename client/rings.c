@@ -63,16 +63,23 @@ static bool is_busy(struct rings *r)
 	return now_ns - since_ns <= RINGS_AFTER_NS;
 }
 
+static void ask(struct chan_client *c)
+{
+	struct message m = {.kind = MESSAGE_RING_ASK};
+
+	if (session_put(&c->session, &m) == 0)
+		c->rings.state = RINGS_ASKED;
+}
+
 void rings_count_call(struct chan_client *c)
 {
-	struct message ask = {.kind = MESSAGE_RING_ASK};
 	struct rings *r = &c->rings;
 
 	if (r->state != RINGS_GRANTED)
 		return;
 	r->calls++;
-	if (is_busy(r) && session_put(&c->session, &ask) == 0)
-		r->state = RINGS_ASKED;
+	if (is_busy(r))
+		ask(c);
 }
 
 /* ---- what the broker says ----------------------------------------------------------------- */
