@@ -16,7 +16,7 @@ void client_free(struct chan_client *c)
 
 	client_fail(c, CHAN_EUNREACHABLE, "the client has hung up");
 	DL_FOREACH_SAFE (c->completions, op, next) {
-		DL_DELETE(c->completions, op);
+		client_remove_completion(c, op);
 		op_unref(op);
 	}
 	while (c->ends) {

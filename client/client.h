@@ -22,6 +22,7 @@
 #include "client/stream.h"
 #include "client/tls.h"
 #include <pthread.h>
+#include <stdatomic.h>
 
 /*
  * A thread that blocks in a call. Taken from the client's pool and given back to it, never freed
@@ -78,6 +79,7 @@ struct chan_client {
 	struct waiter *waking; /* to be signalled when the lock is given up */
 	struct chan *ends;
 	struct chan_op *completions; /* async operations that are done, oldest first */
+	atomic_bool has_completions; /* set with the lock, read without: see async.c */
 	struct chan_op *done; /* the others that are done; their threads are about to take them */
 	size_t async_pending; /* async operations that were started and not taken */
 	struct chan_op *idle_ops; /* to be used again, by next */
@@ -151,6 +153,12 @@ void client_free(struct chan_client *c);
 /* Connects to the URL whose turn it is and greets, or resumes the session that there is. Both roles
  * are the caller's. 0 and LINK_UP, or a status with the thread's error set. */
 int client_connect(struct chan_client *c, int64_t deadline_ns);
+
+/* ---- async.c ------------------------------------------------------------------------------ */
+
+/* An operation that is done goes behind the completions; one of them is taken. */
+void client_add_completion(struct chan_client *c, struct chan_op *op);
+void client_remove_completion(struct chan_client *c, struct chan_op *op);
 
 /* ---- run.c: what calls share -------------------------------------------------------------- */
 

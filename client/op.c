@@ -260,7 +260,7 @@ void op_finish(struct chan_op *op)
 		return;
 	}
 	if (op->async)
-		DL_APPEND(c->completions, op);
+		client_add_completion(c, op);
 	else
 		DL_APPEND(c->done, op);
 	if (op->waiter)

@@ -163,7 +163,7 @@ void client_take(struct chan_op *op, struct chan_completion *ret)
 	struct chan_client *c = op->client;
 
 	if (op->async) {
-		DL_DELETE(c->completions, op);
+		client_remove_completion(c, op);
 		c->async_pending--;
 	} else {
 		DL_DELETE(c->done, op);
