@@ -95,6 +95,14 @@ enum rings_step {
 	RINGS_STEP_DROP,
 };
 
+/* Who came first with what becomes of an offer. Of rings that are withheld the reader touches nothing,
+ * and the writer nothing of such as were answered. */
+enum rings_offer {
+	RINGS_OFFER_OPEN,
+	RINGS_OFFER_ANSWERED, /* the reader, by the client's answer */
+	RINGS_OFFER_WITHHELD, /* the writer, which could not make it, and has declined */
+};
+
 struct connection {
 	struct broker *broker; /* constant */
 	struct stream *stream; /* constant */
@@ -129,7 +137,7 @@ struct connection {
 				have the HELLO; the writer starts it */
 	bool reader_ended;   /* of a session that lingers: DETACH follows when nobody writes */
 	enum rings_step rings_step : 8; /* what the writer has to do next about rings */
-	bool rings_withheld; /* it could not offer them, and has declined */
+	enum rings_offer rings_offer : 8;
 	struct lock lock;
 	struct outbox *queue_head, *queue_tail;
 	struct buf control;  /* frames that go ahead of the queue */

@@ -42,14 +42,21 @@ static void leave_to_writer(struct connection *c, enum rings_step step, struct c
 	*chain = c;
 }
 
-static bool writer_has_offered(struct connection *c)
+/*
+ * Settles what becomes of the offer, unless the other of reader and writer has. The reader may only once
+ * the writer is at it: before that the client cannot know of any. It may then still be at it, where the
+ * client answers what it has not seen: so the writer asks here before it takes back what it cannot offer.
+ */
+static bool settle_offer(struct connection *c, enum rings_offer how)
 {
-	bool done;
+	bool first;
 
 	lock_acquire(&c->lock);
-	done = c->rings_step == RINGS_STEP_NONE && !c->rings_withheld;
+	first = c->rings_offer == RINGS_OFFER_OPEN && c->rings_step == RINGS_STEP_NONE;
+	if (first)
+		c->rings_offer = how;
 	lock_release(&c->lock);
-	return done;
+	return first;
 }
 
 /* ---- the reader ------------------------------------------------------------------------------- */
@@ -92,10 +99,10 @@ int connection_ask_rings(
 	return 0;
 }
 
-/* Whether the client answers an offer: it has left, or is about to. */
+/* Whether the client answers an offer, and the first one that does. */
 static bool answers_offer(struct connection *c, const char *what, char *why, size_t why_bytes)
 {
-	if (c->rings == RINGS_OFFERED && writer_has_offered(c))
+	if (c->rings == RINGS_OFFERED && settle_offer(c, RINGS_OFFER_ANSWERED))
 		return true;
 	snprintf(why, why_bytes, "%s, and no rings were offered", what);
 	return false;
@@ -149,12 +156,13 @@ static int drop(struct connection *c)
 	return 0;
 }
 
-/* There is no offer after all. The reader is told before the client, who answers nothing then. */
+/* There is no offer after all. The reader is told before the client, who answers nothing then. If it has
+ * answered already, that decides: RING_DECLINE has them dropped by the next step, and RING_BEGIN is a
+ * breach, since it cannot have sealed what it was not given. */
 static int withhold(struct connection *c)
 {
-	lock_acquire(&c->lock);
-	c->rings_withheld = true;
-	lock_release(&c->lock);
+	if (!settle_offer(c, RINGS_OFFER_WITHHELD))
+		return 0;
 	drop(c);
 	return say_only(c, MESSAGE_RING_DECLINE);
 }

@@ -18,6 +18,7 @@
 
 #include "tests/support/certificates.h"
 #include "tests/support/daemon.h"
+#include "tests/support/peer.h"
 #include "tests/torture/conversation.h"
 #include "tests/torture/faults.h"
 #include <fcntl.h>
@@ -274,6 +275,50 @@ static void test_rings_that_cannot_be(void **state)
 	unsetenv("CHAN_RING_AFTER");
 }
 
+/* Asks for rings that will not be offered, and answers at once as if they had been. */
+static void answer_too_early(struct peer *p, bool begin)
+{
+	peer_connect(p, under_test.url);
+	peer_say(p,
+		&(struct message){.kind = MESSAGE_HELLO,
+			.hello = {.version_min = 1, .version_max = 1, .features = FEATURE_RINGS}});
+	peer_expect(p, MESSAGE_WELCOME);
+	fault_arm(page, FAULT_RINGS, 2, 1); /* they are made, and not passed */
+	peer_say(p, &(struct message){.kind = MESSAGE_RING_ASK});
+	if (begin)
+		peer_say(p, &(struct message){.kind = MESSAGE_RING_BEGIN});
+	else /* RING_DECLINE, and a second RING_ASK, so that it ends by a breach, too */
+		peer_say_bytes(p, "\0\0\0\4\10\0\0\0\0\0\0\4\6\0\0\0", 16);
+}
+
+/* Who answers an offer while the broker finds that it cannot make it: the answer is a breach, or comes
+ * first and decides. Whichever it is, nothing of the rings stays behind. */
+static void test_answers_that_meet_a_failing_offer(void **state)
+{
+	struct peer p;
+
+	(void)state;
+	daemon_stop(&under_test);
+	setenv("CHAND_PROCS", "2", 1); /* reader and writer may be at work at once */
+	start_daemon();
+	for (int i = 0; i < 100; i++) {
+		answer_too_early(&p, i % 2);
+		do
+			peer_hear(&p);
+		while (p.m.kind == MESSAGE_RING_DECLINE);
+		assert_int_equal(p.m.kind, MESSAGE_GOAWAY);
+		assert_int_equal(p.m.goaway.status, CHAN_EPROTOCOL);
+		peer_drop(&p);
+		fault_disarm(page);
+	}
+	for (int ms = 0; process_rings(under_test.pid) > 0 && ms < test_patience_ms(); ms++)
+		usleep(1000);
+	assert_int_equal(process_rings(under_test.pid), 0);
+	daemon_stop(&under_test);
+	setenv("CHAND_PROCS", "1", 1);
+	start_daemon();
+}
+
 /* Starts a daemon with a fault armed: it says "ready", and ends at SIGTERM with 0, or says why not
  * and ends with a status that the manual knows. */
 static void start_and_stop(enum fault kind, int64_t n)
@@ -329,7 +374,7 @@ static void torture_start(void **state)
 
 #define KIND_CONSTANT(name, what) FAULT_##name,
 static enum fault kinds[] = {FAULT_LIST(KIND_CONSTANT)};
-enum { KINDS = sizeof(kinds) / sizeof(kinds[0]), TESTS_MAX = 6 * KINDS + 2 };
+enum { KINDS = sizeof(kinds) / sizeof(kinds[0]), TESTS_MAX = 6 * KINDS + 3 };
 
 /* Sets of kinds: those that only a connection feels, and all. */
 #define OF_CONNECTIONS (1u << FAULT_INTERRUPTS | 1u << FAULT_SHORT | 1u << FAULT_RESET)
@@ -376,6 +421,8 @@ int main(void)
 	count += add_tests(tests + count, "at the start", OF_START, torture_start);
 	tests[count++] = (struct CMUnitTest){
 		"rings that cannot be", test_rings_that_cannot_be, NULL, NULL, NULL};
+	tests[count++] = (struct CMUnitTest){"answers that meet a failing offer",
+		test_answers_that_meet_a_failing_offer, NULL, NULL, NULL};
 	tests[count++] = (struct CMUnitTest){
 		"a log without space", test_log_without_space, NULL, NULL, NULL};
 	return _cmocka_run_group_tests("torture", tests, count, setup, teardown);
