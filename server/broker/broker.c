@@ -115,6 +115,7 @@ void broker_free(struct broker *b)
 	hchan_unref(b->stopped);
 	batch_pool_fini();
 	buffers_fini();
+	outbox_pool_fini();
 	free(b);
 }
 

@@ -2,6 +2,7 @@
 
 #include "chan/status.h"
 #include "proto/limits.h"
+#include "server/base/lock.h"
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,11 +10,63 @@
 /* The most that one entry's bit field counts. */
 #define ENTRY_COUNT_MAX ((1u << 30) - 1)
 
-/* By malloc: glibc's calloc passes its thread's cache by, which made it the dearest step of all. */
+/*
+ * Outboxes that are kept for reuse: as many as the readers of one poll leave to their writers, 28 KiB.
+ * glibc's thread cache has room for seven of a size; where fifty connections are answered at once each of
+ * the others cost 300 instructions more.
+ */
+#define POOL_MAX 128
+
+static struct {
+	struct lock lock;
+	struct outbox *kept;
+	int count;
+} pool = {.lock = LOCK_INIT(LOCK_RANK_OUTER)};
+
+static struct outbox *pool_take(void)
+{
+	struct outbox *o;
+
+	lock_acquire(&pool.lock);
+	o = pool.kept;
+	if (o) {
+		pool.kept = o->next;
+		pool.count--;
+	}
+	lock_release(&pool.lock);
+	return o;
+}
+
+/* False when the pool is full. */
+static bool pool_give(struct outbox *o)
+{
+	bool room;
+
+	lock_acquire(&pool.lock);
+	room = pool.count < POOL_MAX;
+	if (room) {
+		o->next = pool.kept;
+		pool.kept = o;
+		pool.count++;
+	}
+	lock_release(&pool.lock);
+	return room;
+}
+
+void outbox_pool_fini(void)
+{
+	struct outbox *o;
+
+	while ((o = pool_take()))
+		free(o);
+}
+
 struct outbox *outbox_new(void)
 {
-	struct outbox *o = malloc(sizeof(*o));
+	struct outbox *o = pool_take();
 
+	if (!o)
+		o = malloc(sizeof(*o)); /* not calloc, which passes glibc's thread cache by */
 	if (!o)
 		return NULL;
 	memset(o, 0, offsetof(struct outbox, first_entries));
@@ -34,7 +87,8 @@ void outbox_free(struct outbox *o)
 	if (o->entries != o->first_entries)
 		free(o->entries);
 	buf_fini(&o->encoded);
-	free(o);
+	if (!pool_give(o))
+		free(o);
 }
 
 void outbox_free_list(struct outbox *list)

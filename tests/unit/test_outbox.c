@@ -24,6 +24,7 @@ static int teardown(void **state)
 {
 	(void)state;
 	outbox_free(o);
+	outbox_pool_fini();
 	return 0;
 }
 
@@ -150,6 +151,31 @@ static void test_a_part_of_a_pack_counts_with_the_rest(void **state)
 	value_unref_run(other, PACK_VALUES);
 }
 
+/* One that is used again is as a new one, whatever was in it. */
+static void test_what_is_used_again_is_empty(void **state)
+{
+	struct message fail = {.kind = MESSAGE_FAIL, .seq = 9};
+	struct outbox *used = o;
+
+	(void)state;
+	fail.fail.status = CHAN_ECLOSED;
+	for (uint64_t i = 0; i < 10; i++) {
+		done(2 * i, 1, 0);
+		deliver(100 + i, i, 7);
+	}
+	assert_int_equal(outbox_add(o, &fail, NULL, NULL, 0), 0);
+	outbox_free(o);
+	o = outbox_new();
+	assert_ptr_equal(o, used);
+	assert_null(o->next);
+	assert_int_equal(o->entry_count + o->run_count + buf_len(&o->encoded), 0);
+	assert_int_equal(outbox_cost(o), 0);
+	done(1, 1, 0);
+	deliver(2, 1, 7);
+	assert_int_equal(o->entry_count, 2);
+	assert_int_equal(o->runs[0].count, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -158,6 +184,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_others_are_encoded, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			test_a_part_of_a_pack_counts_with_the_rest, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_what_is_used_again_is_empty, setup, teardown),
 	};
 
 	return cmocka_run_group_tests_name("outbox", tests, NULL, NULL);
