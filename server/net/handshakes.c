@@ -79,6 +79,7 @@ static int shake_hands(struct handshake *h, char why[static WHY_BYTES_MAX])
 			return -ETIMEDOUT;
 		}
 		take_turn(h->all);
+		go_takes_long();
 		rc = stream_tls_handshake(h->stream, &wants, why, WHY_BYTES_MAX);
 		give_turn(h->all);
 	}

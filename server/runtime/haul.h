@@ -12,11 +12,19 @@
  *
  *	- that was HAUL_NS ago, and what waits will take as long again, at the pace of late; or
  *	- 10 ms have gone, of which sysmon takes care; or
+ *	- one of them says that it takes long: go_takes_long; or
  *	- its processor has nothing to do, or more than its ring holds.
  *
  * What the goroutines of a haul make ready meanwhile belongs to it. The first is looked at when a newborn
- * begins, as the pace is; so goroutines that go on (a TLS handshake, a writer) are no haul, alone or
- * beside newborns: a few of them may have milliseconds to do.
+ * begins, as the pace is; so goroutines that go on (a TLS handshake) are no haul, alone or beside newborns:
+ * a few of them may have milliseconds to do. But one may be among them that waited to write: a client that
+ * fills its ring and empties it brings such a pair with every third poll, and called the second processor
+ * 10,000 times in 4 million values.
+ *
+ * Nor does anybody wait in the kernel while a processor is at a haul of which at most one waits in its ring:
+ * it will come and look by itself (poller_is_near). With both, values of 1 KiB through one channel over
+ * Unix sockets went from 1.95 to 2.36 million a second. Where nobody waits however many there are in
+ * the ring it is 2.53, but fifty clients that wait for answers have 3 to 8 % less.
  *
  * `haul_ns` is written by who holds p, and by sysmon, which ends it; others read it. All relaxed: nothing
  * is published by it, and who reads an old value helps too early, or leaves p alone until sysmon looks.

@@ -445,6 +445,7 @@ void netpoll_fire(struct netpoll_desc *desc, enum netpoll_mode mode, struct netp
 		waiters_add(-1);
 		g->wake_result = 0;
 		go_queue_push(&ready->goroutines, g);
+		ready->writers += mode == NETPOLL_WRITE;
 	}
 }
 

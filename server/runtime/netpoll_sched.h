@@ -12,6 +12,7 @@ struct netpoll_direction;
 /* What a poll has made ready; zero-initialised is empty. */
 struct netpoll_ready {
 	struct go_queue goroutines;
+	size_t writers;                  /* of the goroutines: who waited to write */
 	struct netpoll_direction *armed; /* whose netpoll_on functions are to be started */
 };
 

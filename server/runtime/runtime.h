@@ -100,6 +100,13 @@ uint32_t go_count(void);
 /* Lets others run; the caller goes to the end of the queue. */
 void go_yield(void);
 
+/*
+ * What the caller does next computes for long (half a millisecond or more) without a scheduling point:
+ * an idle processor is woken, to take who waits behind the caller and to look at sockets meanwhile.
+ * It costs a few microseconds where one is idle.
+ */
+void go_takes_long(void);
+
 /* Sleeps until that point of the monotonic clock; yields if it is past, and never returns if it is
  * DEADLINE_NEVER. */
 void go_sleep_until(int64_t deadline_ns);

@@ -36,6 +36,13 @@
  *	  1. poll_until = first deadline               1. start timers (their heap's minimum changes)
  *	  2. look at the first deadline again          2. look at poll_until; interrupt if too late
  *
+ * Where a processor is at a short haul nobody waits, since it will itself, soon (poller_is_near). Who ends
+ * a haul comes to wait when it has nothing else to do, and so, should another's haul be what it leaves that
+ * to, does that one: of two that end theirs at the same time, the one whose step to the idle list is the
+ * second (idle_processor_put: the haul's end stands before it, and the look behind it) sees that the other's
+ * is over. Who ends a haul and goes on calls somebody to wait (end_haul). That step and its look are no
+ * such pair, so it may miss one who is just going to sleep: then sysmon looks at the sockets, within 10 ms.
+ *
  * What has not begun runs before what waits in the ring, the youngest first (newq.h).
  *
  * Rejected:
@@ -509,15 +516,21 @@ static struct goroutine *try_steal(struct machine *m)
 	return steal(m);
 }
 
+/* Newborns, and at most one that goes on with writing: see haul.h. */
+static bool is_haul(const struct netpoll_ready *ready)
+{
+	return ready->armed && ready->writers <= 1 && ready->goroutines.count == ready->writers;
+}
+
 /* Everything that a poll brought, to the tail of m's queue. */
 static void put_ready(struct machine *m, struct netpoll_ready *ready)
 {
 	struct processor *p = m->p;
-	bool newborns_only = ready->armed && ready->goroutines.count == 0;
+	bool haul = is_haul(ready) && runq_length(&p->runq) == 0;
 	struct goroutine *g;
 
 	netpoll_start_armed(ready);
-	if (newborns_only && runq_length(&p->runq) == 0)
+	if (haul)
 		haul_begin(p, atomic_load_explicit(&sched.now_ns, memory_order_relaxed));
 	while ((g = go_queue_pop(&ready->goroutines)))
 		put_tail(p, g);
@@ -665,12 +678,25 @@ static bool look_again(struct machine *m)
 	return true;
 }
 
+/* Is someone at a haul who will soon come and poll? Not with many in his ring: then it pays to be there
+ * for what comes next. */
+static bool poller_is_near(void)
+{
+	for (int i = 0; i < sched.procs; i++) {
+		struct processor *p = &sched.processors[i];
+
+		if (haul_stays(p) && runq_length(&p->runq) <= 1)
+			return true;
+	}
+	return false;
+}
+
 /* Waits in the kernel for sockets and timers; true when m has a processor afterwards. */
 static bool poll_for_work(struct machine *m)
 {
 	struct netpoll_ready ready = {0};
 
-	if (!netpoll_wait_for_work(&ready))
+	if (poller_is_near() || !netpoll_wait_for_work(&ready))
 		return false;
 	m->p = take_idle_processor();
 	if (m->p) {
@@ -778,14 +804,20 @@ static struct goroutine *next_own(struct machine *m)
 	return get_own(p);
 }
 
+/* Others may come for what waits on p, and shall wait for sockets, since p will not for a while. */
+static void end_haul(struct processor *p)
+{
+	haul_end(p);
+	if (may_help(p) || netpoll_needs_poller())
+		wake_processor();
+}
+
 /* A haul that has taken long, and will take as long again, wants help. */
 static void look_at_haul(struct processor *p, int64_t now_ns)
 {
 	if (!haul_is_long(p, now_ns) || runq_length(&p->runq) * p->pace.calm_ns < HAUL_NS)
 		return;
-	haul_end(p);
-	if (may_help(p))
-		wake_processor();
+	end_haul(p);
 }
 
 /* The clock is due; see struct pace. */
@@ -926,6 +958,11 @@ void go_park(bool (*unlock)(struct goroutine *g, void *arg), void *arg, enum wai
 	m->unlock = unlock;
 	m->unlock_arg = arg;
 	switch_away(m, AFTER_PARK);
+}
+
+void go_takes_long(void)
+{
+	end_haul(this_machine()->p);
 }
 
 static bool unlock_lock(struct goroutine *g, void *arg)

@@ -631,6 +631,41 @@ static void who_computes_keeps_nobody_who_came_with_it(void **state)
 	}
 }
 
+static void call_and_compute(void *arg)
+{
+	go_takes_long();
+	put(arg, "x", 1);
+	come_and_compute();
+}
+
+/* The second's bytes come while the first, which said that it takes long, is at work. */
+static int one_after_the_other(void *arg)
+{
+	struct pair first, second;
+
+	(void)arg;
+	for (int round = 0; round < 100; round++) {
+		all = (struct countdown)COUNTDOWN(2);
+		atomic_store(&came, 0);
+		pair_init(&first);
+		pair_init(&second);
+		netpoll_on_readable(first.desc, call_and_compute, &second);
+		netpoll_on_readable(second.desc, come_when_started, NULL);
+		put(&first, "x", 1);
+		countdown_wait(&all);
+		pair_fini(&first);
+		pair_fini(&second);
+	}
+	return 0;
+}
+
+static void who_takes_long_leaves_the_sockets_to_others(void **state)
+{
+	(void)state;
+	run(2, one_after_the_other, NULL);
+	run(4, one_after_the_other, NULL);
+}
+
 static int files(void *arg)
 {
 	struct netpoll_desc *desc;
@@ -768,6 +803,7 @@ int main(void)
 		cmocka_unit_test(sockets_are_looked_at_beside_busy_goroutines),
 		cmocka_unit_test(sockets_are_looked_at_beside_a_computing_one),
 		cmocka_unit_test(who_computes_keeps_nobody_who_came_with_it),
+		cmocka_unit_test(who_takes_long_leaves_the_sockets_to_others),
 		cmocka_unit_test(regular_files_are_refused),
 		cmocka_unit_test(a_late_deadline_touches_nothing),
 		cmocka_unit_test(a_past_point_is_not_waited_for),
