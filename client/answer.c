@@ -625,9 +625,12 @@ static int (*const handlers[])(struct answer *a) = {
 int session_handle(struct session *s, struct chan_client *c, const struct frame *f,
 	struct wire_scratch *scratch, char *text, size_t text_size)
 {
-	struct message m = {.kind = f->kind};
+	struct message m; /* wire_decode clears it */
 	struct answer a = {s, c, f, &m, text, text_size};
 	int rc;
+
+	m.kind = f->kind; /* for breach */
+	m.seq = 0;
 
 	if (!message_kind_allowed(f->kind, false) ||
 		f->kind >= sizeof(handlers) / sizeof(*handlers) || !handlers[f->kind])
