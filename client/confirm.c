@@ -138,11 +138,16 @@ static void put_ping(struct session *s, int64_t now_ns)
 		s->doomed = CHAN_ENOMEM;
 }
 
+/* Every write and every read asks, and it is time once in seconds. */
 void session_ping(struct session *s, int64_t min_ns)
 {
-	int64_t now_ns = clock_now_ns();
+	int64_t now_ns;
 
-	if (s->end.status == 0 && s->greeted && now_ns - s->ping_ns >= min_ns)
+	if (s->end.status < 0 || !s->greeted ||
+		clock_rough_ns() - s->ping_ns < min_ns - CLOCK_ROUGH_NS)
+		return;
+	now_ns = clock_now_ns();
+	if (now_ns - s->ping_ns >= min_ns)
 		put_ping(s, now_ns);
 }
 
