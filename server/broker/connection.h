@@ -142,7 +142,8 @@ struct connection {
 	struct outbox *queue_head, *queue_tail;
 	struct buf control;  /* frames that go ahead of the queue */
 	struct buf farewell; /* GOAWAY, or nothing */
-	size_t queued_bytes; /* of all of these, until they are written */
+	atomic_size_t queued_bytes; /* of all of these, until they are written; the reader looks at it
+				     * without the lock first */
 	struct timer *ending; /* of closing, or while stalled; NULL: it was not needed yet */
 	struct connection *next_writing; /* whoever set writing: the next of a chain, or NULL */
 

@@ -33,6 +33,17 @@ bool connection_claim_writer(struct connection *c)
 	return true;
 }
 
+/* Under the lock, as all that changes it: a plain store is enough. */
+static void set_queued_bytes(struct connection *c, size_t n)
+{
+	atomic_store_explicit(&c->queued_bytes, n, memory_order_relaxed);
+}
+
+static size_t queued_bytes(const struct connection *c)
+{
+	return atomic_load_explicit(&c->queued_bytes, memory_order_relaxed);
+}
+
 /* Throws the queue away; what was in it is returned, to be freed without the lock. What a session
  * that lingers has queued stays for its next connection. */
 static struct outbox *break_queue(struct connection *c)
@@ -46,7 +57,7 @@ static struct outbox *break_queue(struct connection *c)
 		list = c->queue_head;
 		c->queue_head = c->queue_tail = NULL;
 	}
-	c->queued_bytes = 0;
+	set_queued_bytes(c, 0);
 	return list;
 }
 
@@ -98,7 +109,7 @@ size_t connection_queue(struct connection *c, struct outbox *answers, struct con
 	else
 		c->queue_head = answers;
 	c->queue_tail = answers;
-	c->queued_bytes += cost;
+	set_queued_bytes(c, queued_bytes(c) + cost);
 	start = !c->stalled && connection_claim_writer(c);
 	lock_release(&c->lock);
 	if (!start)
@@ -118,7 +129,7 @@ int connection_say(struct connection *c, const struct message *m, struct connect
 	if (!c->broken && !c->closing) {
 		before = buf_len(&c->control);
 		rc = wire_encode(&c->control, m, 0, 0);
-		c->queued_bytes += buf_len(&c->control) - before;
+		set_queued_bytes(c, queued_bytes(c) + buf_len(&c->control) - before);
 		start = rc == 0 && connection_claim_writer(c);
 	}
 	lock_release(&c->lock);
@@ -174,7 +185,7 @@ void connection_close(struct connection *c, int status, const char *text)
 	}
 	c->closing = true;
 	c->farewell = farewell;
-	c->queued_bytes += buf_len(&farewell);
+	set_queued_bytes(c, queued_bytes(c) + buf_len(&farewell));
 	start = connection_claim_writer(c);
 	in_time = connection_end_after(c, CONNECTION_LINGER_NS);
 	lock_release(&c->lock);
@@ -202,14 +213,18 @@ static size_t queued_bytes_max(void)
 					     : CONNECTION_QUEUED_BYTES_TIGHT;
 }
 
+/* The reader asks before and after each read, and hardly ever is there so much: then it needs no lock,
+ * as reader_resting is not set while it runs. */
 bool connection_must_rest(struct connection *c)
 {
 	size_t max = queued_bytes_max();
 	bool rest, too_much;
 
+	if (queued_bytes(c) <= max)
+		return false;
 	lock_acquire(&c->lock);
-	rest = c->writing && !c->broken && c->queued_bytes > max;
-	too_much = c->stalled && c->queued_bytes > 2 * CONNECTION_QUEUED_BYTES_MAX;
+	rest = c->writing && !c->broken && queued_bytes(c) > max;
+	too_much = c->stalled && queued_bytes(c) > 2 * CONNECTION_QUEUED_BYTES_MAX;
 	c->reader_resting = rest;
 	lock_release(&c->lock);
 	if (too_much)
@@ -276,13 +291,13 @@ static bool take_queue(struct run *r)
 		replay_drop_seen(&c->outgoing->replay);
 	lock_acquire(&c->lock);
 	if (!c->broken)
-		c->queued_bytes -= r->written;
+		set_queued_bytes(c, queued_bytes(c) - r->written);
 	r->written = 0;
 	go_on = c->writing = !c->broken && take_work(r);
 	r->detach = !go_on && c->reader_ended;
 	r->finish = !go_on && c->closing;
 	/* A writer that ends starts it in any case: nobody else would. */
-	r->start_reader = c->reader_resting && (!go_on || c->queued_bytes < queued_bytes_max() / 2);
+	r->start_reader = c->reader_resting && (!go_on || queued_bytes(c) < queued_bytes_max() / 2);
 	if (r->start_reader)
 		c->reader_resting = false;
 	lock_release(&c->lock);
