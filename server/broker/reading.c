@@ -267,20 +267,27 @@ static int on_bye(struct turn *t, const struct frame *f)
 	return 0;
 }
 
+static int say_seen(struct turn *t)
+{
+	struct session *s = t->c->session;
+	struct message m = {.kind = MESSAGE_SEEN};
+
+	s->unsaid_bytes = 0;
+	m.ping.frames_received = s->frames_received;
+	return connection_say(t->c, &m, &t->chain);
+}
+
 /* What has come and will stand; the client is told now and then. */
 static int count_frame(struct turn *t, const struct frame *f)
 {
 	struct connection *c = t->c;
 	struct session *s = c->session;
-	struct message m = {.kind = MESSAGE_SEEN};
 
 	s->frames_received++;
 	s->unsaid_bytes += FRAME_PREFIX_BYTES + f->header_bytes + f->payload_bytes;
 	if (!c->outgoing || s->unsaid_bytes < SEEN_EVERY_BYTES(c->outgoing->unseen_bytes_max))
 		return 0;
-	s->unsaid_bytes = 0;
-	m.ping.frames_received = s->frames_received;
-	return connection_say(c, &m, &t->chain);
+	return say_seen(t);
 }
 
 static int on_ring_ask(struct turn *t, const struct frame *f)

@@ -226,9 +226,9 @@ static int add_values(struct batch *b, const uint8_t *at, size_t left, char *why
 	const struct message *m = &b->ops[b->count - 1].m;
 	uint32_t expected = values_expected(m), n = 0;
 	bool enveloped = false;
-	int rc;
+	int rc = 0;
 
-	while ((rc = add_pack(b, &at, &left, &enveloped)) > 0 && n <= expected)
+	while (left > 0 && n <= expected && (rc = add_pack(b, &at, &left, &enveloped)) > 0)
 		n += (uint32_t)rc;
 	if (rc == CHAN_ENOMEM)
 		return rc;

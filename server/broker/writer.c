@@ -432,15 +432,10 @@ static int fill_piece(struct writer *w)
 {
 	struct writer_todo *t = w->todo;
 	struct writer_bulk *b = t->bulk_head;
-	struct message m = {.kind = MESSAGE_PIECE};
-	size_t n, left;
+	struct message m = {.kind = MESSAGE_PIECE, .seq = b->delivery};
+	size_t left = b->value->len - b->offset, n = left < DATA_BYTES ? left : DATA_BYTES;
 	int rc;
 
-	if (!b)
-		return 0;
-	left = b->value->len - b->offset;
-	n = left < DATA_BYTES ? left : DATA_BYTES;
-	m.seq = b->delivery;
 	rc = put_head(w, &m, n < left ? FRAME_MORE : 0, n);
 	if (rc < 0)
 		return rc;
@@ -460,7 +455,7 @@ int writer_fill(struct writer *w)
 {
 	int rc = fill_entries(w);
 
-	if (rc == 0)
+	if (rc == 0 && w->todo->bulk_head)
 		rc = fill_piece(w);
 	return rc < 0 ? rc : writer_round(w);
 }
