@@ -56,7 +56,7 @@ static void take_output(struct chan_client *c)
 		return;
 	}
 	resend_trim(&s->resend);
-	if (!resend_has_room(&s->resend))
+	if (!has_gathered(s) || !resend_has_room(&s->resend))
 		return;
 	if (!resend_is_full(&s->resend))
 		session_fill(s);
