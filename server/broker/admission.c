@@ -14,7 +14,7 @@ void admission_init(struct admission *a, struct access *access, uint32_t connect
 	a->connections_max = connections_max;
 	a->sessions_max = sessions_max;
 	a->rings_max = rings_max;
-	quota_table_init(&a->accounts, random_seed());
+	quota_table_init(&a->accounts);
 }
 
 void admission_fini(struct admission *a)

@@ -224,7 +224,7 @@ struct engine *engine_new(const struct engine_options *options)
 		return NULL;
 	e->options = *options;
 	random_init(&e->random, options->seed);
-	quota_table_init(&e->accounts, options->seed);
+	quota_table_init(&e->accounts);
 	e->dirty_end = &e->dirty;
 	list_init(&e->parties);
 	e->next_channel = e->next_operation = e->next_ticket = 1;

@@ -58,7 +58,7 @@ static struct awaited *awaited_get(struct engine *e, const char *name)
 		return NULL;
 	memcpy(a->name, name, bytes);
 	list_init(&a->waiters);
-	names_insert(&e->awaited, &a->node, random_u64(&e->random));
+	names_insert(&e->awaited, &a->node);
 	return a;
 }
 
@@ -282,7 +282,7 @@ static struct name_place place_of(struct engine *e, const char *name)
 {
 	if (!name[0])
 		return (struct name_place){0};
-	return names_seek(&e->names, name, random_u64(&e->random));
+	return names_seek(&e->names, name);
 }
 
 /* Takes the attributes over. */

@@ -14,11 +14,10 @@ const struct quota_limits quota_unlimited = {
 	.ops_in_flight = QUOTA_NONE,
 };
 
-void quota_table_init(struct quota_table *t, uint64_t seed)
+void quota_table_init(struct quota_table *t)
 {
 	*t = (struct quota_table){0};
 	list_init(&t->idle);
-	random_init(&t->random, seed);
 }
 
 void quota_table_fini(struct quota_table *t)
@@ -38,7 +37,7 @@ static struct quota_account *account_new(
 	memcpy(a->key, key, bytes);
 	a->limits = *limits;
 	list_init(&a->idle);
-	names_insert(&t->accounts, &a->node, random_u64(&t->random));
+	names_insert(&t->accounts, &a->node);
 	return a;
 }
 

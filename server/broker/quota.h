@@ -5,13 +5,12 @@
  * counters of one owner: connections, how fast new ones come, and sessions without one
  * (admission.h, under its lock), and what the engine holds for them (principal counters: channels,
  * bytes, operations). An account stays while something is counted in it. Counting is a few
- * additions, looking one up O(log n).
+ * additions, looking one up takes a step a bit that tells it from others.
  */
 #ifndef BROKER_QUOTA_H
 #define BROKER_QUOTA_H
 
 #include "server/base/list.h"
-#include "server/base/random.h"
 #include "server/broker/names.h"
 #include <stdbool.h>
 #include <stddef.h>
@@ -51,14 +50,13 @@ struct quota_table {
 	struct name_node *accounts;
 	struct list idle; /* kept for their rate, the one that is idle longest first */
 	size_t idle_count;
-	struct random random;
 };
 
 /* Accounts that are kept for their rate alone; the oldest go first. Who comes from so many
  * addresses meets connections_max and not this. */
 #define QUOTA_IDLE_MAX 4096u
 
-void quota_table_init(struct quota_table *t, uint64_t seed);
+void quota_table_init(struct quota_table *t);
 
 /* Frees all of it, whatever is counted. */
 void quota_table_fini(struct quota_table *t);

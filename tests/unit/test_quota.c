@@ -13,7 +13,7 @@ static struct quota_table table;
 static int setup(void **state)
 {
 	(void)state;
-	quota_table_init(&table, 1);
+	quota_table_init(&table);
 	return 0;
 }
 
