@@ -344,16 +344,14 @@ static void leave_an_answer_unread(struct peer *p)
 	assert_int_equal(poll(&pfd, 1, test_patience_ms()), 1);
 }
 
-/* The broker finds the last bytes and the error together, has read the one and nothing to write that
- * would meet the other; it notices all the same, and before it says PING to the receiver. */
-static void test_an_error_behind_the_last_bytes(void **state)
+/* The broker finds the last bytes of a receiver and an error together. Returns how long it takes to
+ * notice, since it has read the one and has nothing to write that would meet the other. */
+static int64_t error_is_noticed_ms(void)
 {
-	enum { NOTICED_MS = 4000 };
 	struct peer p, q;
 	uint64_t channel;
 	int64_t began_ms;
 
-	(void)state;
 	peer_dial(&p, d.url);
 	peer_dial(&q, d.url);
 	channel = peer_channel(&p, "last-bytes", CHAN_TYPE_STRING, 0);
@@ -367,8 +365,24 @@ static void test_an_error_behind_the_last_bytes(void **state)
 	do
 		peer_stat(&q, channel);
 	while (q.m.stats.channels[0].receivers_waiting);
-	assert_in_range(now_ms() - began_ms, 0, NOTICED_MS);
 	peer_drop(&q);
+	return now_ms() - began_ms;
+}
+
+/* It notices before it says PING to the receiver, which is after 5 s. Where it did not it would do so
+ * each time; a machine that stands still in between does so once. */
+static void test_an_error_behind_the_last_bytes(void **state)
+{
+	enum { NOTICED_MS = 4000, TRIES = 4 };
+	int64_t least_ms = INT64_MAX;
+
+	(void)state;
+	for (int i = 0; i < TRIES && least_ms > NOTICED_MS; i++) {
+		int64_t ms = error_is_noticed_ms();
+
+		least_ms = ms < least_ms ? ms : least_ms;
+	}
+	assert_in_range(least_ms, 0, NOTICED_MS);
 }
 
 int main(void)

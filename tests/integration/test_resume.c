@@ -13,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -25,7 +24,7 @@ static struct test_daemon d;
 
 static int setup(void **state)
 {
-	static const char *const arguments[] = {"--silence-timeout=1s", "--session-linger-max=1m",
+	static const char *const arguments[] = {"--session-linger-max=1m",
 		"--unseen-bytes-max=256K", "--stall-timeout=1m", NULL};
 
 	(void)state;
@@ -444,17 +443,29 @@ static void test_select(void **state)
 	peer_drop(&p);
 }
 
+/* A daemon that takes clients for lost early, if not so early that one which only stands still for a
+ * while on a busy machine is among them; whom it waits for otherwise, it waits for longer than any test. */
+static void start_impatient(struct test_daemon *impatient)
+{
+	static const char *const arguments[] = {
+		"--silence-timeout=5s", "--stall-timeout=60m", "--unseen-bytes-max=256K", NULL};
+
+	daemon_start(impatient, arguments);
+}
+
 /* What is out to a session without a connection goes back after the silence; it learns so before
  * the PONG, and then receives again. */
 static void test_revoked_meanwhile(void **state)
 {
 	static const char *const values[] = {"one", "two"};
+	struct test_daemon impatient;
 	struct peer p, other;
 	uint64_t channel, recv, theirs, again;
 
 	(void)state;
-	peer_dial(&other, d.url);
-	peer_dial_lingering(&p, d.url, LINGER_MS);
+	start_impatient(&impatient);
+	peer_dial(&other, impatient.url);
+	peer_dial_lingering(&p, impatient.url, LINGER_MS);
 	channel = peer_channel(&p, "revoked", CHAN_TYPE_STRING, 2);
 	peer_opened(&other, "revoked", CHAN_BOTH);
 	recv = peer_recv(&p, channel);
@@ -466,7 +477,7 @@ static void test_revoked_meanwhile(void **state)
 	peer_taken(&other, peer_expect_redeliver(&other, theirs, "one", 2));
 	peer_expect_done(&other, peer_send(&other, channel, values[1]));
 
-	peer_resume(&p, d.url);
+	peer_resume(&p, impatient.url);
 	peer_say(&p, &(struct message){.kind = MESSAGE_PING, .ping = {.nonce = 5}});
 	peer_taken(&p, 1);
 	peer_expect(&p, MESSAGE_GONE);
@@ -477,35 +488,24 @@ static void test_revoked_meanwhile(void **state)
 	peer_expect_quiet(&p);
 	peer_drop(&other);
 	peer_drop(&p);
+	daemon_stop(&impatient);
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * INT64_C(1000) + t.tv_nsec / 1000000;
-}
-
-/* A receiver that is silent and does not even read loses its connection, and what is out to it goes
- * back no later for that. */
+/* What is out to a receiver that is silent and does not even read goes back no later for that: it is
+ * not the stall that is waited for. */
 static void test_silent_and_stuffed(void **state)
 {
-	enum { SILENCE_MS = 4000 };
-	static const char *const arguments[] = {
-		"--silence-timeout=4s", "--stall-timeout=1m", "--unseen-bytes-max=256K", NULL};
 	struct message m = {.kind = MESSAGE_RECV};
 	static char text[60001];
-	struct test_daemon slow;
+	struct test_daemon impatient;
 	struct peer p, other;
 	uint64_t channel;
-	int64_t began_ms;
 
 	(void)state;
 	memset(text, 'z', sizeof(text) - 1);
-	daemon_start(&slow, arguments);
-	peer_dial(&other, slow.url);
-	peer_dial_lingering(&p, slow.url, LINGER_MS);
+	start_impatient(&impatient);
+	peer_dial(&other, impatient.url);
+	peer_dial_lingering(&p, impatient.url, LINGER_MS);
 	channel = peer_channel(&other, "stuffed", CHAN_TYPE_STRING, 20);
 	peer_opened(&p, "stuffed", CHAN_RECV);
 	m.seq = ++p.seq;
@@ -515,12 +515,10 @@ static void test_silent_and_stuffed(void **state)
 	peer_expect_quiet(&p);
 	for (int i = 0; i < 20; i++)
 		peer_expect_done(&other, peer_send(&other, channel, text));
-	began_ms = now_ms();
 	peer_taken(&other, peer_expect_redeliver(&other, peer_recv(&other, channel), text, 2));
-	assert_in_range(now_ms() - began_ms, 0, 2 * SILENCE_MS);
 	peer_drop(&other);
 	peer_drop(&p);
-	daemon_stop(&slow);
+	daemon_stop(&impatient);
 }
 
 /* ---- large values -----------------------------------------------------------------------------
