@@ -1,11 +1,15 @@
 /* The beginning and the end of a run. */
 #include "tests/support/child.h"
 #include "tests/support/run.h"
+#include "tests/support/time_limit.h"
 
 #include "server/runtime/sched.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static int return_argument(void *arg)
 {
@@ -103,6 +107,65 @@ static void returns_beside_one_that_computes(void **state)
 	if (c.status)
 		fprintf(stderr, "%s", c.err);
 	assert_int_equal(c.status, 0);
+}
+
+static _Atomic bool computing;
+static _Atomic int64_t left_ns; /* when the main goroutine did; 0: not yet */
+
+static void compute_until(int64_t ns)
+{
+	while (clock_now_ns() < ns)
+		;
+}
+
+/* Stops the whole process while its run is about to end, and comes to no scheduling point before nor at
+ * once afterwards. */
+static void stands_still(void)
+{
+	atomic_store(&computing, true);
+	while (!atomic_load(&left_ns))
+		;
+	compute_until(atomic_load(&left_ns) + 20 * NS_PER_MS);
+	raise(SIGSTOP);
+	compute_until(clock_now_ns() + 50 * NS_PER_MS);
+}
+
+static int leave_one_that_stands_still(void *arg)
+{
+	(void)arg;
+	go(stands_still);
+	while (!atomic_load(&computing))
+		go_sleep(NS_PER_MS);
+	atomic_store(&left_ns, clock_now_ns());
+	return 7;
+}
+
+static _Noreturn void run_and_stand_still(void)
+{
+	int n = 1;
+
+	test_time_limit();
+	if (go_run(&(struct go_options){.procs = 2}, leave_one_that_stands_still, NULL) != 7)
+		_exit(3);
+	_exit(go_run(NULL, return_argument, &n) == n ? 0 : 4);
+}
+
+/* A process that was stopped for longer than a run waits for its threads gives them their time all the
+ * same, and can run again. */
+static void ends_in_a_process_that_stood_still(void **state)
+{
+	pid_t pid = fork();
+	int status;
+
+	(void)state;
+	if (pid == 0)
+		run_and_stand_still();
+	assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
+	assert_true(WIFSTOPPED(status));
+	usleep(2500000); /* while it stands still */
+	assert_int_equal(kill(pid, SIGCONT), 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
 }
 
 static void options_are_checked(void **state)
@@ -211,6 +274,7 @@ int main(void)
 		cmocka_unit_test(returns_what_main_returns),
 		cmocka_unit_test(does_not_wait_for_others),
 		cmocka_unit_test(returns_beside_one_that_computes),
+		cmocka_unit_test(ends_in_a_process_that_stood_still),
 		cmocka_unit_test(options_are_checked),
 		cmocka_unit_test(procs_come_from_option_or_environment),
 		cmocka_unit_test(a_goroutine_has_its_own_things),
