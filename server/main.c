@@ -77,7 +77,7 @@ static void raise_descriptors(struct config *c)
 	setrlimit(RLIMIT_NOFILE, &r);
 	if (getrlimit(RLIMIT_NOFILE, &r) < 0 || r.rlim_cur == RLIM_INFINITY)
 		return;
-	room = (int64_t)r.rlim_cur - DESCRIPTORS_OWN;
+	room = r.rlim_cur > DESCRIPTORS_OWN ? (int64_t)r.rlim_cur - DESCRIPTORS_OWN : 1;
 	rings = room * DESCRIPTORS_OF_RINGS / (1 + DESCRIPTORS_OF_RINGS); /* if each has them */
 	if (rings > DESCRIPTORS_OF_RINGS * c->rings_max)
 		rings = DESCRIPTORS_OF_RINGS * c->rings_max;
@@ -87,9 +87,8 @@ static void raise_descriptors(struct config *c)
 	log_info("connections_max is %" PRId64 ", but only %" PRId64
 		 " descriptors may be open (ulimit -Hn, LimitNOFILE=), of which %" PRId64
 		 " are kept for rings_max and %d for ourselves: %" PRId64 " connections it is",
-		c->connections_max, (int64_t)r.rlim_cur, rings, DESCRIPTORS_OWN,
-		room > 0 ? room : 1);
-	c->connections_max = room > 0 ? room : 1;
+		c->connections_max, (int64_t)r.rlim_cur, rings, DESCRIPTORS_OWN, room);
+	c->connections_max = room;
 }
 
 /* Reads the certificate, if there is to be one. 0, or -errno with why. */

@@ -10,6 +10,7 @@ shell_tests = \
 	tests/shell/attributes.sh \
 	tests/shell/bench.sh \
 	tests/shell/create.sh \
+	tests/shell/descriptors.sh \
 	tests/shell/exit_codes.sh \
 	tests/shell/framing.sh \
 	tests/shell/json.sh \
