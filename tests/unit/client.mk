@@ -18,6 +18,7 @@ tests_unit_test_client_lease_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=clock_gettime
 
 unit_tests += tests/unit/test_client_rings
 tests_unit_test_client_rings_LDADD = $(client_parts_libs)
+tests_unit_test_client_rings_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=fallocate
 
 unit_tests += tests/unit/test_client_goes_over
 tests_unit_test_client_goes_over_SOURCES = tests/unit/test_client_goes_over.c \

@@ -35,6 +35,19 @@ static struct {
 	struct ring_writer out;
 } broker;
 
+/* Whether the kernel has no pages left (the linker has our objects call this for fallocate). */
+static bool no_pages;
+
+int __real_fallocate(int fd, int mode, off_t at, off_t n);
+int __wrap_fallocate(int fd, int mode, off_t at, off_t n);
+int __wrap_fallocate(int fd, int mode, off_t at, off_t n)
+{
+	if (!no_pages)
+		return __real_fallocate(fd, mode, at, n);
+	errno = ENOSPC;
+	return -1;
+}
+
 static int open_descriptors(void)
 {
 	DIR *folder = opendir("/proc/self/fd");
@@ -211,6 +224,16 @@ static void test_memory_that_has_holes(void **state)
 	assert_int_equal(st.st_blocks * 512, bytes);
 	assert_true(fallocate(broker.memory, hole, 0, 4096) < 0);
 	assert_true(madvise(broker.pair, 4096, MADV_REMOVE) < 0);
+}
+
+/* A touch would kill us where there is no page. */
+static void test_memory_that_cannot_be_filled(void **state)
+{
+	(void)state;
+	make_memory(ring_pair_bytes(RING_BYTES), SEALS);
+	no_pages = true;
+	assert_useless(broker.memory, broker.bell, 2, RING_BYTES);
+	no_pages = false;
 }
 
 static void test_memory_that_is_too_small(void **state)
@@ -424,6 +447,7 @@ int main(void)
 		TEST(memory_that_takes_no_further_seal),
 		TEST(memory_of_huge_pages),
 		TEST(memory_that_has_holes),
+		TEST(memory_that_cannot_be_filled),
 		TEST(memory_that_is_too_small),
 		TEST(sizes_that_are_none),
 		TEST(two_offers),
