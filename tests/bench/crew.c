@@ -20,6 +20,7 @@ void crew_init(struct crew *c)
 	};
 	if (c->board == MAP_FAILED)
 		err(1, "mmap");
+	c->board->least = INT64_MAX;
 }
 
 void crew_hire(struct crew *c, int n, void (*work)(struct crew *c, int number, const void *load),
@@ -80,6 +81,22 @@ void crew_report(struct crew *c, int64_t values, int64_t bytes)
 	c->board->bytes += bytes;
 	while (last < ns && !atomic_compare_exchange_weak(&c->board->ended_ns, &last, ns))
 		continue;
+}
+
+void crew_compare(struct crew *c, int64_t values)
+{
+	int64_t least = c->board->least, most = c->board->most;
+
+	while (values < least &&
+		!atomic_compare_exchange_weak(&c->board->least, &least, values))
+		continue;
+	while (values > most && !atomic_compare_exchange_weak(&c->board->most, &most, values))
+		continue;
+}
+
+double crew_slowest_share(const struct crew *c)
+{
+	return c->board->most ? (double)c->board->least / (double)c->board->most : 0;
 }
 
 double crew_seconds(const struct crew *c)

@@ -26,6 +26,7 @@ struct crew_board {
 	pthread_barrier_t ready; /* all clients and the parent */
 	_Atomic int64_t values;  /* what the clients say they have done */
 	_Atomic int64_t bytes;
+	_Atomic int64_t least, most; /* of what is compared */
 	_Atomic int64_t began_ns; /* when all were ready */
 	_Atomic int64_t ended_ns; /* when the last said that it had done its part */
 };
@@ -58,6 +59,12 @@ void crew_join(struct crew *c);
 
 /* In a client: it has done this much and is at its end, but for hanging up. */
 void crew_report(struct crew *c, int64_t values, int64_t bytes);
+
+/* In each of several clients that are equals: it had this much. */
+void crew_compare(struct crew *c, int64_t values);
+
+/* What the least had of what the most had. */
+double crew_slowest_share(const struct crew *c);
 
 /* From the beginning to the last report. */
 double crew_seconds(const struct crew *c);

@@ -5,6 +5,9 @@
  *	load flow PRODUCERS CONSUMERS CHANNELS N
  *		N values of 16 B over buffered channels, each of which closes when its producers have
  *		closed it
+ *	load fair PRODUCERS CONSUMERS SECONDS
+ *		one buffered channel for so long: what the slowest of the side with more clients had of
+ *		what the fastest had
  *	load mixed N
  *		one producer, one consumer, values of 16 B to 64 KiB
  *	load rendezvous SENDERS RECEIVERS N
@@ -144,13 +147,14 @@ static bool flow_over(const struct flow *f, long sent)
 	return f->n ? sent >= f->n : now_ns() >= f->ends_ns;
 }
 
-/* A batch on each channel in turn. */
-static void produce(const struct flow *f, struct chan **ends, int share, struct dice *d)
+/* A batch on each channel in turn. Returns how many values each had. */
+static long produce(const struct flow *f, struct chan **ends, int share, struct dice *d)
 {
 	struct chan_client *client = chan_client_of(ends[0]);
 	struct chan_value values[BATCH_MAX];
+	long sent;
 
-	for (long sent = 0; !flow_over(f, sent); sent += f->batch) {
+	for (sent = 0; !flow_over(f, sent); sent += f->batch) {
 		int n = f->n && f->n - sent < f->batch ? (int)(f->n - sent) : f->batch;
 
 		for (int i = 0; i < share; i++) {
@@ -161,6 +165,7 @@ static void produce(const struct flow *f, struct chan **ends, int share, struct 
 		}
 	}
 	await_all(client);
+	return sent;
 }
 
 static void producer(struct crew *c, int number, const void *load)
@@ -170,9 +175,12 @@ static void producer(struct crew *c, int number, const void *load)
 	struct chan **ends = open_share(f, number, f->producers, share, CHAN_SEND, 0);
 	struct chan_client *client = chan_client_of(ends[0]);
 	struct dice d = {(uint64_t)number};
+	long sent;
 
 	crew_begin(c);
-	produce(f, ends, share, &d);
+	sent = produce(f, ends, share, &d);
+	if (f->producers > f->consumers)
+		crew_compare(c, sent);
 	for (int i = 0; i < share; i++)
 		must(chan_start_close(ends[i], NULL, NULL, NULL));
 	await_all(client);
@@ -233,6 +241,8 @@ static void consumer(struct crew *c, int number, const void *load)
 		consume_one(ends[0], &r);
 	else
 		consume_several(ends, share, &r);
+	if (f->consumers > f->producers)
+		crew_compare(c, r.values);
 	crew_report(c, r.values, r.bytes);
 	chan_hangup(chan_client_of(ends[0]));
 }
@@ -276,6 +286,22 @@ static void flow(char **argument)
 	flow_run(&f, &c);
 	printf("flow_%dto%d_over_%d %.0f values/s\n", f.producers, f.consumers, f.channels,
 		(double)c.board->values / crew_seconds(&c));
+	crew_dismiss(&c);
+}
+
+static void fair(char **argument)
+{
+	struct flow f = flow_of(atoi(argument[0]), atoi(argument[1]), 1);
+	struct crew c;
+
+	f.batch = 16;
+	f.ends_ns = now_ns() + atol(argument[2]) * INT64_C(1000000000);
+	crew_init(&c);
+	crew_hire(&c, f.consumers, consumer, &f);
+	crew_hire(&c, f.producers, producer, &f);
+	crew_run_over(&c, &f, f.producers);
+	printf("fair_%dto%d %.2f slowest/fastest\n", f.producers, f.consumers,
+		crew_slowest_share(&c));
 	crew_dismiss(&c);
 }
 
@@ -421,6 +447,7 @@ static const struct {
 	void (*run)(char **argument);
 } loads[] = {
 	{"flow", 4, flow},
+	{"fair", 3, fair},
 	{"mixed", 1, mixed},
 	{"rendezvous", 3, rendezvous},
 	{"select", 3, selects},

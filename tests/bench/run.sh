@@ -111,6 +111,8 @@ loads() {
 				on_its_own tests/bench/load flow $crew $channels 400000
 			done
 		done
+		on_its_own tests/bench/load fair 64 1 3
+		on_its_own tests/bench/load fair 1 64 3
 		on_its_own tests/bench/load mixed 200000
 		on_its_own tests/bench/load rendezvous 1 1 20000
 		on_its_own tests/bench/load rendezvous 16 16 50000
