@@ -27,7 +27,7 @@ bool channel_drained(const struct channel *ch)
 {
 	const struct channel_traffic *t = ch->traffic;
 
-	return !channel_has_value(ch) && t->in_flight == 0 && t->leased_count == 0 &&
+	return !channel_has_value(ch) && ch->in_flight == 0 && t->leased_count == 0 &&
 	       t->delayed_count == 0;
 }
 

@@ -39,16 +39,6 @@
 
 /* ---- birth and death ------------------------------------------------------------------------ */
 
-/* Of channels in which nothing has waited yet: empty, and never changed. */
-static struct channel_traffic no_traffic = {
-	.senders.list = LIST_INIT(no_traffic.senders.list),
-	.receivers.list = LIST_INIT(no_traffic.receivers.list),
-	.aside = LIST_INIT(no_traffic.aside),
-	.leased = LIST_INIT(no_traffic.leased),
-	.delayed = LIST_INIT(no_traffic.delayed),
-	.dead_letter_problem = "",
-};
-
 struct channel *channel_new(const char *name, uint8_t type, uint32_t capacity, bool temporary,
 	struct attributes *attributes)
 {
@@ -67,27 +57,8 @@ struct channel *channel_new(const char *name, uint8_t type, uint32_t capacity, b
 	ch->capacity = capacity;
 	ch->temporary = temporary;
 	ch->refs = 1;
-	ch->traffic = &no_traffic;
+	ch->traffic = &traffic_none;
 	return ch;
-}
-
-int channel_need_traffic(struct channel *ch)
-{
-	struct channel_traffic *t;
-
-	if (ch->traffic != &no_traffic)
-		return 0;
-	t = malloc(sizeof(*t));
-	if (!t)
-		return CHAN_ENOMEM;
-	*t = no_traffic;
-	waitq_init(&t->senders);
-	waitq_init(&t->receivers);
-	list_init(&t->aside);
-	list_init(&t->leased);
-	list_init(&t->delayed);
-	ch->traffic = t;
-	return 0;
 }
 
 struct channel *channel_ref(struct channel *ch)
@@ -100,8 +71,7 @@ void channel_unref(struct channel *ch)
 {
 	if (--ch->refs > 0)
 		return;
-	if (ch->traffic != &no_traffic)
-		free(ch->traffic);
+	traffic_fini(ch);
 	free(ch->closing);
 	if (ch->attributes)
 		producers_fini(&ch->attributes->producers);
@@ -282,11 +252,14 @@ static void forget_out(struct engine *e, struct channel *ch)
 {
 	struct channel_traffic *t = ch->traffic;
 
-	if (!t->in_flight)
+	if (!ch->in_flight)
 		return;
-	e->deliveries_out -= t->in_flight;
-	e->values_buffered -= t->in_flight - t->borrowed;
-	t->in_flight = t->borrowed = 0;
+	e->deliveries_out -= ch->in_flight;
+	e->values_buffered -= ch->in_flight - t->borrowed;
+	ch->in_flight = 0;
+	if (t->borrowed)
+		t->borrowed = 0;
+	traffic_take_back(&e->traffic, ch);
 }
 
 void channel_remove(struct engine *e, struct channel *ch)

@@ -7,38 +7,10 @@
 #include "chan/status.h"
 #include "server/base/list.h"
 #include "server/broker/names.h"
-#include "server/broker/operation.h"
+#include "server/broker/traffic.h"
 
 struct attributes;
 struct closing; /* who closed it, when, why */
-
-/*
- * What waits in a channel, is out of it or came back to it, and the counts of what went through. Of
- * channels that are many most hold a value or nothing, and have none: so all that no channel needs
- * before the first operation waits in it stands here.
- */
-struct channel_traffic {
-	struct waitq senders, receivers;
-	/* Senders whose value is out; streams without credit; receivers of absent parties. */
-	struct list aside;
-
-	uint32_t in_flight; /* deliveries out, of an unbuffered channel too */
-	uint32_t borrowed;  /* of those: still their senders' */
-	/* Values that were out and came back, by order, and dead letters of other channels. */
-	struct heap_node *returned; /* struct delivery */
-	uint32_t returned_count;
-	bool lifted; /* its length has been, or may be, above its capacity */
-
-	/* Values that wait for time, by link: see lease.h. */
-	uint32_t leased_count, delayed_count;
-	struct list leased, delayed; /* struct delivery */
-	uint64_t token;              /* of the last lease; 0: there was none */
-
-	uint64_t taken, redelivered;
-	uint64_t moved_in; /* dead letters of other channels */
-	uint64_t dead_lettered, dead_letter_failures;
-	const char *dead_letter_problem; /* of the last failure; "" */
-};
 
 struct channel {
 	uint64_t id;
@@ -56,15 +28,17 @@ struct channel {
 	uint32_t refs;    /* engine->channels, ends, waiters, deliveries, engine->dirty */
 
 	uint32_t capacity;
-	uint8_t type;   /* enum chan_type */
-	bool temporary; /* goes when ends and carried are 0; also of every unnamed channel */
-	bool removed;   /* by REMOVE or because nobody held it; then it is empty */
-	bool touched;   /* on engine->dirty */
-	bool shared;    /* was once held by two, see channel_bereaved */
-	bool reached;
-	bool loss; /* an end or a carried reference went since the last pump */
+	uint32_t in_flight; /* deliveries out, of an unbuffered channel too */
+	uint8_t type;       /* enum chan_type */
+	bool temporary : 1; /* goes when ends and carried are 0; also of every unnamed channel */
+	bool removed : 1;   /* by REMOVE or because nobody held it; then it is empty */
+	bool touched : 1;   /* on engine->dirty */
+	bool shared : 1;    /* was once held by two, see channel_bereaved */
+	bool reached : 1;
+	bool loss : 1;     /* an end or a carried reference went since the last pump */
+	bool promised : 1; /* memory is set aside for its traffic: it has none, and values are out */
 
-	struct channel_traffic *traffic; /* its own from channel_need_traffic on */
+	struct channel_traffic *traffic; /* its own, or traffic_none */
 	struct channel *next_dirty;
 	struct closing *closing;       /* NULL: open */
 	struct quota_account *account; /* whose it counts as, until it is removed: one hold */
@@ -92,10 +66,6 @@ struct closing {
 struct channel *channel_new(const char *name, uint8_t type, uint32_t capacity, bool temporary,
 	struct attributes *attributes);
 struct channel *channel_ref(struct channel *ch);
-
-/* Before an operation may wait in it (a value goes out to none but such), and before a dead letter
- * enters. 0 or CHAN_ENOMEM. */
-int channel_need_traffic(struct channel *ch);
 void channel_unref(struct channel *ch);
 
 /* Puts it on the list of channels that engine_step pumps. */
@@ -113,8 +83,16 @@ static inline uint64_t channel_length(const struct channel *ch)
 {
 	const struct channel_traffic *t = ch->traffic;
 
-	return (uint64_t)ch->ring_count + t->returned_count + t->delayed_count + t->in_flight -
+	return (uint64_t)ch->ring_count + t->returned_count + t->delayed_count + ch->in_flight -
 	       t->borrowed;
+}
+
+/* Values that were taken: all that ever came in and are neither here nor with a dead-letter channel. */
+static inline uint64_t channel_taken(const struct channel *ch)
+{
+	const struct channel_traffic *t = ch->traffic;
+
+	return ch->accepted + t->moved_in - t->dead_lettered - t->leased_count - channel_length(ch);
 }
 
 /* Values that would be let in now. */

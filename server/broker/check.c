@@ -7,7 +7,7 @@
 #include "server/broker/state.h"
 
 struct census {
-	uint64_t queued, deliveries_out, values_buffered, timers, leased;
+	uint64_t queued, deliveries_out, values_buffered, timers, leased, promised;
 };
 
 static void check_buffer(const struct channel *ch)
@@ -19,9 +19,18 @@ static void check_buffer(const struct channel *ch)
 		if (!t->lifted)
 			check(channel_length(ch) <= ch->capacity);
 	}
-	check(t->borrowed <= t->in_flight && (!ch->capacity || t->borrowed == 0));
+	check(t->borrowed <= ch->in_flight && (!ch->capacity || t->borrowed == 0));
 	check((t->returned == NULL) == (t->returned_count == 0));
 	check(ch->ring_count <= ch->ring_size);
+}
+
+/* What is out may come back. */
+static void check_promise(const struct channel *ch)
+{
+	if (ch->traffic == &traffic_none)
+		check(ch->promised == (ch->in_flight > 0));
+	else
+		check(!ch->promised);
 }
 
 static void check_queues(const struct channel *ch)
@@ -113,11 +122,13 @@ static void check_channel(const struct channel *ch, struct census *sum)
 	check(!ch->removed && !ch->touched && ch->refs > 0);
 	check(!ch->temporary || ch->ends + ch->carried > 0);
 	check_buffer(ch);
+	check_promise(ch);
 	check_queues(ch);
 	check_timed(ch, sum);
 	check_producers(ch);
 	sum->queued += ch->traffic->senders.count + ch->traffic->receivers.count;
-	sum->deliveries_out += ch->traffic->in_flight;
+	sum->deliveries_out += ch->in_flight;
+	sum->promised += ch->promised;
 	sum->values_buffered += channel_length(ch) + ch->traffic->leased_count;
 }
 
@@ -185,6 +196,7 @@ void engine_check(const struct engine *e)
 	for (const struct heap_node *n = e->timers; n; n = heap_next(n))
 		sum.timers--;
 	check(sum.leased == 0 && sum.timers == 0);
+	check(sum.promised == e->traffic.promised && sum.promised <= e->traffic.free_count);
 	check_accounts(e);
 	check(sum.queued == 0);
 	check(operations == e->operations.live);

@@ -37,11 +37,12 @@ static const char *obstacle(const struct channel *from, const struct channel *to
 
 /* The value as the other channel has it, with a reference of its own; the channel is ready for it
  * then. NULL: out of memory. */
-static struct value *convert(const struct channel *from, struct channel *to, struct value *v)
+static struct value *convert(
+	struct engine *e, const struct channel *from, struct channel *to, struct value *v)
 {
 	struct value *tagged;
 
-	if (channel_need_traffic(to) < 0)
+	if (traffic_need(&e->traffic, to) < 0)
 		return NULL;
 	if (from->type == to->type)
 		return value_ref(v);
@@ -72,7 +73,7 @@ bool dead_letter_send(struct engine *e, struct delivery *d)
 {
 	struct channel *from = d->channel, *to = find(e, from);
 	const char *problem = obstacle(from, to);
-	struct value *v = problem ? NULL : convert(from, to, d->value);
+	struct value *v = problem ? NULL : convert(e, from, to, d->value);
 
 	if (!v) {
 		from->traffic->dead_letter_failures++;

@@ -256,6 +256,7 @@ void engine_free(struct engine *e)
 	seqmap_fini(&e->channels);
 	seqmap_fini(&e->operations);
 	delivery_pool_fini(&e->deliveries);
+	traffic_pool_fini(&e->traffic);
 	quota_table_fini(&e->accounts);
 	access_unref(e->access);
 	free(e);

@@ -168,7 +168,7 @@ static int put_out(struct engine *e, struct channel *ch, struct waiter *w, struc
 	if (op->stream)
 		op->recv.out += d->count;
 	seqmap_put_run(&p->deliveries, d->id, d->count, d);
-	ch->traffic->in_flight += d->count;
+	ch->in_flight += d->count;
 	e->deliveries_out += d->count;
 	if (d->attempt > 1)
 		ch->traffic->redelivered++;
@@ -290,15 +290,18 @@ bool handoff_at_once(struct engine *e, struct party *p, const struct operation_r
 	struct delivery *d;
 
 	if (!has_fresh(r->channel, p) || !operation_fits(e, p, r) ||
-		channel_need_traffic(r->channel) < 0)
+		traffic_promise(&e->traffic, r->channel) < 0)
 		return false;
 	memset(&brief, 0, sizeof(brief));
 	brief.op.party = p;
 	brief.op.seq = r->seq;
 	brief.op.kind = OP_RECV;
 	w->channel = r->channel;
-	if (put_out_fresh(e, r->channel, w, 1, &d) < 0)
+	if (put_out_fresh(e, r->channel, w, 1, &d) < 0) {
+		if (r->channel->in_flight == 0)
+			traffic_take_back(&e->traffic, r->channel);
 		return false;
+	}
 	tell_deliveries(w, &d, 1);
 	return true;
 }
@@ -397,8 +400,11 @@ static inline bool come_in(struct engine *e, struct delivery *d, uint32_t n)
 		settle_removed(e, d);
 		return false;
 	}
-	ch->traffic->in_flight -= n;
-	ch->traffic->borrowed -= d->borrowed;
+	ch->in_flight -= n;
+	if (d->borrowed)
+		ch->traffic->borrowed--;
+	if (ch->in_flight == 0)
+		traffic_take_back(&e->traffic, ch);
 	e->deliveries_out -= n;
 	channel_touch(e, ch);
 	return true;
@@ -485,6 +491,8 @@ void handoff_taken(struct engine *e, struct delivery *d, uint32_t n)
 {
 	struct channel *ch = d->channel;
 
+	if (BROKEN(deliver_twice) && ch->promised)
+		traffic_need(&e->traffic, ch);
 	if (!come_in(e, d, n))
 		return;
 	if (BROKEN(deliver_twice) && !d->borrowed && d->id % 16 == 0 && d->attempt == 1) {
@@ -492,7 +500,6 @@ void handoff_taken(struct engine *e, struct delivery *d, uint32_t n)
 		channel_unref(ch);
 		return;
 	}
-	ch->traffic->taken += n;
 	if (!d->borrowed) {
 		forget_taken(e, ch, d, n);
 		return;
@@ -505,12 +512,13 @@ void handoff_returned(struct engine *e, struct delivery *d, uint64_t delay_ns)
 {
 	struct channel *ch = d->channel;
 
+	if (ch->promised)
+		traffic_need(&e->traffic, ch); /* which has its place there */
 	if (!come_in(e, d, 1))
 		return;
 	if (d->borrowed) {
 		send_returned(e, give_to_sender(e, d));
 	} else if (BROKEN(lose_on_return)) {
-		ch->traffic->taken++;
 		buffer_forget(e, ch, d->value, 1);
 		delivery_free(&e->deliveries, d);
 	} else {

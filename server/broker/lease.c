@@ -77,7 +77,6 @@ void lease_finish(struct engine *e, struct delivery *d)
 		channel_unref(d->channel);
 		return;
 	}
-	d->channel->traffic->taken++;
 	forget(e, d);
 }
 

@@ -36,6 +36,7 @@ server_broker_libengine_a_SOURCES = \
 	server/broker/seqmap.c server/broker/seqmap.h \
 	server/broker/state.h \
 	server/broker/token.c server/broker/token.h \
+	server/broker/traffic.c server/broker/traffic.h \
 	server/broker/value.c server/broker/value.h
 
 noinst_LIBRARIES += server/broker/libbroker.a

@@ -33,7 +33,7 @@ static struct channel *check_case(struct call *c, uint32_t i, const struct value
 		return NULL;
 	if (ch && v && (call_check_type(a, ch, k->type) < 0 || call_check_value(c, a, ch, v) < 0))
 		return NULL;
-	if (ch && channel_need_traffic(ch) < 0) {
+	if (ch && traffic_need(&c->engine->traffic, ch) < 0) {
 		answer_fail(a, CHAN_ENOMEM, "select: the broker is out of memory; try again later");
 		return NULL;
 	}

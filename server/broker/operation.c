@@ -188,7 +188,7 @@ int operation_new(struct engine *e, struct party *p, const struct operation_requ
 
 	if (rc < 0)
 		return rc;
-	if ((r->channel && channel_need_traffic(r->channel) < 0) ||
+	if ((r->channel && traffic_need(&e->traffic, r->channel) < 0) ||
 		seqmap_reserve(&p->operations, 1) < 0 || seqmap_reserve(&e->operations, 1) < 0)
 		return CHAN_ENOMEM;
 	op = malloc(bytes); /* not calloc: see outbox_new */

@@ -31,6 +31,7 @@ struct engine {
 	struct quota_table accounts; /* channels, bytes and operations of each identity */
 	uint64_t denied;             /* operations that the rules refused */
 	struct delivery_pool deliveries;
+	struct traffic_pool traffic;
 	uint64_t next_channel, next_operation, next_ticket;
 	uint64_t token_floor; /* the highest lease token of a channel that was removed */
 	uint64_t bytes;       /* that all values cost, waiting, buffered and out */
