@@ -266,10 +266,14 @@ static bool batch_takes(const struct session *s, const struct chan_op *op, size_
 
 static void batch_begin(struct session *s, struct chan_op *op)
 {
+	struct message *m = &s->batch.m;
+
 	batch_seal(s);
 	op->m.seq = s->seq + 1;
 	set_waiting(op);
-	s->batch.m = op->m;
+	m->kind = MESSAGE_SEND;
+	m->seq = op->m.seq;
+	m->send = op->m.send;
 }
 
 /* Some of the first values of op->payload. */
