@@ -228,8 +228,10 @@ static uint32_t fit_run(
 
 static struct message deliver_message(const struct outbox_entry *e, uint32_t count, size_t bytes)
 {
-	struct message m = {.kind = MESSAGE_DELIVER, .seq = e->seq};
+	struct message m; /* only what its frame has: to clear the rest takes a sixth of making one */
 
+	m.kind = MESSAGE_DELIVER;
+	m.seq = e->seq;
 	m.deliver.delivery = e->delivery;
 	m.deliver.channel = e->channel;
 	m.deliver.count = count;
@@ -354,8 +356,10 @@ static int put_deliver(struct writer *w, struct outbox_entry *e)
 
 static int put_done(struct writer *w, struct outbox_entry *e)
 {
-	struct message m = {.kind = MESSAGE_DONE, .seq = e->seq};
+	struct message m;
 
+	m.kind = MESSAGE_DONE;
+	m.seq = e->seq;
 	m.done.count = e->count;
 	m.done.case_index = e->case_index;
 	e->count = 0;
