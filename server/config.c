@@ -369,20 +369,13 @@ static char *read_without_comments(const char *path)
 	return NULL;
 }
 
-static int load_file(struct config *c, const char *path, char *why)
-{
-	cfg_opt_t opts[SETTINGS + CONFIG_SECTIONS + 1];
-	cfg_opt_t end = CFG_END();
-	char *content;
-	cfg_t *cfg;
-	int rc;
+enum { FILE_OPTIONS = SETTINGS + CONFIG_SECTIONS + 1 };
 
-	content = read_without_comments(path);
-	if (!content) {
-		snprintf(
-			why, CONFIG_WHY_BYTES_MAX, "%s: cannot be read: %s", path, strerror(errno));
-		return -EINVAL;
-	}
+/* What may stand in a file. */
+static void list_options(cfg_opt_t opts[static FILE_OPTIONS])
+{
+	cfg_opt_t end = CFG_END();
+
 	for (int i = 0; i < SETTINGS; i++) {
 		cfg_opt_t text = CFG_STR((char *)settings[i].name, NULL, CFGF_NODEFAULT);
 		cfg_opt_t list = CFG_STR_LIST((char *)settings[i].name, NULL, CFGF_NODEFAULT);
@@ -391,11 +384,20 @@ static int load_file(struct config *c, const char *path, char *why)
 	}
 	config_access_options(&opts[SETTINGS]);
 	opts[SETTINGS + CONFIG_SECTIONS] = end;
+}
 
+/* 0, or -EINVAL with why. */
+static int parse_file(
+	struct config *c, const char *path, const char *content, char *why)
+{
+	cfg_opt_t opts[FILE_OPTIONS];
+	cfg_t *cfg;
+	int rc;
+
+	list_options(opts);
 	cfg = cfg_init(opts, CFGF_NONE);
 	if (!cfg) {
 		snprintf(why, CONFIG_WHY_BYTES_MAX, "%s: out of memory", path);
-		free(content);
 		return -EINVAL;
 	}
 	*why = '\0';
@@ -409,9 +411,23 @@ static int load_file(struct config *c, const char *path, char *why)
 	if (rc == 0)
 		rc = config_access_read(cfg, path, &c->access, why);
 	cfg_free(cfg);
-	free(content);
 	if (rc < 0 && !*why)
 		snprintf(why, CONFIG_WHY_BYTES_MAX, "%s: not a configuration file", path);
+	return rc;
+}
+
+static int load_file(struct config *c, const char *path, char *why)
+{
+	char *content = read_without_comments(path);
+	int rc;
+
+	if (!content) {
+		snprintf(
+			why, CONFIG_WHY_BYTES_MAX, "%s: cannot be read: %s", path, strerror(errno));
+		return -EINVAL;
+	}
+	rc = parse_file(c, path, content, why);
+	free(content);
 	return rc;
 }
 

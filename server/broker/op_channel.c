@@ -285,12 +285,37 @@ static struct name_place place_of(struct engine *e, const char *name)
 	return names_seek(&e->names, name);
 }
 
+/* What the message describes, for which there is room in the table then. NULL: there is no memory. */
+static struct channel *new_channel(
+	struct engine *e, const struct message *m, struct attributes *attributes)
+{
+	bool temporary = m->make.temporary || !m->make.name[0];
+
+	if (seqmap_reserve(&e->channels, 1) < 0)
+		return NULL;
+	return channel_new(m->make.name, (uint8_t)m->make.type, (uint32_t)m->make.capacity,
+		temporary, attributes);
+}
+
+/* It can be found from here on, and counts for who makes it. */
+static void enter(struct call *c, struct channel *ch, struct name_place *place)
+{
+	struct engine *e = c->engine;
+
+	ch->id = e->next_channel++;
+	ch->account = c->party->account;
+	ch->account->channels++;
+	ch->account->holds++;
+	ch->made_unix_ns = e->now_ns + e->options.unix_offset_ns;
+	seqmap_put(&e->channels, ch->id, ch);
+	if (ch->name[0])
+		names_put(place, &ch->named);
+}
+
 /* Takes the attributes over. */
 static void create(struct call *c, struct attributes *attributes, struct name_place place)
 {
 	const struct message *m = c->message;
-	struct engine *e = c->engine;
-	bool temporary = m->make.temporary || !m->make.name[0];
 	bool room = has_room(c);
 	struct channel *ch;
 	int rc;
@@ -300,36 +325,26 @@ static void create(struct call *c, struct attributes *attributes, struct name_pl
 		return;
 	}
 	if (!room) /* what was in the way is collected */
-		place = place_of(e, m->make.name);
-	ch = seqmap_reserve(&e->channels, 1) < 0
-		     ? NULL
-		     : channel_new(m->make.name, (uint8_t)m->make.type, (uint32_t)m->make.capacity,
-			       temporary, attributes);
+		place = place_of(c->engine, m->make.name);
+	ch = new_channel(c->engine, m, attributes);
 	if (!ch) {
 		free(attributes);
 		answer_fail(call_asked(c), CHAN_ENOMEM, "make '%s': the broker is out of memory",
 			m->make.name);
 		return;
 	}
-	ch->id = e->next_channel++;
-	ch->account = c->party->account;
-	ch->account->channels++;
-	ch->account->holds++;
-	ch->made_unix_ns = e->now_ns + e->options.unix_offset_ns;
-	seqmap_put(&e->channels, ch->id, ch);
-	if (ch->name[0])
-		names_put(&place, &ch->named);
+	enter(c, ch, &place);
 	rc = permits_fill(c, ch);
 	if (rc == 0 && m->make.direction)
-		rc = party_open(e, c->party, ch, (uint8_t)m->make.direction);
+		rc = party_open(c->engine, c->party, ch, (uint8_t)m->make.direction);
 	if (rc < 0) {
 		refuse_new(c, ch, rc);
-		channel_remove(e, ch);
+		channel_remove(c->engine, ch);
 		return;
 	}
 	answer_opened(c->party, m->seq, ch, (uint8_t)m->make.direction, true);
 	if (ch->name[0])
-		tell_awaiting(e, ch);
+		tell_awaiting(c->engine, ch);
 }
 
 /* Making, and using what is opened with it, are asked about whether or not there is one already, so

@@ -298,18 +298,12 @@ static int copy_cases(struct assembly *a)
 	return 0;
 }
 
-/* The batch's last operation begins a payload that is to go on: takes it out of the batch, or
- * makes it its refusal. */
-static int begin_assembly(
-	struct session *s, struct batch *b, const struct frame *f, char *why, size_t why_bytes)
+/* Whether the payload that the frame begins may go on in others: 0, or why the connection ends. */
+static int check_assembly(struct session *s, const struct message *m, const struct frame *f,
+	char *why, size_t why_bytes)
 {
-	struct message *m = &b->ops[b->count - 1].m;
-	uint64_t total = payload_announced(m);
-	struct assembly *a;
-	const char *text;
-	int rc;
-
-	if ((m->kind != MESSAGE_SEND && m->kind != MESSAGE_SELECT) || f->payload_bytes > total ||
+	if ((m->kind != MESSAGE_SEND && m->kind != MESSAGE_SELECT) ||
+		f->payload_bytes > payload_announced(m) ||
 		(m->kind == MESSAGE_SEND && m->send.count != 1)) {
 		snprintf(why, why_bytes,
 			"%s %" PRIu64 " cannot go on in pieces: only one value's SEND or "
@@ -317,24 +311,53 @@ static int begin_assembly(
 			message_kind_name(m->kind), m->seq);
 		return CHAN_EPROTOCOL;
 	}
-	if (!s->assemblies && !(s->assemblies = assemblies_new()))
-		return CHAN_ENOMEM;
-	if (s->assemblies->count == ASSEMBLIES_MAX) {
+	if (s->assemblies && s->assemblies->count == ASSEMBLIES_MAX) {
 		snprintf(why, why_bytes, "more than %u payloads are arriving in pieces at once",
 			ASSEMBLIES_MAX);
 		return CHAN_ELIMIT;
 	}
+	return 0;
+}
+
+/* One of which nothing is kept yet: to be refused, unless it is found to be within bounds. NULL: there is
+ * no memory. */
+static struct assembly *assembly_new(
+	struct session *s, const struct message *m, const struct frame *f)
+{
+	struct assembly *a;
+
+	if (!s->assemblies && !(s->assemblies = assemblies_new()))
+		return NULL;
 	a = calloc(1, sizeof(*a));
 	if (!a)
-		return CHAN_ENOMEM;
+		return NULL;
 	*a = (struct assembly){.m = *m,
-		.total = total,
+		.total = payload_announced(m),
 		.received = f->payload_bytes,
 		.refused = true,
 		.began_ns = clock_now_ns()};
 	list_push_back(&s->assemblies->list, &a->link);
 	s->assemblies->count++;
-	rc = check_bounds(s, b, m, total, &text);
+	return a;
+}
+
+/* The batch's last operation begins a payload that is to go on: takes it out of the batch, or
+ * makes it its refusal. */
+static int begin_assembly(
+	struct session *s, struct batch *b, const struct frame *f, char *why, size_t why_bytes)
+{
+	struct message *m = &b->ops[b->count - 1].m;
+	struct assembly *a;
+	const char *text;
+	int rc;
+
+	rc = check_assembly(s, m, f, why, why_bytes);
+	if (rc < 0)
+		return rc;
+	a = assembly_new(s, m, f);
+	if (!a)
+		return CHAN_ENOMEM;
+	rc = check_bounds(s, b, m, a->total, &text);
 	if (rc < 0) {
 		refuse(b, m->seq, (uint32_t)numbers_used(m), rc, text);
 		return 0;
@@ -345,7 +368,7 @@ static int begin_assembly(
 	if (rc < 0)
 		return rc;
 	a->refused = false;
-	s->assemblies->bytes += total;
+	s->assemblies->bytes += a->total;
 	batch_drop_last(b);
 	return 0;
 }
