@@ -71,7 +71,8 @@ struct chan_client {
 	bool writing;          /* a thread writes, and alone owns leaving */
 	bool choked;           /* the socket took no more: wait until it is writable */
 	struct buf in;         /* bytes that came */
-	struct buf leaving;    /* frames that do not count, on their way out */
+	struct buf leaving;    /* frames that do not count, on their way out, then company */
+	size_t company_bytes;  /* at its end: what is written next of session.resend */
 	struct wire_scratch *scratch;
 
 	struct waiter *waiters;

@@ -187,6 +187,12 @@ void session_note_received(struct session *s, size_t bytes)
 		put_seen(s);
 }
 
+void session_mention_seen(struct session *s)
+{
+	if (s->unsaid_bytes >= SEEN_RIDES_BYTES(s->limits.unseen_bytes) && session_lingers(s))
+		put_seen(s);
+}
+
 /* A broker that lost the connection before we did ends the session, and gives what was out to it
  * to others, as soon as it does not linger any more. */
 static int64_t hand_over_silence_max_ns(const struct session *s)

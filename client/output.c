@@ -3,13 +3,17 @@
  *
  * Frames that count go by session.resend, which keeps them for a resume where there may be one.
  * Those that do not (signs of life, what was received) go ahead of them, between two frames, also
- * while as much as may be kept has been written and the broker has not said that it has it.
+ * while as much as may be kept has been written and the broker has not said that it has it; by one
+ * write with what follows them, where that is little.
  */
 #include "client/client.h"
 #include <errno.h>
 
 /* What is worth a write of its own: some hundred small frames, in which the call is lost. */
 #define MUCH_BYTES (8u * 1024u)
+
+/* What is copied so that one write takes it along: a copy that costs less than a write. */
+#define COMPANY_BYTES_MAX 4096u
 
 /* Frames that were made and may not be written yet, or are to be made. */
 static bool has_gathered(const struct session *s)
@@ -42,19 +46,9 @@ bool client_has_output(const struct chan_client *c)
 	       resend_unwritten(&s->resend, &bytes) > 0 || (has_gathered(s) && has_room(s));
 }
 
-/* All that was taken has left, so a frame has just ended: what is next. */
-static void take_output(struct chan_client *c)
+/* Frames that count. */
+static void take_frames(struct session *s)
 {
-	struct session *s = &c->session;
-	struct buf emptied = c->leaving;
-
-	if (buf_len(&s->control) > 0 || rings_are_beginning(c)) {
-		c->leaving = s->control;
-		s->control = emptied;
-		if (rings_are_beginning(c))
-			rings_say_begin(c);
-		return;
-	}
 	resend_trim(&s->resend);
 	if (!has_gathered(s) || !resend_has_room(&s->resend))
 		return;
@@ -62,6 +56,40 @@ static void take_output(struct chan_client *c)
 		session_fill(s);
 	if (resend_take(&s->resend, &s->out, s->frames_sent) < 0)
 		s->doomed = CHAN_ENOMEM;
+}
+
+/* Frames that do not, and behind them a copy of the others' beginning. Without memory for that these
+ * leave by themselves. */
+static void take_control(struct chan_client *c, const uint8_t *frames, size_t n)
+{
+	struct session *s = &c->session;
+	struct buf emptied = c->leaving;
+
+	c->leaving = s->control;
+	s->control = emptied;
+	if (n > COMPANY_BYTES_MAX || buf_append(&c->leaving, frames, n) < 0)
+		n = 0;
+	c->company_bytes = n;
+}
+
+/* All that was taken has left, so a frame has just ended: what is next. */
+static void take_output(struct chan_client *c)
+{
+	struct session *s = &c->session;
+	const uint8_t *frames;
+	size_t n;
+
+	if (rings_are_beginning(c)) {
+		take_control(c, NULL, 0);
+		rings_say_begin(c);
+		return;
+	}
+	take_frames(s);
+	n = resend_unwritten(&s->resend, &frames);
+	if (n > 0)
+		session_mention_seen(s);
+	if (buf_len(&s->control) > 0)
+		take_control(c, frames, n);
 }
 
 /* What to write; 0: there is nothing, or it may not be written yet. */
@@ -77,16 +105,27 @@ static size_t next_output(struct chan_client *c, const uint8_t **ret_bytes)
 	return buf_len(&c->leaving);
 }
 
+/* So much of what was taken has left; returns how much of it was of the frames that count. */
+static size_t leave(struct chan_client *c, size_t n)
+{
+	size_t left = buf_len(&c->leaving) - n, company = c->company_bytes;
+
+	buf_consume(&c->leaving, n);
+	if (company > left)
+		c->company_bytes = left;
+	return company - c->company_bytes;
+}
+
 static void note_written(struct chan_client *c, size_t n)
 {
 	rings_count_call(c);
-	if (buf_len(&c->leaving) == 0) {
-		resend_wrote(&c->session.resend, n);
-		return;
+	if (buf_len(&c->leaving) > 0) {
+		n = leave(c, n);
+		if (buf_len(&c->leaving) == 0)
+			rings_wrote(c);
 	}
-	buf_consume(&c->leaving, n);
-	if (buf_len(&c->leaving) == 0)
-		rings_wrote(c);
+	if (n > 0)
+		resend_wrote(&c->session.resend, n);
 }
 
 /* What the broker said before it closed the connection is still to be read, and tells more. */

@@ -191,8 +191,11 @@ bool session_waits(const struct session *s);
 /* Whether the broker was asked and has been silent for so long that the connection must be dead. */
 bool session_is_dead(const struct session *s);
 
-/* So many bytes of a frame that counts came: says so when it has to be said. */
+/* So many bytes of a frame that counts came: says so by SEEN when it has to be said. */
 void session_note_received(struct session *s, size_t bytes);
+
+/* Something else is about to be written: says so with it when enough has come for that. */
+void session_mention_seen(struct session *s);
 
 /* Whether what was received may be handed over, see heard_ns; asks for a sign of life if not. Never
  * without a connection: the confirmation would come too late where that stays away. */

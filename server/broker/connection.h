@@ -135,7 +135,8 @@ struct connection {
 	bool stalled;        /* the writer waits for SEEN: ending runs */
 	bool reader_resting; /* the reader ended because too much was queued, or to let the broker
 				have the HELLO; the writer starts it */
-	bool reader_ended;   /* of a session that lingers: DETACH follows when nobody writes */
+	bool reader_ended : 1;  /* of a session that lingers: DETACH follows when nobody writes */
+	bool control_waits : 1; /* all of control is one frame that waits for company */
 	enum rings_step rings_step : 8; /* what the writer has to do next about rings */
 	enum rings_offer rings_offer : 8;
 	struct lock lock;
@@ -194,6 +195,10 @@ void connection_start_writers(struct connection *chain);
 
 /* Queues a frame ahead of all answers; the chain as in connection_queue. 0 or CHAN_ENOMEM. */
 int connection_say(struct connection *c, const struct message *m, struct connection **chain);
+
+/* Queues one that leaves with whatever is written next; or at once if one before it still waits for
+ * that. */
+int connection_mention(struct connection *c, const struct message *m, struct connection **chain);
 
 /* The client has so many frames of a session that lingers. 0 or CHAN_EPROTOCOL: it was not sent so
  * many. The reader. */

@@ -274,10 +274,11 @@ static int say_seen(struct turn *t)
 
 	s->unsaid_bytes = 0;
 	m.ping.frames_received = s->frames_received;
-	return connection_say(t->c, &m, &t->chain);
+	return connection_mention(t->c, &m, &t->chain);
 }
 
-/* What has come and will stand; the client is told now and then. */
+/* What has come and will stand; the client is told now and then, with what is written to it anyway: by
+ * itself only when that is due once more and nothing was. */
 static int count_frame(struct turn *t, const struct frame *f)
 {
 	struct connection *c = t->c;
@@ -285,7 +286,7 @@ static int count_frame(struct turn *t, const struct frame *f)
 
 	s->frames_received++;
 	s->unsaid_bytes += FRAME_PREFIX_BYTES + f->header_bytes + f->payload_bytes;
-	if (!c->outgoing || s->unsaid_bytes < SEEN_EVERY_BYTES(c->outgoing->unseen_bytes_max))
+	if (!c->outgoing || s->unsaid_bytes < SEEN_RIDES_BYTES(c->outgoing->unseen_bytes_max))
 		return 0;
 	return say_seen(t);
 }

@@ -119,7 +119,8 @@ size_t connection_queue(struct connection *c, struct outbox *answers, struct con
 	return bytes;
 }
 
-int connection_say(struct connection *c, const struct message *m, struct connection **chain)
+static int say(
+	struct connection *c, const struct message *m, bool patient, struct connection **chain)
 {
 	bool start = false;
 	size_t before;
@@ -130,7 +131,8 @@ int connection_say(struct connection *c, const struct message *m, struct connect
 		before = buf_len(&c->control);
 		rc = wire_encode(&c->control, m, 0, 0);
 		set_queued_bytes(c, queued_bytes(c) + buf_len(&c->control) - before);
-		start = rc == 0 && connection_claim_writer(c);
+		c->control_waits = patient && before == 0;
+		start = rc == 0 && !c->control_waits && connection_claim_writer(c);
 	}
 	lock_release(&c->lock);
 	if (start) {
@@ -138,6 +140,16 @@ int connection_say(struct connection *c, const struct message *m, struct connect
 		*chain = c;
 	}
 	return rc;
+}
+
+int connection_say(struct connection *c, const struct message *m, struct connection **chain)
+{
+	return say(c, m, false, chain);
+}
+
+int connection_mention(struct connection *c, const struct message *m, struct connection **chain)
+{
+	return say(c, m, true, chain);
 }
 
 /* Whether a writer should run only because of what was confirmed: it waits for that, or there is
@@ -258,11 +270,14 @@ static bool take_work(struct run *r)
 		writer_todo_add(r->w.todo, c->queue_head);
 		c->queue_head = c->queue_tail = NULL;
 	}
-	r->control = c->control;
-	c->control = (struct buf){0};
 	r->step = c->rings_step;
 	c->rings_step = RINGS_STEP_NONE;
 	idle = !behind && (!may_fill || writer_idle(&r->w));
+	if (!idle || !c->control_waits || c->closing) {
+		r->control = c->control;
+		c->control = (struct buf){0};
+		c->control_waits = false;
+	}
 	if (c->closing && idle && !buf_len(&r->control)) {
 		buf_fini(&r->control);
 		r->control = c->farewell;

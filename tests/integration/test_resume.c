@@ -719,21 +719,49 @@ static void test_breach_of_the_stuffed(void **state)
 	daemon_stop(&small);
 }
 
-/* The broker says by SEEN what it has, so that the client need not keep it. */
-static void test_broker_says_seen(void **state)
+/* A peer whose sends wait, so that nothing answers them: as many as make SEEN due so many times. */
+static void send_unanswered(struct peer *p, const char *name, unsigned times)
 {
-	static char text[60001];
-	struct peer p;
+	static char text[SEEN_RIDES_BYTES(UNSEEN_BYTES) + 1];
 	uint64_t channel;
 
-	(void)state;
 	memset(text, 'y', sizeof(text) - 1);
-	peer_dial_lingering(&p, d.url, LINGER_MS);
-	channel = peer_channel(&p, "seen", CHAN_TYPE_STRING, 20);
-	while (!p.seen)
-		peer_expect_done(&p, peer_send(&p, channel, text));
-	assert_true(p.seen * 60000 > UNSEEN_BYTES / 4);
-	assert_in_range(p.seen, 2, UNSEEN_BYTES / 4 / 60000 + 2);
+	peer_dial_lingering(p, d.url, LINGER_MS);
+	channel = peer_channel(p, name, CHAN_TYPE_STRING, 0);
+	while (times-- > 0)
+		peer_send(p, channel, text);
+}
+
+/* The broker says by SEEN what it has, so that the client need not keep it: with what it says anyway. */
+static void test_broker_says_seen(void **state)
+{
+	struct peer p;
+
+	(void)state;
+	send_unanswered(&p, "seen", 1);
+	peer_ping(&p);
+	assert_int_equal(p.seen, 2); /* MAKE and SEND */
+	peer_drop(&p);
+}
+
+/* By itself where it says nothing else. */
+static void test_broker_says_seen_unasked(void **state)
+{
+	uint8_t first[64];
+	struct pollfd pfd;
+	struct frame f;
+	struct peer p;
+	ssize_t n;
+
+	(void)state;
+	send_unanswered(&p, "unasked", 2);
+	pfd = (struct pollfd){.fd = p.fd, .events = POLLIN};
+	assert_int_equal(poll(&pfd, 1, test_patience_ms()), 1);
+	n = recv(p.fd, first, sizeof(first), MSG_PEEK);
+	assert_true(n > 0 && frame_parse(first, (size_t)n, &f) > 0);
+	assert_int_equal(f.kind, MESSAGE_SEEN);
+	peer_ping(&p);
+	assert_int_equal(p.seen, 3);
 	peer_drop(&p);
 }
 
@@ -807,6 +835,7 @@ int main(void)
 		cmocka_unit_test(test_unseen_bound),
 		cmocka_unit_test(test_breach_of_the_stuffed),
 		cmocka_unit_test(test_broker_says_seen),
+		cmocka_unit_test(test_broker_says_seen_unasked),
 		cmocka_unit_test(test_sessions_max),
 		cmocka_unit_test(test_sessions_max_against_a_lie),
 	};

@@ -50,6 +50,12 @@ tests_unit_test_events_SOURCES = tests/unit/test_events.c tests/support/fake_bro
 	tests/support/fake_broker.h
 tests_unit_test_events_LDADD = client/chanctl/libchanctl.a $(client_parts_libs)
 
+unit_tests += tests/unit/test_output
+tests_unit_test_output_SOURCES = tests/unit/test_output.c tests/support/fake_broker.c \
+	tests/support/fake_broker.h
+tests_unit_test_output_LDADD = $(client_parts_libs)
+tests_unit_test_output_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=send
+
 unit_tests += tests/unit/test_reconnect
 tests_unit_test_reconnect_SOURCES = tests/unit/test_reconnect.c tests/support/fake_broker.c \
 	tests/support/fake_broker.h

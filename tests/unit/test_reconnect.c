@@ -1121,37 +1121,6 @@ static void test_seen_makes_room(void **state)
 	hang_up(c);
 }
 
-/* When an eighth of what the broker may keep has come. */
-static void test_what_came_is_said_to_have_come(void **state)
-{
-	struct chan_client *c;
-	struct chan *ch;
-	unsigned i;
-
-	(void)state;
-	broker.limits.unseen_bytes = 1000;
-	broker.limits.batch_values = 1;
-	c = client();
-	ch = fake_open(&broker, c, 1, 5, CHAN_TYPE_INT, 3, NULL);
-	for (i = 0; i < 20; i++)
-		start_int(ch, i);
-	chan_events(c);
-	while (!fake_is_quiet(&broker))
-		;
-	for (i = 0; i < 8; i++) /* of 12 bytes, and OPENED has 20: this is above 125 less one */
-		fake_done(&broker, 2 + i, 1);
-	fake_turn(c);
-	assert_true(fake_is_quiet(&broker));
-	assert_int_not_equal(broker.m.kind, MESSAGE_SEEN);
-	fake_done(&broker, 10, 1);
-	fake_done(&broker, 11, 1);
-	fake_turn(c);
-	assert_true(fake_is_quiet(&broker));
-	assert_int_equal(broker.m.kind, MESSAGE_SEEN);
-	assert_true(broker.m.ping.frames_received >= 9);
-	hang_up(c);
-}
-
 static void test_a_broker_that_says_too_much(void **state)
 {
 	struct chan_client *c = client();
@@ -1199,7 +1168,6 @@ int main(void)
 		TEST(test_deadlines_while_the_keeper_attempts),
 		TEST(test_pauses_double_up_to_a_bound),
 		TEST(test_seen_makes_room),
-		TEST(test_what_came_is_said_to_have_come),
 		TEST(test_a_broker_that_says_too_much),
 	};
 
