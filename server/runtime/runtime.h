@@ -136,10 +136,8 @@ void go_park_unlock(struct lock *lock, enum wait_reason reason);
  */
 void go_ready(struct goroutine *g);
 
-/* The same for a whole batch, in its order, at the end of the queue. go_ready_later adds one to the end of
- * a batch, go_ready_sooner to its beginning; it is then to be handed to go_ready_all, and is empty
- * afterwards. */
-void go_ready_later(struct go_queue *batch, struct goroutine *g);
+/* The same for a whole batch, in its order, at the end of the queue. go_ready_sooner adds one to its
+ * beginning; it is then to be handed to go_ready_all, and is empty afterwards. */
 void go_ready_sooner(struct go_queue *batch, struct goroutine *g);
 void go_ready_all(struct go_queue *batch);
 

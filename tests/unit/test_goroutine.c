@@ -58,7 +58,7 @@ static void empty_room(void)
 
 	lock_acquire(&room.lock);
 	while ((g = go_queue_pop(&room.queue)))
-		go_ready_later(&q, g);
+		go_ready_sooner(&q, g);
 	lock_release(&room.lock);
 	go_ready_all(&q);
 	countdown_wait(&left);

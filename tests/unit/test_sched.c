@@ -230,7 +230,7 @@ static int open_gate(void *arg)
 		while (gate_count() < (size_t)sizes[s])
 			go_yield();
 		while ((g = go_queue_pop(&gate.queue)))
-			go_ready_later(&woken, g);
+			go_ready_sooner(&woken, g);
 		go_ready_all(&woken);
 		expect(woken.count == 0 && !woken.head);
 		countdown_wait(&all);

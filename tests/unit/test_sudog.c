@@ -129,6 +129,21 @@ static void skips_those_also_at_the_end(void **state)
 		assert_false(waiters[i].queued);
 }
 
+/* From the end, each says who comes some places later. */
+static void leaves_a_trail(void **state)
+{
+	struct sudog many[3 * TRAIL_LENGTH] = {0};
+	struct wait_queue long_one = {.first = NULL};
+
+	(void)state;
+	for (int i = 0; i < 3 * TRAIL_LENGTH; i++)
+		wait_queue_put(&long_one, &many[i]);
+	for (int i = 3 * TRAIL_LENGTH - 1; i > TRAIL_LENGTH; i--) {
+		assert_ptr_equal(wait_trail_ahead(&many[i]), &many[i - TRAIL_LENGTH]);
+		assert_ptr_equal(wait_queue_take_last(&long_one), &many[i]);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -139,6 +154,7 @@ int main(void)
 		cmocka_unit_test_setup(put_again, set_up),
 		cmocka_unit_test_setup(skips_whose_select_is_over, set_up),
 		cmocka_unit_test_setup(skips_those_also_at_the_end, set_up),
+		cmocka_unit_test(leaves_a_trail),
 	};
 
 	return cmocka_run_group_tests_name("sudog", tests, NULL, NULL);
