@@ -355,7 +355,7 @@ int operation_cancel_later(struct engine *e, struct operation *op, uint64_t seq)
 	op->cancels = c;
 	party_add_ops(op->party, 1);
 	if (op->kind == OP_SEND)
-		op->withdrawn = !op->doom;
+		op->withdrawn |= !op->doom; /* what came first counts */
 	else
 		operation_withdraw(e, op, CHAN_ECANCELED, 0);
 	return 0;

@@ -343,6 +343,19 @@ static void a_cancelled_value_that_is_taken_was_faster(void **state)
 	expect("d got 1 #1 2 again 2");
 }
 
+static void a_value_that_was_cancelled_before_the_close_stays_so(void **state)
+{
+	uint64_t ch = first_is_out(wait_forever);
+
+	(void)state;
+	cancel(a, 1);
+	close_channel(c, ch);
+	cancel(a, 1); /* once more, too late for the others */
+	ignore_answers();
+	give_back(b, 1);
+	expect("a fail 1 ECANCELED; a done 5; a done 4; a fail 2..3 ECLOSED");
+}
+
 static void all_that_are_cancelled_from_the_last_leave_no_hole(void **state)
 {
 	uint64_t ch = first_is_out(wait_forever);
@@ -392,6 +405,7 @@ int main(void)
 		TEST(a_cancel_takes_its_value_off_and_no_other),
 		TEST(the_attempts_of_a_value_that_was_cancelled_are_not_the_next_ones),
 		TEST(a_cancelled_value_that_is_taken_was_faster),
+		TEST(a_value_that_was_cancelled_before_the_close_stays_so),
 		TEST(all_that_are_cancelled_from_the_last_leave_no_hole),
 		TEST(the_deadline_of_the_others_is_not_the_cancelled_ones),
 	};
