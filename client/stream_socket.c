@@ -35,20 +35,23 @@ static int await_connected(int fd, int64_t deadline_ns)
 	return -error;
 }
 
-/* A Unix listener whose queue is full answers EAGAIN at once: wait for it like for TCP. 0 or
- * -errno. */
+/* A Unix listener whose queue is full answers EAGAIN at once: wait for it like for TCP. A signal that
+ * comes meanwhile leaves nothing under way. 0 or -errno. */
 static int connect_patiently(
 	int fd, const struct sockaddr *address, socklen_t size, int64_t deadline_ns)
 {
-	int ms = clock_poll_ms(deadline_ns, 3600 * 1000);
-	struct timeval most = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000}, none = {0};
-	int rc;
+	struct timeval most, none = {0};
+	int rc, ms;
 
-	if (ms == 0)
-		return -ETIMEDOUT;
 	fcntl(fd, F_SETFL, 0);
-	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &most, sizeof(most));
-	rc = connect(fd, address, size) < 0 ? -errno : 0;
+	do {
+		ms = clock_poll_ms(deadline_ns, 3600 * 1000);
+		if (ms == 0)
+			return -ETIMEDOUT;
+		most = (struct timeval){.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
+		setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &most, sizeof(most));
+		rc = connect(fd, address, size) < 0 ? -errno : 0;
+	} while (rc == -EINTR);
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &none, sizeof(none));
 	return rc == -EAGAIN ? -ETIMEDOUT : rc;
 }

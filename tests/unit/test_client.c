@@ -9,10 +9,12 @@
 #include "proto/limits.h"
 #include "tests/support/fake_broker.h"
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -89,6 +91,22 @@ static void test_where_nobody_listens(void **state)
 }
 
 /* A listener that accepts nobody, whose queue is full: dialling ends in its time. */
+static void on_alarm(int sig)
+{
+	(void)sig;
+}
+
+/* Has a signal interrupt what blocks, each so many microseconds; 0: no more. */
+static void interrupt_each(suseconds_t us)
+{
+	const struct sigaction interrupts = {.sa_handler = on_alarm};
+	const struct itimerval each = {{.tv_usec = us}, {.tv_usec = us}};
+
+	sigaction(SIGALRM, &interrupts, NULL);
+	setitimer(ITIMER_REAL, &each, NULL);
+}
+
+/* Signals that come meanwhile change nothing. */
 static void test_a_full_queue_ends_in_time(void **state)
 {
 	struct chan_dial_options options = {.timeout_ns = 100000000};
@@ -107,6 +125,9 @@ static void test_a_full_queue_ends_in_time(void **state)
 		connect(fd[i], (struct sockaddr *)&address, sizeof(address));
 	}
 	assert_int_equal(chan_dial(url, &options, &c), CHAN_ETIMEDOUT);
+	interrupt_each(10000);
+	assert_int_equal(chan_dial(url, &options, &c), CHAN_ETIMEDOUT);
+	interrupt_each(0);
 	for (i = 0; i < 3; i++)
 		close(fd[i]);
 	close(listener);
