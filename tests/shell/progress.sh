@@ -8,13 +8,13 @@ if ! script -qec true /dev/null >/dev/null 2>&1 </dev/null; then
 fi
 daemon_start
 
-# Two seconds of values, ten a second.
+# Two seconds of values, fifty a second.
 slowly() {
 	i=0
-	while [ $i -lt 20 ]; do
+	while [ $i -lt 100 ]; do
 		i=$((i + 1))
 		echo $i
-		sleep 0.1
+		sleep 0.02
 	done
 }
 
@@ -33,7 +33,7 @@ slowly | chanctl send seen --lines --close 2>"$err" &
 began=$(now_ms)
 on_terminal "chanctl range seen >'$tap_dir/seen'"
 took=$(($(now_ms) - began))
-same "the values are data alone" 20 "$(grep -c '^[0-9]*$' "$tap_dir/seen")"
+same "the values are data alone" 100 "$(grep -c '^[0-9]*$' "$tap_dir/seen")"
 prints "a line tells how far it is" 'range seen: [0-9]* values, [0-9]*/s'
 updates=$(tr '\r' '\n' <"$out" | grep -c 'range seen')
 check "at most five times a second ($updates in $took ms)" test "$updates" -le $((took / 200 + 1))
