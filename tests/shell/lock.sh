@@ -101,8 +101,8 @@ kill -s CONT $holder
 exits 125 "and says so with 125" wait $holder
 check "in words, too" grep -q 'lost its lease' stopped.err
 
-hold kept --lease 4500ms
-exits 124 "a lease that is extended is not lost" chanctl lock kept --timeout 6s -- true
+hold kept --lease 8s
+exits 124 "a lease that is extended is not lost" chanctl lock kept --timeout 11s -- true
 echo >gate
 exits 0 "the holder ends in order" wait $holder
 

@@ -228,9 +228,9 @@ same "the value goes back" "v 2" "$(chanctl recv unguarded --format '%v %a')"
 
 # ---- the lease --------------------------------------------------------------------------------
 fresh lease v
-run_worker lease --lease 4500ms -- sh -c 'echo started >lease.log; read line <gate'
+run_worker lease --lease 8s -- sh -c 'echo started >lease.log; read line <gate'
 becomes "a command runs" started cat lease.log
-exits 124 "its lease is extended" chanctl recv lease --timeout 6s
+exits 124 "its lease is extended" chanctl recv lease --timeout 11s
 echo >gate
 becomes "it is acknowledged" 0 stat_of lease leased
 kill $worker
