@@ -719,13 +719,14 @@ static void test_breach_of_the_stuffed(void **state)
 	daemon_stop(&small);
 }
 
-/* A peer whose sends wait, so that nothing answers them: as many as make SEEN due so many times. */
-static void send_unanswered(struct peer *p, const char *name, unsigned times)
+/* A peer whose sends wait, so that nothing answers them: so many frames of more than that. */
+static void send_unanswered(struct peer *p, const char *name, size_t bytes, unsigned times)
 {
-	static char text[SEEN_RIDES_BYTES(UNSEEN_BYTES) + 1];
+	static char text[SEEN_EVERY_BYTES(UNSEEN_BYTES) + 1];
 	uint64_t channel;
 
-	memset(text, 'y', sizeof(text) - 1);
+	memset(text, 'y', bytes);
+	text[bytes] = '\0';
 	peer_dial_lingering(p, d.url, LINGER_MS);
 	channel = peer_channel(p, name, CHAN_TYPE_STRING, 0);
 	while (times-- > 0)
@@ -738,30 +739,55 @@ static void test_broker_says_seen(void **state)
 	struct peer p;
 
 	(void)state;
-	send_unanswered(&p, "seen", 1);
+	send_unanswered(&p, "seen", SEEN_RIDES_BYTES(UNSEEN_BYTES), 1);
 	peer_ping(&p);
 	assert_int_equal(p.seen, 2); /* MAKE and SEND */
 	peer_drop(&p);
 }
 
+/* SEEN comes to who has said nothing that is answered, and by itself: not with a PING some seconds later. */
+static void expect_seen_unasked(struct peer *p)
+{
+	struct pollfd pfd = {.fd = p->fd, .events = POLLIN};
+	uint8_t first[64];
+	struct frame f;
+	ssize_t n, at = 0;
+
+	assert_int_equal(poll(&pfd, 1, test_patience_ms()), 1);
+	n = recv(p->fd, first, sizeof(first), MSG_PEEK);
+	assert_true(n > 0);
+	while (at < n) {
+		long length = frame_parse(first + at, (size_t)(n - at), &f);
+
+		assert_true(length > 0);
+		assert_int_equal(f.kind, MESSAGE_SEEN);
+		at += length;
+	}
+}
+
 /* By itself where it says nothing else. */
 static void test_broker_says_seen_unasked(void **state)
 {
-	uint8_t first[64];
-	struct pollfd pfd;
-	struct frame f;
 	struct peer p;
-	ssize_t n;
 
 	(void)state;
-	send_unanswered(&p, "unasked", 2);
-	pfd = (struct pollfd){.fd = p.fd, .events = POLLIN};
-	assert_int_equal(poll(&pfd, 1, test_patience_ms()), 1);
-	n = recv(p.fd, first, sizeof(first), MSG_PEEK);
-	assert_true(n > 0 && frame_parse(first, (size_t)n, &f) > 0);
-	assert_int_equal(f.kind, MESSAGE_SEEN);
+	send_unanswered(&p, "unasked", SEEN_RIDES_BYTES(UNSEEN_BYTES), 2);
+	expect_seen_unasked(&p);
 	peer_ping(&p);
 	assert_int_equal(p.seen, 3);
+	peer_drop(&p);
+}
+
+/* At once for one frame that is a good part of what the client may keep: another need not fit. */
+static void test_broker_says_seen_of_a_large_one(void **state)
+{
+	struct peer p;
+
+	(void)state;
+	send_unanswered(&p, "one-large", SEEN_EVERY_BYTES(UNSEEN_BYTES), 1);
+	expect_seen_unasked(&p);
+	peer_ping(&p);
+	assert_int_equal(p.seen, 2);
 	peer_drop(&p);
 }
 
@@ -836,6 +862,7 @@ int main(void)
 		cmocka_unit_test(test_breach_of_the_stuffed),
 		cmocka_unit_test(test_broker_says_seen),
 		cmocka_unit_test(test_broker_says_seen_unasked),
+		cmocka_unit_test(test_broker_says_seen_of_a_large_one),
 		cmocka_unit_test(test_sessions_max),
 		cmocka_unit_test(test_sessions_max_against_a_lie),
 	};
