@@ -26,8 +26,9 @@
  * as one, where they had 0.8 of that. Where nobody waits however many there are in the ring they are
  * faster still, but fifty clients that wait for answers lose 3 to 8 %.
  *
- * `haul_ns` is written by who holds p, and by sysmon, which ends it; others read it. All relaxed: nothing
- * is published by it, and who reads an old value helps too early, or leaves p alone until sysmon looks.
+ * `haul_ns` is written by who holds p, and by sysmon, which ends it; others read it. Relaxed, but for the
+ * end and the look of poller_is_near (see sched.c): nothing is published by it, and who reads an old value
+ * helps too early, or leaves p alone until sysmon looks.
  */
 #ifndef CHAND_RUNTIME_HAUL_H
 #define CHAND_RUNTIME_HAUL_H
@@ -43,7 +44,7 @@ static inline bool haul_stays(const struct processor *p)
 	return atomic_load_explicit(&p->haul_ns, memory_order_relaxed) != 0;
 }
 
-/* A poll that ended at now_ns is about to fill p's ring, which is empty, with newborns. */
+/* A poll that ended at now_ns is about to fill p's ring, which is empty, with a haul. */
 static inline void haul_begin(struct processor *p, int64_t now_ns)
 {
 	atomic_store_explicit(&p->haul_ns, now_ns, memory_order_relaxed);
@@ -53,7 +54,7 @@ static inline void haul_begin(struct processor *p, int64_t now_ns)
 static inline void haul_end(struct processor *p)
 {
 	if (haul_stays(p))
-		atomic_store_explicit(&p->haul_ns, 0, memory_order_relaxed);
+		atomic_store(&p->haul_ns, 0);
 }
 
 /* Has p been at it for long, now? */

@@ -30,18 +30,23 @@
  *
  * The poller. At most one machine waits in the kernel for descriptors and the next timer; it holds no
  * processor. The others sleep on their note. Who is about to sleep makes sure that the poller will
- * come back early enough for the first timer (poller_covers):
+ * come back early enough for the first timer (netpoll_hurry):
  *
  *	Poller:                                      Going to sleep:
  *	  1. poll_until = first deadline               1. start timers (their heap's minimum changes)
  *	  2. look at the first deadline again          2. look at poll_until; interrupt if too late
  *
  * Where a processor is at a short haul nobody waits, since it will itself, soon (poller_is_near). Who ends
- * a haul comes to wait when it has nothing else to do, and so, should another's haul be what it leaves that
- * to, does that one: of two that end theirs at the same time, the one whose step to the idle list is the
- * second (idle_processor_put: the haul's end stands before it, and the look behind it) sees that the other's
- * is over. Who ends a haul and goes on calls somebody to wait (end_haul). That step and its look are no
- * such pair, so it may miss one who is just going to sleep: then sysmon looks at the sockets, within 10 ms.
+ * a haul comes to wait when it has nothing else to do, and else calls somebody who does (end_haul,
+ * find_runnable). No end is missed:
+ *
+ *	Ending a haul:                               Going to sleep:
+ *	  1. haul_ns = 0 (haul_end)                    1. give the processor to the idle list
+ *	  2. look for an idle processor to wake,       2. look at haul_ns of all
+ *	     or go to sleep oneself
+ *
+ * All are sequentially consistent. And of two that end theirs and go to sleep the second to reach the idle
+ * list sees that both are over.
  *
  * What has not begun runs before what waits in the ring, the youngest first (newq.h).
  *
@@ -689,7 +694,7 @@ static bool poller_is_near(void)
 	for (int i = 0; i < sched.procs; i++) {
 		struct processor *p = &sched.processors[i];
 
-		if (haul_stays(p) && runq_length(&p->runq) <= 1)
+		if (atomic_load(&p->haul_ns) != 0 && runq_length(&p->runq) <= 1)
 			return true;
 	}
 	return false;
@@ -700,7 +705,11 @@ static bool poll_for_work(struct machine *m)
 {
 	struct netpoll_ready ready = {0};
 
-	if (poller_is_near() || !netpoll_wait_for_work(&ready))
+	if (poller_is_near()) {
+		netpoll_hurry(); /* who polls already may know nothing of timers started here */
+		return false;
+	}
+	if (!netpoll_wait_for_work(&ready))
 		return false;
 	m->p = take_idle_processor();
 	if (m->p) {
@@ -725,10 +734,13 @@ static struct goroutine *find_runnable(struct machine *m)
 			return g;
 		}
 		if (m->p) {
+			bool hauled = haul_stays(m->p);
 			struct goroutine *g = find_work(m);
 
 			if (g) {
 				become_busy(m);
+				if (hauled && !haul_stays(m->p) && netpoll_needs_poller())
+					wake_processor();
 				return g;
 			}
 			if (!release_processor(m) || look_again(m))
