@@ -502,12 +502,12 @@ static int64_t linger_ns(uint64_t ms)
 
 static int begin_session(struct answer *a)
 {
-	const struct message *m = a->m;
+	const struct wire_welcome *w = a->m->welcome;
 	struct session *s = a->s;
-	size_t id = m->welcome.session_id.len, secret = m->welcome.session_secret.len;
+	size_t id = w->session_id.len, secret = w->session_secret.len;
 
 	s->id = malloc(id + secret + 1);
-	s->broker = strdup(m->welcome.broker);
+	s->broker = strdup(w->broker);
 	if (!s->id || !s->broker) {
 		free(s->id);
 		free(s->broker);
@@ -515,20 +515,17 @@ static int begin_session(struct answer *a)
 		s->broker = NULL;
 		return CHAN_ENOMEM;
 	}
-	memcpy(s->id, m->welcome.session_id.bytes ? (const void *)m->welcome.session_id.bytes : "",
-		id);
-	memcpy(s->id + id,
-		m->welcome.session_secret.bytes ? (const void *)m->welcome.session_secret.bytes
-						: "",
+	memcpy(s->id, w->session_id.bytes ? (const void *)w->session_id.bytes : "", id);
+	memcpy(s->id + id, w->session_secret.bytes ? (const void *)w->session_secret.bytes : "",
 		secret);
 	s->id_bytes = id;
 	s->secret_bytes = secret;
-	s->incarnation = m->welcome.incarnation;
-	s->connection_epoch = m->welcome.connection_epoch;
-	s->linger_ns = linger_ns(m->welcome.linger_ms);
-	if (m->welcome.heartbeat_ms > 0 && m->welcome.heartbeat_ms < 3600 * 1000)
-		s->heartbeat_ns = (int64_t)m->welcome.heartbeat_ms * NS_PER_MS;
-	take_limits(&s->limits, &m->welcome.limits);
+	s->incarnation = w->incarnation;
+	s->connection_epoch = w->connection_epoch;
+	s->linger_ns = linger_ns(w->linger_ms);
+	if (w->heartbeat_ms > 0 && w->heartbeat_ms < 3600 * 1000)
+		s->heartbeat_ns = (int64_t)w->heartbeat_ms * NS_PER_MS;
+	take_limits(&s->limits, &w->limits);
 	s->resend.keeps = session_lingers(s);
 	s->resend.bytes_max = s->limits.unseen_bytes;
 	s->heard_ns = s->ping_ns = clock_now_ns();
@@ -538,12 +535,12 @@ static int begin_session(struct answer *a)
 /* Where the broker is silent about what it took back meanwhile, it says so before it answers. */
 static int resume_session(struct answer *a)
 {
-	const struct message *m = a->m;
+	const struct wire_welcome *w = a->m->welcome;
 	struct session *s = a->s;
 
-	if (!m->welcome.resumed || m->welcome.connection_epoch != s->connection_epoch)
+	if (!w->resumed || w->connection_epoch != s->connection_epoch)
 		return breach(a, "a greeting that resumes another session than was asked for");
-	if (resend_rewind(&s->resend, m->welcome.frames_received) < 0)
+	if (resend_rewind(&s->resend, w->frames_received) < 0)
 		return breach(a, "frames that it had have got lost");
 	s->heard_ns = HEARD_NEVER;
 	return 0;
@@ -554,13 +551,13 @@ static int on_welcome(struct answer *a)
 	struct session *s = a->s;
 	int rc;
 
-	if (s->greeted || a->m->welcome.version != PROTOCOL_VERSION)
+	if (s->greeted || a->m->welcome->version != PROTOCOL_VERSION)
 		return breach(a, "a greeting in a version that was not offered, or a second one");
 	rc = s->id ? resume_session(a) : begin_session(a);
 	if (rc < 0)
 		return rc;
 	s->greeted = true;
-	s->features = a->m->welcome.features;
+	s->features = a->m->welcome->features;
 	s->unsaid_bytes = 0;
 	if (s->heard_ns == HEARD_NEVER)
 		session_ping(s, 0);

@@ -71,12 +71,12 @@ int credentials_find(const struct chan_dial_options *options, struct credentials
 	return file && *file ? keep_file(file, ret_credentials) : 0;
 }
 
-void credentials_show(const struct credentials *c, struct message *hello)
+void credentials_show(const struct credentials *c, struct wire_hello *hello)
 {
 	if (!c->token)
 		return;
-	hello->hello.mechanism = "token";
-	hello->hello.token = (struct wire_bytes){(const uint8_t *)c->token, c->len};
+	hello->mechanism = "token";
+	hello->token = (struct wire_bytes){(const uint8_t *)c->token, c->len};
 }
 
 void credentials_fini(struct credentials *c)

@@ -21,7 +21,7 @@ struct credentials {
 int credentials_find(const struct chan_dial_options *options, struct credentials *ret_credentials);
 
 /* Sets the fields of a HELLO; they point into c. */
-void credentials_show(const struct credentials *c, struct message *hello);
+void credentials_show(const struct credentials *c, struct wire_hello *hello);
 
 /* Wipes and frees. */
 void credentials_fini(struct credentials *c);

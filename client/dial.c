@@ -17,33 +17,33 @@ static const struct chan_dial_options no_options;
 
 /* ---- HELLO and WELCOME -------------------------------------------------------------------- */
 
-static void put_resume(struct session *s, struct message *m)
+static void put_resume(struct session *s, struct wire_hello *hello)
 {
-	m->hello.session_id = (struct wire_bytes){s->id, s->id_bytes};
-	m->hello.session_secret = (struct wire_bytes){s->id + s->id_bytes, s->secret_bytes};
-	m->hello.incarnation = s->incarnation;
-	m->hello.connection_epoch = ++s->connection_epoch;
-	m->hello.frames_received = s->frames_received;
+	hello->session_id = (struct wire_bytes){s->id, s->id_bytes};
+	hello->session_secret = (struct wire_bytes){s->id + s->id_bytes, s->secret_bytes};
+	hello->incarnation = s->incarnation;
+	hello->connection_epoch = ++s->connection_epoch;
+	hello->frames_received = s->frames_received;
 }
 
 static int put_hello(struct chan_client *c)
 {
-	struct message m = {.kind = MESSAGE_HELLO};
+	struct wire_hello hello = {0};
 	char host[256] = "";
 
 	gethostname(host, sizeof(host) - 1);
-	m.hello.version_min = m.hello.version_max = PROTOCOL_VERSION;
-	m.hello.features = rings_features(c);
-	m.hello.speaker.host = host;
-	m.hello.speaker.pid = (uint64_t)getpid();
-	m.hello.speaker.program = c->program;
-	m.hello.speaker.group = c->group;
-	m.hello.speaker.library = "libchan " PACKAGE_VERSION;
-	m.hello.linger_ms = (uint64_t)(c->linger_ns / NS_PER_MS);
-	credentials_show(&c->credentials, &m);
+	hello.version_min = hello.version_max = PROTOCOL_VERSION;
+	hello.features = rings_features(c);
+	hello.speaker.host = host;
+	hello.speaker.pid = (uint64_t)getpid();
+	hello.speaker.program = c->program;
+	hello.speaker.group = c->group;
+	hello.speaker.library = "libchan " PACKAGE_VERSION;
+	hello.linger_ms = (uint64_t)(c->linger_ns / NS_PER_MS);
+	credentials_show(&c->credentials, &hello);
 	if (c->session.id)
-		put_resume(&c->session, &m);
-	return session_put(&c->session, &m);
+		put_resume(&c->session, &hello);
+	return session_put(&c->session, &(struct message){.kind = MESSAGE_HELLO, .hello = &hello});
 }
 
 /* 0, -EAGAIN or what the stream says. */

@@ -14,7 +14,7 @@
  *
  * Decoded messages live in an arena. The widest ratio is a header of empty repeated messages, two
  * bytes each: of those that a client may send, a Case becomes 40 bytes, so FRAME_HEADER_BYTES_MAX
- * bounds a frame's memory by 330 kB.
+ * bounds a frame's memory by 330 kB. A HELLO is 144 bytes if it is empty, and comes once.
  */
 #include "proto/wire.h"
 #include "chan/status.h"
@@ -421,6 +421,17 @@ static int decode_element(const struct shape *s, struct input in, uint8_t *plain
 	return rc < 0 ? rc : finish_fields(s, plain);
 }
 
+static int decode_apart(const struct shape *s, struct input in, struct message *m, struct arena *a)
+{
+	uint8_t *plain = arena_alloc(a, s->plain_bytes);
+
+	if (!plain)
+		return CHAN_ENOMEM;
+	memset(plain, 0, s->plain_bytes);
+	m->apart = plain;
+	return decode_element(s, in, plain, a);
+}
+
 int wire_decode(const struct frame *f, struct wire_scratch *s, struct message *ret_message)
 {
 	const struct shape *shape = wire_shape_of(f->kind);
@@ -430,6 +441,8 @@ int wire_decode(const struct frame *f, struct wire_scratch *s, struct message *r
 		return CHAN_EPROTOCOL;
 	memset(ret_message, 0, sizeof(*ret_message));
 	ret_message->kind = f->kind;
+	if (shape->apart)
+		return decode_apart(shape, in, ret_message, &s->arena);
 	return decode_element(shape, in, (uint8_t *)ret_message, &s->arena);
 }
 
@@ -668,12 +681,13 @@ static size_t room_for_fields(const struct shape *s, const uint8_t *plain)
 int wire_encode(struct buf *out, const struct message *m, uint8_t flags, uint32_t payload_bytes)
 {
 	const struct shape *shape = wire_shape_of(m->kind);
-	const uint8_t *plain = (const uint8_t *)m;
+	const uint8_t *plain;
 	size_t room, header_bytes;
 	uint8_t *prefix, *header;
 
 	if (!shape)
 		return CHAN_EPROTOCOL;
+	plain = shape->apart ? m->apart : (const uint8_t *)m;
 	room = room_for_fields(shape, plain);
 	if (room > FRAME_HEADER_BYTES_MAX || payload_bytes > FRAME_PAYLOAD_BYTES_MAX)
 		return CHAN_ETOOLARGE;

@@ -144,31 +144,39 @@ struct wire_waiter {
 	uint64_t waiting_ns, remaining_ns;
 };
 
+/* HELLO and WELCOME come once a connection and would make struct message, of which each operation
+ * holds one on either side, more than twice as large: so it points to them. */
+struct wire_hello {
+	uint32_t version_min, version_max;
+	uint64_t features;
+	struct wire_speaker speaker;
+	const char *mechanism;
+	struct wire_bytes token;
+	uint64_t linger_ms;
+	struct wire_bytes session_id, session_secret;
+	uint64_t connection_epoch, incarnation, frames_received;
+};
+
+struct wire_welcome {
+	uint32_t version;
+	uint64_t features;
+	const char *broker;
+	uint64_t incarnation;
+	struct wire_bytes session_id, session_secret;
+	uint64_t connection_epoch;
+	bool resumed;
+	uint64_t frames_received, linger_ms, heartbeat_ms;
+	struct wire_limits limits;
+};
+
+/* What is large stands first in each kind, so that 72 bytes are enough for all. */
 struct message {
 	enum message_kind kind;
 	uint64_t seq; /* of the operation that is asked or answered; of a PIECE its id */
 	union {
-		struct {
-			uint32_t version_min, version_max;
-			uint64_t features;
-			struct wire_speaker speaker;
-			const char *mechanism;
-			struct wire_bytes token;
-			uint64_t linger_ms;
-			struct wire_bytes session_id, session_secret;
-			uint64_t connection_epoch, incarnation, frames_received;
-		} hello;
-		struct {
-			uint32_t version;
-			uint64_t features;
-			const char *broker;
-			uint64_t incarnation;
-			struct wire_bytes session_id, session_secret;
-			uint64_t connection_epoch;
-			bool resumed;
-			uint64_t frames_received, linger_ms, heartbeat_ms;
-			struct wire_limits limits;
-		} welcome;
+		const struct wire_hello *hello;
+		const struct wire_welcome *welcome;
+		const void *apart; /* either of them */
 		struct {
 			uint64_t nonce, frames_received;
 		} ping; /* PING, PONG and, without nonce, SEEN */
@@ -183,15 +191,12 @@ struct message {
 			uint32_t ring_bytes;
 		} ring_offer;
 		struct {
-			const char *name;
-			uint32_t type;
-			const char *type_name;
+			const char *name, *type_name;
 			int64_t capacity;
-			bool temporary;
-			uint32_t direction;
 			const struct wire_attribute *attributes;
 			size_t attribute_count;
-			uint32_t participant;
+			uint32_t type, direction, participant;
+			bool temporary;
 		} make;
 		struct {
 			const char *name;
@@ -205,15 +210,10 @@ struct message {
 			uint64_t channel;
 		} release;
 		struct {
-			uint64_t channel;
-			uint32_t count;
-			uint64_t payload_bytes;
-			bool try;
-			uint64_t timeout_ns;
-			uint32_t participant;
-			uint64_t epoch;
+			uint64_t channel, payload_bytes, timeout_ns, epoch;
+			uint32_t count, participant;
 			uint32_t type; /* that the values are meant to have; 0: not said */
-			bool ride;
+			bool try, ride;
 		} send;
 		struct {
 			uint64_t channel;
@@ -274,13 +274,10 @@ struct message {
 			uint32_t count, case_index;
 		} done;
 		struct {
-			uint32_t count;
-			int status; /* CHAN_E..., negative */
-			const char *message;
-			uint32_t case_index;
-			const char *closed_by;
+			const char *message, *closed_by, *reason, *redirect_url;
 			int64_t closed_unix_ns;
-			const char *reason, *redirect_url;
+			int status; /* CHAN_E..., negative */
+			uint32_t count, case_index;
 		} fail;
 		struct {
 			uint64_t delivery, channel;

@@ -43,6 +43,8 @@
 	}
 #define KIND_SHAPE(K, k, ...)                                                                      \
 	SHAPE_OF(chand__##k##__descriptor, k##_fields, struct message, __VA_ARGS__)
+#define APART_SHAPE(K, k)                                                                          \
+	SHAPE_OF(chand__##k##__descriptor, k##_fields, struct wire_##k, .apart = true)
 #define NUMBERS_ONLY .numbers_only = true
 
 /* Messages within messages. */
@@ -54,10 +56,10 @@ static const struct shape speaker_shape =
 	SHAPE_OF(chand__speaker__descriptor, speaker_fields, struct wire_speaker);
 
 static const struct field credentials_fields[] = {
-	FIELD(TEXT, Chand__Credentials, mechanism, struct message, hello.mechanism),
-	FIELD(BYTES, Chand__Credentials, token, struct message, hello.token)};
+	FIELD(TEXT, Chand__Credentials, mechanism, struct wire_hello, mechanism),
+	FIELD(BYTES, Chand__Credentials, token, struct wire_hello, token)};
 static const struct shape credentials_shape =
-	SHAPE_OF(chand__credentials__descriptor, credentials_fields, struct message);
+	SHAPE_OF(chand__credentials__descriptor, credentials_fields, struct wire_hello);
 
 #define LIMIT(f) FIELD_SCALAR(Chand__Limits, f, struct wire_limits, f)
 static const struct field limits_fields[] = {LIMIT(frame_header_bytes), LIMIT(frame_payload_bytes),
@@ -116,13 +118,13 @@ static const struct shape waiter_shape =
 	SHAPE_OF(chand__waiter__descriptor, waiter_fields, struct wire_waiter);
 
 /* The session. */
-#define HELLO(how_, f) ANY_OF(how_, Hello, hello, f)
-#define HELLO_NUMBER(f) NUMBER(Hello, hello, f)
+#define HELLO(how_, f) FIELD(how_, Chand__Hello, f, struct wire_hello, f)
+#define HELLO_NUMBER(f) FIELD_SCALAR(Chand__Hello, f, struct wire_hello, f)
 static const struct field hello_fields[] = {HELLO_NUMBER(version_min), HELLO_NUMBER(version_max),
 	HELLO_NUMBER(features),
 	{.how = SUB,
 		.pb = offsetof(Chand__Hello, speaker),
-		.plain = offsetof(struct message, hello.speaker),
+		.plain = offsetof(struct wire_hello, speaker),
 		.of = &speaker_shape},
 	{.how = SUB,
 		.pb = offsetof(Chand__Hello, credentials),
@@ -131,15 +133,15 @@ static const struct field hello_fields[] = {HELLO_NUMBER(version_min), HELLO_NUM
 	HELLO_NUMBER(linger_ms), HELLO(BYTES, session_id), HELLO(BYTES, session_secret),
 	HELLO_NUMBER(connection_epoch), HELLO_NUMBER(incarnation), HELLO_NUMBER(frames_received)};
 
-#define WELCOME(how_, f) ANY_OF(how_, Welcome, welcome, f)
-#define WELCOME_NUMBER(f) NUMBER(Welcome, welcome, f)
+#define WELCOME(how_, f) FIELD(how_, Chand__Welcome, f, struct wire_welcome, f)
+#define WELCOME_NUMBER(f) FIELD_SCALAR(Chand__Welcome, f, struct wire_welcome, f)
 static const struct field welcome_fields[] = {WELCOME_NUMBER(version), WELCOME_NUMBER(features),
 	WELCOME(TEXT, broker), WELCOME_NUMBER(incarnation), WELCOME(BYTES, session_id),
 	WELCOME(BYTES, session_secret), WELCOME_NUMBER(connection_epoch), WELCOME(BOOL, resumed),
 	WELCOME_NUMBER(frames_received), WELCOME_NUMBER(linger_ms), WELCOME_NUMBER(heartbeat_ms),
 	{.how = SUB,
 		.pb = offsetof(Chand__Welcome, limits),
-		.plain = offsetof(struct message, welcome.limits),
+		.plain = offsetof(struct wire_welcome, limits),
 		.of = &limits_shape}};
 
 static const struct field ping_fields[] = {
@@ -232,7 +234,7 @@ static const struct field waiters_fields[] = {SEQ_OF(Waiters),
 	ANY_OF(BOOL, Waiters, waiters, more), NUMBER(Waiters, waiters, after)};
 
 static const struct shape shapes[] = {
-	[MESSAGE_HELLO] = KIND_SHAPE(Hello, hello),
+	[MESSAGE_HELLO] = APART_SHAPE(Hello, hello),
 	[MESSAGE_BYE] = {.descriptor = &chand__bye__descriptor},
 	[MESSAGE_PING] = KIND_SHAPE(Ping, ping, NUMBERS_ONLY),
 	[MESSAGE_PONG] = KIND_SHAPE(Pong, pong, NUMBERS_ONLY),
@@ -259,7 +261,7 @@ static const struct shape shapes[] = {
 	[MESSAGE_STAT] = KIND_SHAPE(Stat, stat),
 	[MESSAGE_LIST] = KIND_SHAPE(List, list),
 	[MESSAGE_PS] = KIND_SHAPE(Ps, ps, NUMBERS_ONLY),
-	[MESSAGE_WELCOME] = KIND_SHAPE(Welcome, welcome),
+	[MESSAGE_WELCOME] = APART_SHAPE(Welcome, welcome),
 	[MESSAGE_OPENED] = KIND_SHAPE(Opened, opened),
 	[MESSAGE_DONE] = KIND_SHAPE(Done, done, NUMBERS_ONLY, .count_number = 2),
 	[MESSAGE_FAIL] = KIND_SHAPE(Fail, fail),

@@ -48,7 +48,8 @@ struct shape {
 	uint8_t field_count;
 	uint8_t count_number; /* of the COUNT; 0: there is none */
 	bool numbers_only;    /* of all fields, below 16 and none a STATUS; a SEQ is the first */
-	size_t plain_bytes;   /* of an element of a LIST */
+	bool apart;           /* the fields are in a struct that message.apart points to */
+	size_t plain_bytes;   /* of an element of a LIST, and of one that is apart */
 };
 
 /* The shape of a kind's header, or NULL when there is no such kind. */

@@ -91,14 +91,14 @@ static struct identity *identify(struct stream *stream)
 }
 
 /* Who a HELLO says to be: 0 with one reference, or the status and sentence to refuse it with. */
-static int identify_hello(struct access *access, struct stream *stream, const struct message *hello,
-	struct identity **ret_identity, char *why, size_t why_bytes)
+static int identify_hello(struct access *access, struct stream *stream,
+	const struct wire_hello *hello, struct identity **ret_identity, char *why, size_t why_bytes)
 {
-	const char *mechanism = hello->hello.mechanism;
+	const char *mechanism = hello->mechanism;
 
 	if (strcmp(mechanism, "token") == 0)
-		return access_authenticate(access, hello->hello.token.bytes, hello->hello.token.len,
-			ret_identity, why, why_bytes);
+		return access_authenticate(
+			access, hello->token.bytes, hello->token.len, ret_identity, why, why_bytes);
 	if (*mechanism) {
 		snprintf(why, why_bytes,
 			"credentials of mechanism '%.64s' are not supported; there is \"token\"",
@@ -358,12 +358,12 @@ int admission_come_in(struct admission *a, struct admitted *m, char *why, size_t
 	return rc;
 }
 
-int admission_greet(struct admission *a, struct stream *stream, const struct message *hello,
+int admission_greet(struct admission *a, struct stream *stream, const struct wire_hello *hello,
 	struct admitted *m, char *why, size_t why_bytes)
 {
 	struct access *access = admission_access(a);
 	struct identity *identity = NULL;
-	bool resumes = hello->hello.session_id.len > 0;
+	bool resumes = hello->session_id.len > 0;
 	int rc = identify_hello(access, stream, hello, &identity, why, why_bytes);
 
 	identity = recognize(a, identity);

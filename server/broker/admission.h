@@ -77,7 +77,7 @@ int admission_enter(struct admission *a, struct stream *stream, struct admitted 
  * still. 0; or, and it stays what it was, CHAN_EAUTH, CHAN_ENOTSUP, CHAN_ELIMIT or CHAN_ENOMEM with
  * a sentence in why.
  */
-int admission_greet(struct admission *a, struct stream *stream, const struct message *hello,
+int admission_greet(struct admission *a, struct stream *stream, const struct wire_hello *hello,
 	struct admitted *m, char *why, size_t why_bytes);
 
 /* An extra is one no more, where there is room for it by now. 0, or CHAN_ELIMIT with a sentence in

@@ -20,7 +20,7 @@ struct connection;
 struct session;
 
 /* Operations of one batch at most: what the broker does between two looks at its clock, and what
- * one turn of one connection may hold in memory (about 250 bytes each). All of it stays in the
+ * one turn of one connection may hold in memory (about 140 bytes each). All of it stays in the
  * pool, and in a processor's nearest cache. */
 #define BATCH_OPS_MAX 128u
 

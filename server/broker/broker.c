@@ -231,7 +231,7 @@ static bool close_connections(struct broker *b)
 /* ---- greeting ----------------------------------------------------------------------------- */
 
 /* Whether the client is who it says, and may come in. */
-static int check_identity(struct broker *b, struct connection *c, const struct message *hello,
+static int check_identity(struct broker *b, struct connection *c, const struct wire_hello *hello,
 	char *why, size_t why_bytes)
 {
 	static struct log_limit limit = LOG_LIMIT_INIT;
@@ -243,18 +243,17 @@ static int check_identity(struct broker *b, struct connection *c, const struct m
 	return rc;
 }
 
-int broker_check_hello(struct broker *b, struct connection *c, const struct message *hello,
+int broker_check_hello(struct broker *b, struct connection *c, const struct wire_hello *hello,
 	char *why, size_t why_bytes)
 {
-	if (hello->hello.version_min > PROTOCOL_VERSION ||
-		hello->hello.version_max < PROTOCOL_VERSION) {
+	if (hello->version_min > PROTOCOL_VERSION || hello->version_max < PROTOCOL_VERSION) {
 		snprintf(why, why_bytes,
 			"this broker speaks version %u of the protocol, the client %" PRIu32
 			" to %" PRIu32,
-			PROTOCOL_VERSION, hello->hello.version_min, hello->hello.version_max);
+			PROTOCOL_VERSION, hello->version_min, hello->version_max);
 		return CHAN_ENOTSUP;
 	}
-	if (hello->hello.session_id.len && hello->hello.incarnation != b->incarnation) {
+	if (hello->session_id.len && hello->incarnation != b->incarnation) {
 		snprintf(why, why_bytes,
 			"the broker has restarted; it knows nothing of the session");
 		return CHAN_ERESTARTED;
@@ -272,24 +271,23 @@ void broker_give_rings(struct broker *b, struct connection *c)
 	admission_give_rings(&b->admission, &c->admitted);
 }
 
-void broker_fill_welcome(const struct broker *b, const struct session *s, const struct connection *c,
-	struct message *ret_message)
+void broker_fill_welcome(const struct broker *b, const struct session *s,
+	const struct connection *c, struct wire_welcome *ret_welcome)
 {
 	const struct engine_limits *limits = &b->options.limits;
-	struct message m = {.kind = MESSAGE_WELCOME};
+	struct wire_welcome w = {.version = PROTOCOL_VERSION};
 
-	m.welcome.version = PROTOCOL_VERSION;
-	m.welcome.features = c->rings == RINGS_GRANTED ? FEATURE_RINGS : 0;
-	m.welcome.broker = PACKAGE_NAME " " PACKAGE_VERSION;
-	m.welcome.incarnation = b->incarnation;
-	m.welcome.session_id = (struct wire_bytes){s->id, sizeof(s->id)};
-	m.welcome.session_secret = (struct wire_bytes){s->secret, sizeof(s->secret)};
-	m.welcome.connection_epoch = s->epoch;
-	m.welcome.resumed = s->epoch > 1;
-	m.welcome.frames_received = s->frames_received;
-	m.welcome.linger_ms = (uint64_t)(s->linger_ns / NS_PER_MS);
-	m.welcome.heartbeat_ms = (uint64_t)(broker_heartbeat_ns(b) / NS_PER_MS);
-	m.welcome.limits = (struct wire_limits){
+	w.features = c->rings == RINGS_GRANTED ? FEATURE_RINGS : 0;
+	w.broker = PACKAGE_NAME " " PACKAGE_VERSION;
+	w.incarnation = b->incarnation;
+	w.session_id = (struct wire_bytes){s->id, sizeof(s->id)};
+	w.session_secret = (struct wire_bytes){s->secret, sizeof(s->secret)};
+	w.connection_epoch = s->epoch;
+	w.resumed = s->epoch > 1;
+	w.frames_received = s->frames_received;
+	w.linger_ms = (uint64_t)(s->linger_ns / NS_PER_MS);
+	w.heartbeat_ms = (uint64_t)(broker_heartbeat_ns(b) / NS_PER_MS);
+	w.limits = (struct wire_limits){
 		.frame_header_bytes = FRAME_HEADER_BYTES_MAX,
 		.frame_payload_bytes = FRAME_PAYLOAD_BYTES_MAX,
 		.value_bytes = limits->value_bytes_max,
@@ -302,7 +300,7 @@ void broker_fill_welcome(const struct broker *b, const struct session *s, const 
 		.unseen_bytes = b->options.unseen_bytes_max,
 		.lease_ns = LEASE_NS_MAX,
 	};
-	*ret_message = m;
+	*ret_welcome = w;
 }
 
 /* ---- sessions, at the helm ----------------------------------------------------------------- */
@@ -392,7 +390,7 @@ static void flush_touched(struct broker *b, struct connection **chain)
 	}
 }
 
-static void begin_party(struct broker *b, struct session *s, const struct message *hello)
+static void begin_party(struct broker *b, struct session *s, const struct wire_hello *hello)
 {
 	list_push_back(&b->sessions, &s->link);
 	if (b->state != BROKER_RUNNING) {
@@ -400,7 +398,7 @@ static void begin_party(struct broker *b, struct session *s, const struct messag
 		return;
 	}
 	if (resume_register(b, s) == 0)
-		s->party = engine_party_new(b->engine, s, &hello->hello.speaker);
+		s->party = engine_party_new(b->engine, s, &hello->speaker);
 	if (s->party &&
 		engine_party_identify(b->engine, s->party, s->connection->admitted.identity) == 0)
 		return;
@@ -465,10 +463,10 @@ static void apply(struct broker *b, struct batch *batch, struct batch_op *op, in
 		operate(b, s, batch, op, now_ns);
 		break;
 	case BATCH_BEGIN:
-		begin_party(b, s, &op->m);
+		begin_party(b, s, op->m.hello);
 		break;
 	case BATCH_RESUME:
-		resume_ask(b, batch->connection, &op->m);
+		resume_ask(b, batch->connection, op->m.hello);
 		break;
 	case BATCH_ANSWER:
 		if (s->party)

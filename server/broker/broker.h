@@ -84,12 +84,12 @@ void broker_give_rings(struct broker *b, struct connection *c);
 void broker_submit(struct broker *b, struct batch *batch, struct connection **chain);
 
 /* Whether a HELLO can be taken, and from whom: 0, or the status and sentence to refuse it with. */
-int broker_check_hello(struct broker *b, struct connection *c, const struct message *hello,
+int broker_check_hello(struct broker *b, struct connection *c, const struct wire_hello *hello,
 	char *why, size_t why_bytes);
 
 /* The WELCOME for a session by that connection; it points into the session and to constants. */
-void broker_fill_welcome(const struct broker *b, const struct session *s, const struct connection *c,
-	struct message *ret_message);
+void broker_fill_welcome(const struct broker *b, const struct session *s,
+	const struct connection *c, struct wire_welcome *ret_welcome);
 
 /* At the helm: the session has answers, or failed, in this turn. */
 void broker_touch(struct broker *b, struct session *s);

@@ -81,7 +81,7 @@ int resume_register(struct broker *b, struct session *s);
 void resume_forget(struct broker *b, struct session *s);
 
 /* BATCH_RESUME: the connection is the broker's, until it is adopted or turned away. */
-void resume_ask(struct broker *b, struct connection *c, const struct message *hello);
+void resume_ask(struct broker *b, struct connection *c, const struct wire_hello *hello);
 
 /* BATCH_DETACH: the connection has let go. The session may be freed. */
 void resume_detach(struct broker *b, struct session *s);

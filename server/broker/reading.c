@@ -156,18 +156,19 @@ static void breach(struct turn *t, int status)
 
 /* A new session; the WELCOME goes ahead of everything, so that it is the first frame that the
  * client sees. */
-static int begin_session(struct turn *t, const struct message *hello)
+static int begin_session(struct turn *t, const struct wire_hello *hello)
 {
 	struct connection *c = t->c;
-	struct session *s = session_new(c->broker, c, hello->hello.linger_ms);
-	struct message m;
+	struct session *s = session_new(c->broker, c, hello->linger_ms);
+	struct wire_welcome welcome;
+	struct message m = {.kind = MESSAGE_WELCOME, .welcome = &welcome};
 
 	if (!s)
 		return CHAN_ENOMEM;
 	t->batch->session = c->session = s;
 	t->batch->ops[0].what = BATCH_BEGIN;
 	c->state = CONNECTION_TALKING;
-	broker_fill_welcome(c->broker, s, c, &m);
+	broker_fill_welcome(c->broker, s, c, &welcome);
 	return connection_say(c, &m, &t->chain);
 }
 
@@ -197,11 +198,12 @@ static int on_hello(struct turn *t, const struct frame *f)
 	if (rc == CHAN_EPROTOCOL)
 		wire_explain(f, t->why, sizeof(t->why));
 	if (rc == 0)
-		rc = broker_check_hello(c->broker, c, &op->m, t->why, sizeof(t->why));
+		rc = broker_check_hello(c->broker, c, op->m.hello, t->why, sizeof(t->why));
 	if (rc == 0)
-		connection_grant_rings(c, op->m.hello.features);
+		connection_grant_rings(c, op->m.hello->features);
 	if (rc == 0)
-		rc = op->m.hello.session_id.len ? ask_for_session(t) : begin_session(t, &op->m);
+		rc = op->m.hello->session_id.len ? ask_for_session(t)
+						 : begin_session(t, op->m.hello);
 	if (rc < 0 && !c->session) {
 		batch_free(t->batch);
 		t->batch = NULL;

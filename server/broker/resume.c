@@ -49,10 +49,10 @@ static bool same_bytes(const uint8_t *x, const uint8_t *y, size_t n)
 }
 
 /* The session that the HELLO names and knows the secret of, or NULL. */
-static struct session *find(struct broker *b, const struct message *hello)
+static struct session *find(struct broker *b, const struct wire_hello *hello)
 {
-	const struct wire_bytes *id = &hello->hello.session_id;
-	const struct wire_bytes *secret = &hello->hello.session_secret;
+	const struct wire_bytes *id = &hello->session_id;
+	const struct wire_bytes *secret = &hello->session_secret;
 	struct session *s;
 
 	if (id->len != SESSION_ID_BYTES || secret->len != SESSION_ID_BYTES)
@@ -109,7 +109,8 @@ static void keep(struct broker *b, struct session *s)
 
 static void attach(struct broker *b, struct session *s, struct connection *c, uint64_t frames)
 {
-	struct message welcome;
+	struct wire_welcome welcome;
+	struct message m = {.kind = MESSAGE_WELCOME, .welcome = &welcome};
 	int rc;
 
 	rc = engine_party_identify(b->engine, s->party, c->admitted.identity);
@@ -123,7 +124,7 @@ static void attach(struct broker *b, struct session *s, struct connection *c, ui
 		return;
 	}
 	broker_fill_welcome(b, s, c, &welcome);
-	rc = connection_adopt(c, s, s->outgoing, s->answers, &welcome);
+	rc = connection_adopt(c, s, s->outgoing, s->answers, &m);
 	if (rc < 0) {
 		connection_turn_away(c, rc, "out of memory; try again");
 		return;
@@ -174,7 +175,7 @@ static bool find_place(struct broker *b, struct session *s, struct connection *c
 	return rc == 0;
 }
 
-void resume_ask(struct broker *b, struct connection *c, const struct message *hello)
+void resume_ask(struct broker *b, struct connection *c, const struct wire_hello *hello)
 {
 	struct session *s = find(b, hello);
 
@@ -187,19 +188,19 @@ void resume_ask(struct broker *b, struct connection *c, const struct message *he
 			"a new one");
 	} else if (!identity_equal(engine_party_identity(s->party), c->admitted.identity)) {
 		turn_stranger_away(c);
-	} else if (hello->hello.connection_epoch <= s->epoch) {
+	} else if (hello->connection_epoch <= s->epoch) {
 		connection_turn_away(c, CHAN_EPROTOCOL,
 			"connection_epoch is not higher than that of an earlier HELLO");
 	} else if (find_place(b, s, c)) {
 		resume_refuse_next(
 			s, CHAN_EPROTOCOL, "a HELLO with a higher connection_epoch came");
-		s->epoch = hello->hello.connection_epoch;
+		s->epoch = hello->connection_epoch;
 		if (!s->connection) {
-			attach(b, s, c, hello->hello.frames_received);
+			attach(b, s, c, hello->frames_received);
 			return;
 		}
 		s->next = c;
-		s->next_frames = hello->hello.frames_received;
+		s->next_frames = hello->frames_received;
 		connection_cut(s->connection);
 	}
 }

@@ -155,9 +155,10 @@ static const struct message agreed[] = {
 
 static void write_frames(void)
 {
-	struct message hello = {
-		.kind = MESSAGE_HELLO, .hello = {.version_min = 1, .version_max = 1}};
-	struct message welcome = {.kind = MESSAGE_WELCOME, .welcome = {.version = 1}};
+	struct message hello = {.kind = MESSAGE_HELLO,
+		.hello = &(struct wire_hello){.version_min = 1, .version_max = 1}};
+	struct message welcome = {
+		.kind = MESSAGE_WELCOME, .welcome = &(struct wire_welcome){.version = 1}};
 	struct message send = {.kind = MESSAGE_SEND, .seq = 1, .send = {.channel = 1}};
 	struct buf all = {0};
 

@@ -322,18 +322,17 @@ static void put_next(const struct message *m, const struct buf *payload)
 
 static void put_welcome(bool resumed)
 {
-	struct message m = {.kind = MESSAGE_WELCOME};
+	struct wire_welcome welcome = {.version = PROTOCOL_VERSION};
 
-	m.welcome.version = PROTOCOL_VERSION;
-	m.welcome.broker = "hostile";
-	m.welcome.session_id = (struct wire_bytes){(const uint8_t *)"id", 2};
-	m.welcome.connection_epoch = resumed ? world.dials : 1;
-	m.welcome.resumed = resumed;
-	m.welcome.frames_received = world.frames;
-	m.welcome.features = FEATURE_RINGS;
-	m.welcome.linger_ms = world_has(OPTION_LINGERS) ? 30000 : 0;
-	m.welcome.heartbeat_ms = 5000;
-	m.welcome.limits = (struct wire_limits){
+	welcome.broker = "hostile";
+	welcome.session_id = (struct wire_bytes){(const uint8_t *)"id", 2};
+	welcome.connection_epoch = resumed ? world.dials : 1;
+	welcome.resumed = resumed;
+	welcome.frames_received = world.frames;
+	welcome.features = FEATURE_RINGS;
+	welcome.linger_ms = world_has(OPTION_LINGERS) ? 30000 : 0;
+	welcome.heartbeat_ms = 5000;
+	welcome.limits = (struct wire_limits){
 		.frame_header_bytes = FRAME_HEADER_BYTES_MAX,
 		.frame_payload_bytes = FRAME_PAYLOAD_BYTES_MAX,
 		.value_bytes = VALUE_BYTES_MAX_DEFAULT,
@@ -346,7 +345,7 @@ static void put_welcome(bool resumed)
 		.unseen_bytes = 100000,
 	};
 	world.allowed = 0;
-	put_next(&m, NULL);
+	put_next(&(struct message){.kind = MESSAGE_WELCOME, .welcome = &welcome}, NULL);
 }
 
 /* Nobody dials again and again without a pause. */

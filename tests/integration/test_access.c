@@ -68,13 +68,13 @@ static void reload(struct test_daemon *d, const char *text)
 
 static void say_hello(struct peer *p, const char *mechanism, const char *token)
 {
-	struct message m = {.kind = MESSAGE_HELLO};
+	struct wire_hello hello = {.version_min = 1,
+		.version_max = 1,
+		.speaker = {.host = "test"},
+		.mechanism = mechanism,
+		.token = {(const uint8_t *)token, strlen(token)}};
 
-	m.hello.version_min = m.hello.version_max = 1;
-	m.hello.speaker.host = "test";
-	m.hello.mechanism = mechanism;
-	m.hello.token = (struct wire_bytes){(const uint8_t *)token, strlen(token)};
-	peer_say(p, &m);
+	peer_say(p, &(struct message){.kind = MESSAGE_HELLO, .hello = &hello});
 }
 
 static void dial_with_token(struct peer *p, const char *url, const char *token)
@@ -205,7 +205,7 @@ static void ask_resume_as(struct peer *p, const char *url, const char *token, in
 	peer_ask_resume(p, url);
 	if (status == 0) {
 		peer_expect(p, MESSAGE_WELCOME);
-		assert_true(p->m.welcome.resumed);
+		assert_true(p->m.welcome->resumed);
 	} else {
 		expect_goaway(p, status);
 		peer_expect_end(p);

@@ -559,7 +559,8 @@ static void test_receivers_that_never_confirm(void **state)
 static void fill_session(struct attacker *a)
 {
 	struct message greeting = {.kind = MESSAGE_HELLO,
-		.hello = {.version_min = 1, .version_max = 1, .linger_ms = 60000}};
+		.hello = &(struct wire_hello){
+			.version_min = 1, .version_max = 1, .linger_ms = 60000}};
 	struct message recv = {
 		.kind = MESSAGE_RECV, .recv = {.credit = CREDIT_MAX, .stream = true}};
 

@@ -165,8 +165,8 @@ static void test_sighup(void **state)
 	daemon_signal(&d, SIGHUP);
 	daemon_expect_log(&d, "configuration reloaded");
 	peer_connect(&q, d.url);
-	peer_say(&q, &(struct message){
-			     .kind = MESSAGE_HELLO, .hello = {.version_min = 1, .version_max = 1}});
+	peer_say(&q, &(struct message){.kind = MESSAGE_HELLO,
+			     .hello = &(struct wire_hello){.version_min = 1, .version_max = 1}});
 	peer_expect(&q, MESSAGE_GOAWAY);
 	assert_int_equal(q.m.goaway.status, CHAN_ELIMIT);
 	peer_drop(&q);

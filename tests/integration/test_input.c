@@ -28,7 +28,7 @@ static int setup(void **state)
 	(void)state;
 	daemon_start(&d, arguments);
 	peer_dial(&bystander, d.url);
-	incarnation = bystander.m.welcome.incarnation;
+	incarnation = bystander.m.welcome->incarnation;
 	bystanders_channel = peer_channel(&bystander, "bystander", CHAN_TYPE_STRING, 1);
 	return 0;
 }
@@ -98,7 +98,8 @@ static void test_malformed_frames(void **state)
 /* Operations before HELLO, a second HELLO, and versions and credentials that are not known. */
 static void test_greeting(void **state)
 {
-	struct message m = {.kind = MESSAGE_HELLO};
+	struct wire_hello hello = {0};
+	struct message m = {.kind = MESSAGE_HELLO, .hello = &hello};
 	struct peer p;
 
 	(void)state;
@@ -106,35 +107,35 @@ static void test_greeting(void **state)
 	peer_make(&p, "early", CHAN_TYPE_INT, 0);
 	expect_goaway(&p, CHAN_EPROTOCOL, "before HELLO");
 
-	m.hello.version_min = m.hello.version_max = 1;
+	hello.version_min = hello.version_max = 1;
 	peer_dial(&p, d.url);
 	peer_say(&p, &m);
 	expect_goaway(&p, CHAN_EPROTOCOL, "second HELLO");
 
-	m.hello.version_min = m.hello.version_max = 9;
+	hello.version_min = hello.version_max = 9;
 	peer_connect(&p, d.url);
 	peer_say(&p, &m);
 	expect_goaway(&p, CHAN_ENOTSUP, "version 1");
 
-	m.hello.version_min = 1;
-	m.hello.mechanism = "kerberos";
+	hello.version_min = 1;
+	hello.mechanism = "kerberos";
 	peer_connect(&p, d.url);
 	peer_say(&p, &m);
 	expect_goaway(&p, CHAN_ENOTSUP, "'kerberos'");
 
-	m.hello.mechanism = "token";
+	hello.mechanism = "token";
 	peer_connect(&p, d.url);
 	peer_say(&p, &m);
 	expect_goaway(&p, CHAN_EAUTH, "the token has 0 bytes");
 
-	m.hello.mechanism = "";
-	m.hello.session_id = (struct wire_bytes){(const uint8_t *)"0123456789abcdef", 16};
-	m.hello.incarnation = 1;
+	hello.mechanism = "";
+	hello.session_id = (struct wire_bytes){(const uint8_t *)"0123456789abcdef", 16};
+	hello.incarnation = 1;
 	peer_connect(&p, d.url);
 	peer_say(&p, &m);
 	expect_goaway(&p, CHAN_ERESTARTED, "restarted");
 
-	m.hello.incarnation = incarnation;
+	hello.incarnation = incarnation;
 	peer_connect(&p, d.url);
 	peer_say(&p, &m);
 	expect_goaway(&p, CHAN_EUNKNOWN, "no such session");
@@ -323,9 +324,9 @@ enum { DIALS_MAX = 1000 };
  * reads their ends. */
 static void dial_when_there_is_room(struct peer *p, const char *url)
 {
-	struct message hello = {.kind = MESSAGE_HELLO};
+	struct message hello = {.kind = MESSAGE_HELLO,
+		.hello = &(struct wire_hello){.version_min = 1, .version_max = 1}};
 
-	hello.hello.version_min = hello.hello.version_max = 1;
 	for (int i = 0;; i++) {
 		peer_connect(p, url);
 		peer_say(p, &hello);
@@ -346,8 +347,9 @@ static void test_connections_max(void **state)
 	for (int i = 0; i < 5; i++)
 		dial_when_there_is_room(&peers[i], i % 2 ? d.url : d.tcp_url);
 	peer_connect(&extra, d.tcp_url);
-	peer_say(&extra, &(struct message){.kind = MESSAGE_HELLO,
-				 .hello = {.version_min = 1, .version_max = 1}});
+	peer_say(
+		&extra, &(struct message){.kind = MESSAGE_HELLO,
+				.hello = &(struct wire_hello){.version_min = 1, .version_max = 1}});
 	expect_goaway(&extra, CHAN_ELIMIT, "connections_max");
 	for (int i = 0; i < 5; i++)
 		peer_drop(&peers[i]);

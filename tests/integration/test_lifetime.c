@@ -86,7 +86,7 @@ static uint64_t incarnation_of(const struct test_daemon *daemon)
 	uint64_t incarnation;
 
 	peer_dial(&p, daemon->url);
-	incarnation = p.m.welcome.incarnation;
+	incarnation = p.m.welcome->incarnation;
 	peer_drop(&p);
 	return incarnation;
 }

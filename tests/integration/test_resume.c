@@ -338,9 +338,9 @@ static void test_end_of_a_session(void **state)
 
 	(void)state;
 	peer_dial_lingering(&p, d.url, 3600000);
-	assert_int_equal(p.m.welcome.linger_ms, 60000);
-	assert_int_equal(p.m.welcome.limits.unseen_bytes, UNSEEN_BYTES);
-	assert_int_equal(p.m.welcome.limits.lease_ns, LEASE_NS_MAX);
+	assert_int_equal(p.m.welcome->linger_ms, 60000);
+	assert_int_equal(p.m.welcome->limits.unseen_bytes, UNSEEN_BYTES);
+	assert_int_equal(p.m.welcome->limits.lease_ns, LEASE_NS_MAX);
 	peer_say(&p, &bye);
 	peer_expect_end(&p);
 	peer_lose(&p);
@@ -349,7 +349,7 @@ static void test_end_of_a_session(void **state)
 	peer_drop(&p);
 
 	peer_dial_lingering(&p, d.url, 0);
-	assert_int_equal(p.m.welcome.linger_ms, 0);
+	assert_int_equal(p.m.welcome->linger_ms, 0);
 	peer_lose(&p);
 	peer_ask_resume(&p, d.url);
 	expect_turned_away(&p, CHAN_EUNKNOWN);
@@ -590,12 +590,13 @@ static void test_large_values(void **state)
 		peer_ask_resume(&p, d.url);
 		peer_expect(&p, MESSAGE_WELCOME);
 		/* What was under way when the connection was cut may have come or not. */
-		assert_in_range(p.m.welcome.frames_received, 1, 1 + 2 * i);
+		assert_in_range(p.m.welcome->frames_received, 1, 1 + 2 * i);
 		for (uint64_t k = 0, at = 0; at < buf_len(&p.said); k++) {
 			struct frame f;
 			long n = frame_parse(buf_data(&p.said) + at, buf_len(&p.said) - at, &f);
 
-			if (k >= p.m.welcome.frames_received && k < p.m.welcome.frames_received + 2)
+			if (k >= p.m.welcome->frames_received &&
+				k < p.m.welcome->frames_received + 2)
 				peer_say_bytes(&p, buf_data(&p.said) + at, (size_t)n);
 			at += (size_t)n;
 		}
@@ -668,8 +669,9 @@ static void dial_when_there_is_room(struct peer *p, const char *url)
 {
 	for (;;) {
 		peer_connect(p, url);
-		peer_say(p, &(struct message){.kind = MESSAGE_HELLO,
-				    .hello = {.version_min = 1, .version_max = 1}});
+		peer_say(p,
+			&(struct message){.kind = MESSAGE_HELLO,
+				.hello = &(struct wire_hello){.version_min = 1, .version_max = 1}});
 		peer_hear(p);
 		if (p->m.kind == MESSAGE_WELCOME)
 			return;

@@ -417,11 +417,11 @@ static void test_more_than_a_ring_holds(void **state)
 static void connect_with(struct peer *p, uint64_t features)
 {
 	peer_connect(p, d.url);
-	peer_say(p,
-		&(struct message){.kind = MESSAGE_HELLO,
-			.hello = {.version_min = 1, .version_max = 1, .features = features}});
+	peer_say(p, &(struct message){.kind = MESSAGE_HELLO,
+			    .hello = &(struct wire_hello){
+				    .version_min = 1, .version_max = 1, .features = features}});
 	peer_expect(p, MESSAGE_WELCOME);
-	assert_int_equal(p->m.welcome.features, features & FEATURE_RINGS);
+	assert_int_equal(p->m.welcome->features, features & FEATURE_RINGS);
 }
 
 static void say(struct peer *p, enum message_kind kind)

@@ -80,7 +80,7 @@ static void ask_open(struct agent *a, uint32_t channel)
 void agent_begin(struct agent *a, struct stage *stage, int fd)
 {
 	struct message hello = {.kind = MESSAGE_HELLO,
-		.hello = {.version_min = PROTOCOL_VERSION,
+		.hello = &(struct wire_hello){.version_min = PROTOCOL_VERSION,
 			.version_max = PROTOCOL_VERSION,
 			.mechanism = "",
 			.speaker = {.host = "here",

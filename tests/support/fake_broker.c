@@ -216,21 +216,20 @@ struct wire_value fake_value(struct fake_broker *b, unsigned i)
 
 static void put_welcome(struct fake_broker *b, struct buf *out)
 {
-	struct message m = {.kind = MESSAGE_WELCOME};
+	struct wire_welcome welcome = {.version = PROTOCOL_VERSION};
 
-	m.welcome.version = PROTOCOL_VERSION;
-	m.welcome.broker = "fake 1";
-	m.welcome.features = b->features;
-	m.welcome.incarnation = 77;
-	m.welcome.session_id = (struct wire_bytes){(const uint8_t *)"session", 7};
-	m.welcome.session_secret = (struct wire_bytes){(const uint8_t *)"secret", 6};
-	m.welcome.connection_epoch = b->epoch ? b->epoch : 1;
-	m.welcome.resumed = b->epoch > 0;
-	m.welcome.frames_received = b->epoch ? b->frames : 0;
-	m.welcome.linger_ms = b->linger_ms;
-	m.welcome.heartbeat_ms = b->heartbeat_ms;
-	m.welcome.limits = b->limits;
-	wire_encode(out, &m, 0, 0);
+	welcome.broker = "fake 1";
+	welcome.features = b->features;
+	welcome.incarnation = 77;
+	welcome.session_id = (struct wire_bytes){(const uint8_t *)"session", 7};
+	welcome.session_secret = (struct wire_bytes){(const uint8_t *)"secret", 6};
+	welcome.connection_epoch = b->epoch ? b->epoch : 1;
+	welcome.resumed = b->epoch > 0;
+	welcome.frames_received = b->epoch ? b->frames : 0;
+	welcome.linger_ms = b->linger_ms;
+	welcome.heartbeat_ms = b->heartbeat_ms;
+	welcome.limits = b->limits;
+	wire_encode(out, &(struct message){.kind = MESSAGE_WELCOME, .welcome = &welcome}, 0, 0);
 }
 
 /* The first part of it, of so many; 1: all. */
@@ -297,13 +296,13 @@ static bool accept_hello(struct fake_broker *b)
 	b->fd = accept(b->listener, NULL, NULL);
 	if (!read_frame(b, PATIENCE_MS) || m->kind != MESSAGE_HELLO)
 		return false;
-	assert_int_equal(m->hello.session_id.len, 7);
-	assert_memory_equal(m->hello.session_id.bytes, "session", 7);
-	assert_memory_equal(m->hello.session_secret.bytes, "secret", 6);
-	assert_int_equal(m->hello.incarnation, 77);
-	assert_true(m->hello.connection_epoch > (b->epoch ? b->epoch : 1));
-	b->epoch = m->hello.connection_epoch;
-	b->frames_received = m->hello.frames_received;
+	assert_int_equal(m->hello->session_id.len, 7);
+	assert_memory_equal(m->hello->session_id.bytes, "session", 7);
+	assert_memory_equal(m->hello->session_secret.bytes, "secret", 6);
+	assert_int_equal(m->hello->incarnation, 77);
+	assert_true(m->hello->connection_epoch > (b->epoch ? b->epoch : 1));
+	b->epoch = m->hello->connection_epoch;
+	b->frames_received = m->hello->frames_received;
 	return true;
 }
 

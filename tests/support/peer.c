@@ -57,34 +57,37 @@ void peer_connect(struct peer *p, const char *url)
 	p->fd = dial(url);
 }
 
-static struct message hello(void)
+static struct wire_hello plain_hello(void)
 {
-	struct message m = {.kind = MESSAGE_HELLO};
+	return (struct wire_hello){.version_min = 1,
+		.version_max = 1,
+		.speaker = {.host = "here",
+			.program = "test",
+			.group = "",
+			.library = "peer",
+			.pid = (uint64_t)getpid()},
+		.mechanism = ""};
+}
 
-	m.hello.version_min = m.hello.version_max = 1;
-	m.hello.speaker = (struct wire_speaker){.host = "here",
-		.program = "test",
-		.group = "",
-		.library = "peer",
-		.pid = (uint64_t)getpid()};
-	m.hello.mechanism = "";
-	return m;
+static void say_hello(struct peer *p, const struct wire_hello *hello)
+{
+	peer_say(p, &(struct message){.kind = MESSAGE_HELLO, .hello = hello});
 }
 
 void peer_hello(struct peer *p)
 {
-	struct message m = hello();
+	struct wire_hello hello = plain_hello();
 
-	peer_say(p, &m);
+	say_hello(p, &hello);
 	peer_expect(p, MESSAGE_WELCOME);
 }
 
-static void show_token(const struct peer *p, struct message *m)
+static void show_token(const struct peer *p, struct wire_hello *hello)
 {
 	if (!p->token)
 		return;
-	m->hello.mechanism = "token";
-	m->hello.token = (struct wire_bytes){(const uint8_t *)p->token, strlen(p->token)};
+	hello->mechanism = "token";
+	hello->token = (struct wire_bytes){(const uint8_t *)p->token, strlen(p->token)};
 }
 
 void peer_dial_lingering(struct peer *p, const char *url, uint64_t linger_ms)
@@ -94,24 +97,24 @@ void peer_dial_lingering(struct peer *p, const char *url, uint64_t linger_ms)
 
 static void hello_lingering(struct peer *p, const char *url, uint64_t linger_ms, const char *token)
 {
-	struct message m = hello();
+	struct wire_hello hello = plain_hello();
 
 	peer_connect(p, url);
 	p->token = token;
-	show_token(p, &m);
-	m.hello.linger_ms = linger_ms;
-	peer_say(p, &m);
+	show_token(p, &hello);
+	hello.linger_ms = linger_ms;
+	say_hello(p, &hello);
 }
 
 static void note_session(struct peer *p)
 {
 	p->lingers = true;
-	assert_int_equal(p->m.welcome.session_id.len, sizeof(p->session_id));
-	assert_int_equal(p->m.welcome.session_secret.len, sizeof(p->session_secret));
-	memcpy(p->session_id, p->m.welcome.session_id.bytes, sizeof(p->session_id));
-	memcpy(p->session_secret, p->m.welcome.session_secret.bytes, sizeof(p->session_secret));
-	p->incarnation = p->m.welcome.incarnation;
-	p->epoch = p->m.welcome.connection_epoch;
+	assert_int_equal(p->m.welcome->session_id.len, sizeof(p->session_id));
+	assert_int_equal(p->m.welcome->session_secret.len, sizeof(p->session_secret));
+	memcpy(p->session_id, p->m.welcome->session_id.bytes, sizeof(p->session_id));
+	memcpy(p->session_secret, p->m.welcome->session_secret.bytes, sizeof(p->session_secret));
+	p->incarnation = p->m.welcome->incarnation;
+	p->epoch = p->m.welcome->connection_epoch;
 }
 
 void peer_dial_lingering_as(struct peer *p, const char *url, uint64_t linger_ms, const char *token)
@@ -143,16 +146,16 @@ void peer_lose(struct peer *p)
 
 void peer_ask_resume(struct peer *p, const char *url)
 {
-	struct message m = hello();
+	struct wire_hello hello = plain_hello();
 
 	p->fd = dial(url);
-	m.hello.session_id = (struct wire_bytes){p->session_id, sizeof(p->session_id)};
-	m.hello.session_secret = (struct wire_bytes){p->session_secret, sizeof(p->session_secret)};
-	m.hello.incarnation = p->incarnation;
-	m.hello.connection_epoch = ++p->epoch;
-	m.hello.frames_received = p->heard_count;
-	show_token(p, &m);
-	peer_say(p, &m);
+	hello.session_id = (struct wire_bytes){p->session_id, sizeof(p->session_id)};
+	hello.session_secret = (struct wire_bytes){p->session_secret, sizeof(p->session_secret)};
+	hello.incarnation = p->incarnation;
+	hello.connection_epoch = ++p->epoch;
+	hello.frames_received = p->heard_count;
+	show_token(p, &hello);
+	say_hello(p, &hello);
 }
 
 void peer_resume(struct peer *p, const char *url)
@@ -163,9 +166,9 @@ void peer_resume(struct peer *p, const char *url)
 
 	peer_ask_resume(p, url);
 	peer_expect(p, MESSAGE_WELCOME);
-	assert_true(p->m.welcome.resumed);
-	assert_int_equal(p->m.welcome.connection_epoch, p->epoch);
-	for (uint64_t i = 0; i < p->m.welcome.frames_received; i++) {
+	assert_true(p->m.welcome->resumed);
+	assert_int_equal(p->m.welcome->connection_epoch, p->epoch);
+	for (uint64_t i = 0; i < p->m.welcome->frames_received; i++) {
 		long n = frame_parse(at, left, &f);
 
 		assert_true(n > 0);

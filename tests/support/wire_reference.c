@@ -368,16 +368,20 @@ int reference_decode(const struct frame *f, struct arena *a, struct message *ret
 	ProtobufCAllocator allocator = wire_allocator(a);
 	ProtobufCMessage *pb;
 	struct message m;
+	void *plain;
 	int rc;
 
 	if (!shape || !texts_valid(shape->descriptor, f->header, f->header_bytes))
 		return CHAN_EPROTOCOL;
+	memset(&m, 0, sizeof(m));
+	m.kind = f->kind;
+	plain = &m;
+	if (shape->apart && !(m.apart = plain = arena_alloc(a, shape->plain_bytes)))
+		return CHAN_ENOMEM;
 	pb = protobuf_c_message_unpack(shape->descriptor, &allocator, f->header_bytes, f->header);
 	if (!pb)
 		return a->failed ? CHAN_ENOMEM : CHAN_EPROTOCOL;
-	memset(&m, 0, sizeof(m));
-	m.kind = f->kind;
-	rc = get_fields(shape, pb, &m, 0, a);
+	rc = get_fields(shape, pb, plain, 0, a);
 	if (rc == 0)
 		*ret_message = m;
 	return rc;
@@ -398,7 +402,7 @@ int reference_encode(struct buf *out, const struct message *m, uint8_t flags, ui
 		return CHAN_EPROTOCOL;
 	arena_init(&arena, first, sizeof(first));
 	pb = arena_alloc(&arena, shape->descriptor->sizeof_message);
-	rc = pb ? put_fields(shape, pb, m, 0, &arena) : CHAN_ENOMEM;
+	rc = pb ? put_fields(shape, pb, shape->apart ? m->apart : m, 0, &arena) : CHAN_ENOMEM;
 	if (rc < 0)
 		goto out;
 	header_bytes = protobuf_c_message_get_packed_size(pb);

@@ -279,9 +279,10 @@ static void test_rings_that_cannot_be(void **state)
 static void answer_too_early(struct peer *p, bool begin)
 {
 	peer_connect(p, under_test.url);
-	peer_say(p,
-		&(struct message){.kind = MESSAGE_HELLO,
-			.hello = {.version_min = 1, .version_max = 1, .features = FEATURE_RINGS}});
+	peer_say(
+		p, &(struct message){.kind = MESSAGE_HELLO,
+			   .hello = &(struct wire_hello){
+				   .version_min = 1, .version_max = 1, .features = FEATURE_RINGS}});
 	peer_expect(p, MESSAGE_WELCOME);
 	fault_arm(page, FAULT_RINGS, 2, 1); /* they are made, and not passed */
 	peer_say(p, &(struct message){.kind = MESSAGE_RING_ASK});

@@ -68,11 +68,11 @@ static void test_the_greeting_says_who_speaks(void **state)
 	(void)state;
 	assert_int_equal(fake_dial(&broker, &options, &c), 0);
 	m = fake_read(&broker, MESSAGE_HELLO);
-	assert_int_equal(m->hello.version_max, PROTOCOL_VERSION);
-	assert_string_equal(m->hello.speaker.program, "tester");
-	assert_string_equal(m->hello.speaker.group, "team");
-	assert_int_equal(m->hello.speaker.pid, getpid());
-	assert_int_equal(m->hello.linger_ms, 30000);
+	assert_int_equal(m->hello->version_max, PROTOCOL_VERSION);
+	assert_string_equal(m->hello->speaker.program, "tester");
+	assert_string_equal(m->hello->speaker.group, "team");
+	assert_int_equal(m->hello->speaker.pid, getpid());
+	assert_int_equal(m->hello->linger_ms, 30000);
 	assert_string_equal(chan_broker(c), "fake 1");
 	assert_int_equal(chan_incarnation(c), 77);
 	hang_up(c);
@@ -1193,9 +1193,9 @@ static void list_what_is_no_list(void)
 
 static void greet_again(void)
 {
-	struct message m = {.kind = MESSAGE_WELCOME};
+	struct message m = {.kind = MESSAGE_WELCOME,
+		.welcome = &(struct wire_welcome){.version = PROTOCOL_VERSION}};
 
-	m.welcome.version = PROTOCOL_VERSION;
 	fake_write(&broker, &m, 0);
 }
 

@@ -38,7 +38,7 @@ static int setup(void **state)
 	fake_start(&broker);
 	broker.features = FEATURE_RINGS;
 	assert_int_equal(fake_dial(&broker, &options, &c), 0);
-	assert_int_equal(fake_read(&broker, MESSAGE_HELLO)->hello.features, FEATURE_RINGS);
+	assert_int_equal(fake_read(&broker, MESSAGE_HELLO)->hello->features, FEATURE_RINGS);
 	assert_int_equal(chan_start_open(c, "jobs", CHAN_BOTH, NULL, NULL, NULL), 0);
 	fake_turn(c);
 	fake_turn(c);

@@ -45,14 +45,14 @@ static const char *found(const char *token, const char *file)
 {
 	static char text[2048];
 	struct chan_dial_options options = {.token = token, .token_file = file};
-	struct message m = {.kind = MESSAGE_HELLO};
+	struct wire_hello hello = {0};
 	struct credentials c;
 
 	assert_int_equal(credentials_find(&options, &c), 0);
-	credentials_show(&c, &m);
-	assert_int_equal(m.hello.mechanism != NULL, c.token != NULL);
-	snprintf(text, sizeof(text), "%.*s", (int)m.hello.token.len,
-		m.hello.token.bytes ? (const char *)m.hello.token.bytes : "");
+	credentials_show(&c, &hello);
+	assert_int_equal(hello.mechanism != NULL, c.token != NULL);
+	snprintf(text, sizeof(text), "%.*s", (int)hello.token.len,
+		hello.token.bytes ? (const char *)hello.token.bytes : "");
 	credentials_fini(&c);
 	assert_null(c.token);
 	return text;

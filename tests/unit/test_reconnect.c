@@ -419,7 +419,7 @@ static void test_who_does_not_want_to_reconnect_does_not_linger(void **state)
 
 	(void)state;
 	assert_int_equal(fake_dial(&broker, &options, &c), 0);
-	assert_int_equal(fake_read(&broker, MESSAGE_HELLO)->hello.linger_ms, 0);
+	assert_int_equal(fake_read(&broker, MESSAGE_HELLO)->hello->linger_ms, 0);
 	hang_up(c);
 }
 

@@ -82,7 +82,7 @@ static const struct {
 	struct message m;
 } samples[] = {
 	{&chand__hello__descriptor, {.kind = MESSAGE_HELLO,
-					    .hello = {.version_min = 1,
+					    .hello = &(struct wire_hello){.version_min = 1,
 						    .version_max = 2,
 						    .features = 3,
 						    .speaker = SPEAKER,
@@ -95,7 +95,7 @@ static const struct {
 						    .incarnation = 6,
 						    .frames_received = 7}}},
 	{&chand__welcome__descriptor, {.kind = MESSAGE_WELCOME,
-					      .welcome = {.version = 1,
+					      .welcome = &(struct wire_welcome){.version = 1,
 						      .features = 2,
 						      .broker = "chand",
 						      .incarnation = 3,
@@ -436,12 +436,12 @@ static void test_fields_arrive_where_they_belong(void **state)
 
 	f = encode(x, sample(MESSAGE_HELLO));
 	assert_int_equal(wire_decode(&f, x->scratch, &m), 0);
-	assert_string_equal(m.hello.speaker.host, "h");
-	assert_string_equal(m.hello.speaker.library, "l");
-	assert_int_equal(m.hello.speaker.pid, 7);
-	assert_string_equal(m.hello.mechanism, "token");
-	assert_memory_equal(m.hello.token.bytes, "secret", 6);
-	assert_int_equal(m.hello.session_secret.len, 3);
+	assert_string_equal(m.hello->speaker.host, "h");
+	assert_string_equal(m.hello->speaker.library, "l");
+	assert_int_equal(m.hello->speaker.pid, 7);
+	assert_string_equal(m.hello->mechanism, "token");
+	assert_memory_equal(m.hello->token.bytes, "secret", 6);
+	assert_int_equal(m.hello->session_secret.len, 3);
 
 	f = encode(x, sample(MESSAGE_SELECT));
 	assert_int_equal(wire_decode(&f, x->scratch, &m), 0);
@@ -493,9 +493,9 @@ static void test_what_is_absent_is_empty(void **state)
 	struct frame f = header_frame(x, MESSAGE_HELLO, "", 0);
 
 	assert_int_equal(wire_decode(&f, x->scratch, &m), 0);
-	assert_string_equal(m.hello.speaker.host, "");
-	assert_string_equal(m.hello.mechanism, "");
-	assert_int_equal(m.hello.session_id.len, 0);
+	assert_string_equal(m.hello->speaker.host, "");
+	assert_string_equal(m.hello->mechanism, "");
+	assert_int_equal(m.hello->session_id.len, 0);
 
 	f = header_frame(x, MESSAGE_RECV, "\x08\x01", 2);
 	assert_int_equal(wire_decode(&f, x->scratch, &m), 0);
