@@ -107,7 +107,7 @@ struct connection {
 	struct broker *broker; /* constant */
 	struct stream *stream; /* constant */
 	struct list link;      /* in broker.connections, guarded by broker.lock */
-	_Atomic int64_t heard_ns; /* when the peer last gave a sign of life */
+	_Atomic int64_t heard_ns; /* when the peer last gave a sign of life; the reader says so */
 	atomic_uint refs;
 	atomic_bool cut;       /* the reader reads no more, whatever there is */
 	atomic_bool unsure;    /* the last read was taken for all there was: the broker pokes the

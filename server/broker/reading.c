@@ -421,8 +421,9 @@ static void hear(struct turn *t)
 {
 	struct connection *c = t->c;
 	int64_t now_ns = clock_now_ns(), late_ns = broker_options(c->broker)->silence_ns / 2;
-	int64_t heard_ns = atomic_exchange_explicit(&c->heard_ns, now_ns, memory_order_relaxed);
+	int64_t heard_ns = atomic_load_explicit(&c->heard_ns, memory_order_relaxed);
 
+	atomic_store_explicit(&c->heard_ns, now_ns, memory_order_relaxed); /* by the reader alone */
 	t->read_ns = now_ns;
 	memory_look(now_ns);
 	if (now_ns - heard_ns < late_ns)
@@ -586,6 +587,7 @@ static void run(struct turn *t)
  */
 void connection_read(void *arg)
 {
+	bool counted = gate_enter(&gate);
 	struct turn t;
 
 	t.c = arg;
@@ -593,9 +595,8 @@ void connection_read(void *arg)
 	t.chain = NULL;
 	t.read_ns = 0;
 	t.submitted = t.drained = false;
-	gate_enter(&gate);
 	run(&t);
-	gate_leave(&gate);
+	gate_leave(&gate, counted);
 	if (!t.chain)
 		return;
 	go_yield();

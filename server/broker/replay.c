@@ -76,7 +76,10 @@ int replay_keep_value(struct replay *r, struct value *v, size_t offset, size_t n
 
 void replay_sent(struct replay *r, uint64_t frames)
 {
-	atomic_fetch_add(&r->sent, frames);
+	uint64_t sent = atomic_load_explicit(&r->sent, memory_order_relaxed);
+
+	/* The owner's alone. Pairs with the load in replay_seen: what the client says came of the frames. */
+	atomic_store_explicit(&r->sent, sent + frames, memory_order_release);
 }
 
 /* ---- dropping ----------------------------------------------------------------------------- */
@@ -85,7 +88,7 @@ int replay_seen(struct replay *r, uint64_t frames)
 {
 	uint64_t seen = atomic_load(&r->seen);
 
-	if (frames > atomic_load(&r->sent))
+	if (frames > atomic_load_explicit(&r->sent, memory_order_acquire))
 		return CHAN_EPROTOCOL;
 	while (frames > seen && !atomic_compare_exchange_weak(&r->seen, &seen, frames))
 		;

@@ -60,8 +60,9 @@ void value_unref_run(struct value *v, uint32_t n)
 	struct value_pack *p = value_pack(v);
 
 	/* Release, so that the last holder's free comes after everybody's reads; acquire, so that
-	 * the one who frees has seen them. */
-	if (__atomic_sub_fetch(&p->refs, n, __ATOMIC_ACQ_REL) == 0)
+	 * the one who frees has seen them. Whoever holds all that are left needs no subtraction. */
+	if (__atomic_load_n(&p->refs, __ATOMIC_ACQUIRE) == n ||
+		__atomic_sub_fetch(&p->refs, n, __ATOMIC_ACQ_REL) == 0)
 		free(p);
 }
 

@@ -287,7 +287,8 @@ static bool take_work(struct run *r)
 		return true;
 	c->stalled = !may_fill && !c->closing && (c->queue_head || !writer_idle(&r->w));
 	if (!c->stalled) {
-		c->catching_up = false;
+		if (atomic_load_explicit(&c->catching_up, memory_order_relaxed))
+			atomic_store(&c->catching_up, false);
 	} else if (!connection_end_after(c, broker_options(c->broker)->stall_ns)) {
 		c->stalled = false;
 		r->cut = true;

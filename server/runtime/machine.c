@@ -33,10 +33,21 @@ static void tell_sanitizer(struct machine *m)
 	sanitizer_thread_stack(&m->g0.sanitizer, low, bytes);
 }
 
+/*
+ * Nobody cancels these threads. To say so spares each recv and send two locked instructions: glibc lets
+ * a thread be cancelled while it is in one, and has nothing to do for that where it may be at any time.
+ */
+static void forbid_cancellation(void)
+{
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
+	pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, NULL);
+}
+
 int machine_init(struct machine *m)
 {
 	int rc = fault_thread_init(m);
 
+	forbid_cancellation();
 	if (rc < 0)
 		return rc;
 	tell_sanitizer(m);

@@ -324,7 +324,9 @@ static struct goroutine *start_armed(struct netpoll_direction *d)
 
 	if (goroutine_new(this_machine(), &d->on.call->site, call_armed, NULL, &c, sizeof(c),
 		    &g) == 0) {
-		atomic_store(&d->word, NONE);
+		/* Pairs with let_fire. What a poller tells that still sees FIRING is lost, but lay in
+		 * the kernel before g looks there. */
+		atomic_store_explicit(&d->word, NONE, memory_order_release);
 		waiters_add(-1);
 		return g;
 	}

@@ -26,11 +26,12 @@ static void visit(void *arg)
 {
 	(void)arg;
 	for (int i = 0; i < VISITS; i++) {
-		gate_enter(&gate);
+		bool counted = gate_enter(&gate);
+
 		note_inside();
 		go_yield();
 		atomic_fetch_sub(&inside, 1);
-		gate_leave(&gate);
+		gate_leave(&gate, counted);
 	}
 	waitgroup_done(&visitors);
 }
