@@ -2,7 +2,6 @@
 
 #include "server/runtime/rival.h"
 
-#include "server/base/clock.h"
 #include "server/runtime/golock.h"
 
 void rival_deliver(struct processor *to, struct goroutine *g)
@@ -42,29 +41,31 @@ void rival_move(struct processor *to)
 	switch_away(m, AFTER_MOVE);
 }
 
-/* Counts that p's goroutine met another's; true if it is a fight. */
-static bool count_bout(struct processor *p)
+bool rival_count_bout(struct processor *p, int64_t since_ns, int64_t until_ns)
 {
-	int64_t now_ns;
+	int64_t waited_ns = until_ns - since_ns;
 
-	if (p->bouts == 0)
-		p->bouts_since_ns = clock_now_ns();
+	if (p->bouts == 0) {
+		p->bouts_since_ns = since_ns;
+		p->bouts_waited_ns = 0;
+	}
+	p->bouts_waited_ns += waited_ns < RIVAL_WAIT_MAX_NS ? waited_ns : RIVAL_WAIT_MAX_NS;
 	if (++p->bouts < RIVAL_BOUTS)
 		return false;
 	p->bouts = 0;
-	now_ns = clock_now_ns();
-	return now_ns - p->bouts_since_ns < RIVAL_BOUTS * RIVAL_BOUT_NS;
+	return p->bouts_waited_ns * RIVAL_WAIT_PART >= until_ns - p->bouts_since_ns;
 }
 
 void golock_contend(struct golock *l)
 {
 	struct processor *p = this_machine()->p;
+	int64_t since_ns = clock_now_ns();
 	uint32_t rival;
 
 	lock_acquire(&l->lock);
 	rival = l->rival;
 	l->rival = p->index + 1;
-	if (!count_bout(p) || rival == 0 || rival > p->index)
+	if (!rival_count_bout(p, since_ns, clock_now_ns()) || rival == 0 || rival > p->index)
 		return;
 	lock_release(&l->lock);
 	rival_move(&sched.processors[rival - 1]);

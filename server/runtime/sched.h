@@ -55,6 +55,7 @@ struct processor {
 	_Atomic(struct goroutine *) inbox; /* those that moved here, the last first */
 	uint32_t bouts;             /* locks that its goroutines found taken, since then */
 	int64_t bouts_since_ns;
+	int64_t bouts_waited_ns;    /* for those */
 	struct stack_pool stacks;
 	struct nursery *nursery;    /* that go() fills; NULL before the first */
 	struct random random;

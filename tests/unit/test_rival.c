@@ -124,6 +124,38 @@ static void a_lock_that_is_fought_for_excludes(void **state)
 	run(4, many_fight, NULL);
 }
 
+/* RIVAL_BOUTS waits of waited_ns, one in every_ns: is the last one, and no other, a fight? */
+static bool bouts_are_a_fight(struct processor *p, int64_t waited_ns, int64_t every_ns)
+{
+	int64_t now_ns = NS_PER_S;
+
+	for (int i = 1; i < RIVAL_BOUTS; i++, now_ns += every_ns)
+		assert_false(rival_count_bout(p, now_ns, now_ns + waited_ns));
+	return rival_count_bout(p, now_ns, now_ns + waited_ns);
+}
+
+static void who_waits_a_tenth_of_the_time_fights(void **state)
+{
+	static struct processor p;
+
+	(void)state;
+	assert_true(bouts_are_a_fight(&p, 50, 250));
+	assert_false(bouts_are_a_fight(&p, 50, 1000));
+	assert_true(bouts_are_a_fight(&p, 200, 1000)); /* the CPUs lie further apart */
+	assert_false(bouts_are_a_fight(&p, 200, NS_PER_MS));
+}
+
+/* The holder was taken off its CPU once. */
+static void one_long_wait_is_no_fight(void **state)
+{
+	static struct processor p;
+
+	(void)state;
+	assert_false(rival_count_bout(&p, 0, 5 * NS_PER_MS));
+	for (int i = 1; i < RIVAL_BOUTS; i++)
+		assert_false(rival_count_bout(&p, 5 * NS_PER_MS + i, 5 * NS_PER_MS + i));
+}
+
 /* What is kept together is still taken from where it is long, and not where it is short. */
 static void a_long_queue_is_helped(void **state)
 {
@@ -154,6 +186,8 @@ int main(void)
 		cmocka_unit_test(to_an_idle_processor),
 		cmocka_unit_test(from_behind_one_that_computes),
 		cmocka_unit_test(a_lock_that_is_fought_for_excludes),
+		cmocka_unit_test(who_waits_a_tenth_of_the_time_fights),
+		cmocka_unit_test(one_long_wait_is_no_fight),
 		cmocka_unit_test(a_long_queue_is_helped),
 	};
 
