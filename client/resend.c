@@ -111,15 +111,9 @@ static struct resend_chunk *append(struct resend *r, struct buf *out)
 
 /* ---- what may be written ------------------------------------------------------------------ */
 
-/* Whether a frame of n bytes fits; one alone always does. */
-static bool fits(const struct resend *r, size_t n)
-{
-	return r->kept == 0 || r->kept + n <= r->bytes_max;
-}
-
 bool resend_has_room(const struct resend *r)
 {
-	return !r->keeps || fits(r, r->entering ? frame_bytes(r->entering, r->entering->may) : 1);
+	return !r->keeps || r->kept < r->bytes_max;
 }
 
 static void let_all(struct resend *r)
@@ -130,16 +124,14 @@ static void let_all(struct resend *r)
 	r->taken = r->put;
 }
 
-/* The next frames that fit, at least one where nothing is kept. */
+/* The next frames that there is room for. */
 static void let_some(struct resend *r)
 {
 	struct resend_chunk *k;
 	size_t n;
 
-	while ((k = r->entering)) {
+	while ((k = r->entering) && resend_has_room(r)) {
 		n = frame_bytes(k, k->may);
-		if (!fits(r, n))
-			return;
 		k->may += n;
 		r->kept += n;
 		r->taken++;
