@@ -95,8 +95,8 @@ enum rings_step {
 	RINGS_STEP_DROP,
 };
 
-/* Who came first with what becomes of an offer. Of rings that are withheld the reader touches nothing,
- * and the writer nothing of such as were answered. */
+/* Who came first with what becomes of an offer: of rings that are withheld the reader touches nothing, and
+ * the writer takes back nothing that was answered. */
 enum rings_offer {
 	RINGS_OFFER_OPEN,
 	RINGS_OFFER_ANSWERED, /* the reader, by the client's answer */
@@ -135,13 +135,14 @@ struct connection {
 	bool stalled;        /* the writer waits for SEEN: ending runs */
 	bool reader_resting; /* the reader ended because too much was queued, or to let the broker
 				have the HELLO; the writer starts it */
-	bool reader_ended : 1;  /* of a session that lingers: DETACH follows when nobody writes */
-	bool control_waits : 1; /* all of control is one frame that waits for company */
+	bool reader_ended;   /* of a session that lingers: DETACH follows when nobody writes */
 	enum rings_step rings_step : 8; /* what the writer has to do next about rings */
 	enum rings_offer rings_offer : 8;
 	struct lock lock;
 	struct outbox *queue_head, *queue_tail;
 	struct buf control;  /* frames that go ahead of the queue */
+	uint64_t frames_received; /* of which the client is to be told by SEEN, */
+	size_t unsaid_bytes;      /* and of how many bytes it was not yet */
 	struct buf farewell; /* GOAWAY, or nothing */
 	atomic_size_t queued_bytes; /* of all of these, until they are written; the reader looks at it
 				     * without the lock first */
@@ -196,9 +197,13 @@ void connection_start_writers(struct connection *chain);
 /* Queues a frame ahead of all answers; the chain as in connection_queue. 0 or CHAN_ENOMEM. */
 int connection_say(struct connection *c, const struct message *m, struct connection **chain);
 
-/* Queues one that leaves with whatever is written next; or at once if one before it still waits for
- * that. */
-int connection_mention(struct connection *c, const struct message *m, struct connection **chain);
+/*
+ * So many frames of a session that lingers have come, so many bytes since it was said last. The client is
+ * told by a SEEN with whatever is written next; by itself once an eighth of what it may keep has come (it
+ * may have no room for another frame then). The reader; the chain as in connection_queue.
+ */
+void connection_mention(
+	struct connection *c, uint64_t frames, size_t bytes, struct connection **chain);
 
 /* The client has so many frames of a session that lingers. 0 or CHAN_EPROTOCOL: it was not sent so
  * many. The reader. */

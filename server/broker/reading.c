@@ -269,34 +269,18 @@ static int on_bye(struct turn *t, const struct frame *f)
 	return 0;
 }
 
-/* With what is written anyway, where that is soon enough. */
-static int say_seen(struct turn *t, bool soon_enough)
-{
-	struct session *s = t->c->session;
-	struct message m = {.kind = MESSAGE_SEEN};
-
-	s->unsaid_bytes = 0;
-	m.ping.frames_received = s->frames_received;
-	return (soon_enough ? connection_mention : connection_say)(t->c, &m, &t->chain);
-}
-
-/* What has come and will stand; the client is told now and then, with what is written to it anyway: by
- * itself when that is due once more and nothing was, or for a frame that is large beside what the client
- * may keep, as it may have no room for another until it is told. */
-static int count_frame(struct turn *t, const struct frame *f)
+/* What has come and will stand; the writer tells the client of it now and then. */
+static void count_frame(struct turn *t, const struct frame *f)
 {
 	struct connection *c = t->c;
 	struct session *s = c->session;
-	size_t max;
 
 	s->frames_received++;
 	s->unsaid_bytes += FRAME_PREFIX_BYTES + f->header_bytes + f->payload_bytes;
-	if (!c->outgoing)
-		return 0;
-	max = c->outgoing->unseen_bytes_max;
-	if (s->unsaid_bytes < SEEN_RIDES_BYTES(max))
-		return 0;
-	return say_seen(t, s->unsaid_bytes < SEEN_EVERY_BYTES(max));
+	if (!c->outgoing || s->unsaid_bytes < SEEN_RIDES_BYTES(c->outgoing->unseen_bytes_max))
+		return;
+	connection_mention(c, s->frames_received, s->unsaid_bytes, &t->chain);
+	s->unsaid_bytes = 0;
 }
 
 static int on_ring_ask(struct turn *t, const struct frame *f)
@@ -332,7 +316,9 @@ static int on_operation(struct turn *t, const struct frame *f)
 	if (f->kind == MESSAGE_LIST || f->kind == MESSAGE_PS)
 		b->pages++;
 	rc = session_frame(t->c->session, b, f, t->why, sizeof(t->why));
-	return rc < 0 ? rc : count_frame(t, f);
+	if (rc == 0)
+		count_frame(t, f);
+	return rc;
 }
 
 static int handle_frame(struct turn *t, const struct frame *f)

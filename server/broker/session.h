@@ -44,7 +44,7 @@ struct session {
 	uint64_t last_seq;
 	uint64_t frames_received;      /* of those that count: all that was handled stands */
 	struct assemblies *assemblies; /* NULL: there never were any, as in most */
-	uint32_t unsaid_bytes;         /* of frames, since the last SEEN */
+	uint32_t unsaid_bytes;         /* of frames, since connection_mention */
 
 	/* The broker's half. */
 	bool half;              /* the client asks for nothing more: it ends with its last send */

@@ -93,6 +93,13 @@ static void start_writer(struct connection *c)
 	connection_start_writers(c);
 }
 
+/* Puts c, whose writer the caller has claimed, at the head. */
+static void join_chain(struct connection *c, struct connection **chain)
+{
+	c->next_writing = *chain;
+	*chain = c;
+}
+
 size_t connection_queue(struct connection *c, struct outbox *answers, struct connection **chain)
 {
 	size_t bytes = answers->bytes, cost = outbox_cost(answers);
@@ -114,13 +121,11 @@ size_t connection_queue(struct connection *c, struct outbox *answers, struct con
 	lock_release(&c->lock);
 	if (!start)
 		return 0;
-	c->next_writing = *chain;
-	*chain = c;
+	join_chain(c, chain);
 	return bytes;
 }
 
-static int say(
-	struct connection *c, const struct message *m, bool patient, struct connection **chain)
+int connection_say(struct connection *c, const struct message *m, struct connection **chain)
 {
 	bool start = false;
 	size_t before;
@@ -131,25 +136,35 @@ static int say(
 		before = buf_len(&c->control);
 		rc = wire_encode(&c->control, m, 0, 0);
 		set_queued_bytes(c, queued_bytes(c) + buf_len(&c->control) - before);
-		c->control_waits = patient && before == 0;
-		start = rc == 0 && !c->control_waits && connection_claim_writer(c);
+		start = rc == 0 && connection_claim_writer(c);
 	}
 	lock_release(&c->lock);
-	if (start) {
-		c->next_writing = *chain;
-		*chain = c;
-	}
+	if (start)
+		join_chain(c, chain);
 	return rc;
 }
 
-int connection_say(struct connection *c, const struct message *m, struct connection **chain)
+/* Whether the client has to be told what came of it: an eighth of what it may keep by itself, and
+ * whatever has been mentioned with what else is written. A connection that ends says no more of it. */
+static bool seen_is_due(const struct connection *c, bool writes)
 {
-	return say(c, m, false, chain);
+	size_t due_bytes = writes ? 1 : SEEN_EVERY_BYTES(c->outgoing->unseen_bytes_max);
+
+	return !c->closing && c->unsaid_bytes >= due_bytes;
 }
 
-int connection_mention(struct connection *c, const struct message *m, struct connection **chain)
+void connection_mention(
+	struct connection *c, uint64_t frames, size_t bytes, struct connection **chain)
 {
-	return say(c, m, true, chain);
+	bool start;
+
+	lock_acquire(&c->lock);
+	c->frames_received = frames;
+	c->unsaid_bytes += bytes;
+	start = seen_is_due(c, false) && connection_claim_writer(c);
+	lock_release(&c->lock);
+	if (start)
+		join_chain(c, chain);
 }
 
 /* Whether a writer should run only because of what was confirmed: it waits for that, or there is
@@ -253,10 +268,20 @@ struct run {
 	struct writer w;
 	struct writer_todo own; /* what there is to do, where no session keeps it */
 	struct buf control;     /* to be written next */
+	uint64_t seen;          /* and ahead of it, by SEEN: so many frames came; 0: nothing */
 	enum rings_step step;   /* to be done before */
 	size_t written;         /* bytes of the queue that the last round wrote */
 	bool start_reader, detach, finish, cut;
 };
+
+/* How many frames the client is to be told of now; 0: of none. */
+static uint64_t take_seen(struct connection *c, bool writes)
+{
+	if (!c->outgoing || !seen_is_due(c, writes))
+		return 0;
+	c->unsaid_bytes = 0;
+	return c->frames_received;
+}
 
 /* Takes what may be written now. False: nothing. */
 static bool take_work(struct run *r)
@@ -273,17 +298,15 @@ static bool take_work(struct run *r)
 	r->step = c->rings_step;
 	c->rings_step = RINGS_STEP_NONE;
 	idle = !behind && (!may_fill || writer_idle(&r->w));
-	if (!idle || !c->control_waits || c->closing) {
-		r->control = c->control;
-		c->control = (struct buf){0};
-		c->control_waits = false;
-	}
+	r->control = c->control;
+	c->control = (struct buf){0};
 	if (c->closing && idle && !buf_len(&r->control)) {
 		buf_fini(&r->control);
 		r->control = c->farewell;
 		c->farewell = (struct buf){0};
 	}
-	if (!idle || buf_len(&r->control) || r->step != RINGS_STEP_NONE)
+	r->seen = take_seen(c, !idle || buf_len(&r->control));
+	if (!idle || buf_len(&r->control) || r->seen || r->step != RINGS_STEP_NONE)
 		return true;
 	c->stalled = !may_fill && !c->closing && (c->queue_head || !writer_idle(&r->w));
 	if (!c->stalled) {
@@ -352,12 +375,31 @@ static int fill_new(struct run *r)
 	return n;
 }
 
+/* 0 or CHAN_ENOMEM. */
+static int put_seen(struct run *r)
+{
+	struct message m = {.kind = MESSAGE_SEEN};
+	struct buf frame = {0};
+	int rc;
+
+	if (!r->seen)
+		return 0;
+	m.ping.frames_received = r->seen;
+	rc = wire_encode(&frame, &m, 0, 0);
+	if (rc == 0)
+		rc = writer_put_control(&r->w, &frame);
+	buf_fini(&frame);
+	return rc;
+}
+
 /* A round: control frames, then those that are to be sent again, or new ones. */
 static int fill_round(struct run *r)
 {
 	struct outgoing *o = r->c->outgoing;
 	int n;
 
+	if (put_seen(r) < 0)
+		return CHAN_ENOMEM;
 	if (buf_len(&r->control) && writer_put_control(&r->w, &r->control) < 0)
 		return CHAN_ENOMEM;
 	if (!o || outgoing_may_fill(o))
