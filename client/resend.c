@@ -86,6 +86,16 @@ static struct resend_chunk *room_for(struct resend *r, size_t n)
 	return k && buf_reserve(&k->frames, n) == 0 ? k : NULL;
 }
 
+/* Memory for what is said next, which is likely to be as much as was moved: to get there by
+ * doubling took eight steps and a copy of all. Without any it grows when it must. */
+static void refill(struct resend *r, struct buf *out, size_t moved)
+{
+	*out = r->spare;
+	r->spare = (struct buf){0};
+	if (!out->bytes)
+		(void)buf_reserve(out, moved < CHUNK_BYTES ? moved : CHUNK_BYTES);
+}
+
 /* Puts all of out behind the rest. NULL: out of memory. */
 static struct resend_chunk *append(struct resend *r, struct buf *out)
 {
@@ -96,8 +106,7 @@ static struct resend_chunk *append(struct resend *r, struct buf *out)
 		k = new_chunk(r, out);
 		if (!k)
 			return NULL;
-		*out = r->spare;
-		r->spare = (struct buf){0};
+		refill(r, out, n);
 	} else {
 		k = room_for(r, n);
 		if (!k)
