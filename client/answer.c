@@ -237,7 +237,7 @@ static int deliver_to_stream(struct answer *a, struct chan *ch, struct contents 
 
 	while ((rc = next_delivery(a, in, &d)) > 0) {
 		if (!ch->released) {
-			DL_APPEND(ch->inbox, d);
+			DL_APPEND(ch->ahead->inbox, d);
 			continue;
 		}
 		session_return(a->s, d->id);
@@ -246,8 +246,8 @@ static int deliver_to_stream(struct answer *a, struct chan *ch, struct contents 
 	}
 	if (ch->released)
 		return rc;
-	if (first < ch->stream_first) /* one in pieces comes later than it began */
-		ch->stream_first = first;
+	if (first < ch->ahead->stream_first) /* one in pieces comes later than it began */
+		ch->ahead->stream_first = first;
 	session_note_delivered(a->s, ch, (uint32_t)(in->id - first));
 	if (rc == 0)
 		end_feed(ch);
@@ -370,10 +370,10 @@ static void revoke_inbox(struct session *s, struct chan *ch, const struct wire_r
 {
 	struct delivery *d, *next;
 
-	DL_FOREACH_SAFE (ch->inbox, d, next) {
+	DL_FOREACH_SAFE (ch->ahead->inbox, d, next) {
 		if (!within(ranges, d->id))
 			continue;
-		DL_DELETE(ch->inbox, d);
+		DL_DELETE(ch->ahead->inbox, d);
 		session_note_grant(s, ch, d->id, 1);
 		delivery_free(d);
 	}
@@ -385,8 +385,8 @@ static void revoke_partial(struct session *s, struct partial *p)
 	struct flight_run *run = flight_find(&s->flight, p->deliver.seq);
 	struct chan *ch = run && run->op->kind == OP_STREAM ? run->op->chan : NULL;
 
-	if (ch && p->delivery < ch->stream_first)
-		ch->stream_first = p->delivery;
+	if (ch && p->delivery < ch->ahead->stream_first)
+		ch->ahead->stream_first = p->delivery;
 	if (ch) {
 		session_note_delivered(s, ch, 1);
 		session_note_grant(s, ch, p->delivery, 1);

@@ -197,7 +197,7 @@ void session_cancel_sent(struct session *s, struct chan_op *op)
 void session_withdraw(struct session *s, struct chan_op *op, int status)
 {
 	if (op->state == OP_LOCAL) {
-		DL_DELETE(op->chan->receivers, op);
+		DL_DELETE(op->chan->ahead->receivers, op);
 		op_fail(op, status, NULL);
 	} else if (op->state == OP_HELD) {
 		session_drop_unsent(s, op, status, NULL);

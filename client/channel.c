@@ -12,12 +12,26 @@
 #include <string.h>
 #include <utlist.h>
 
+static const struct ahead ahead_none;
+
+/* For an end that has asked for credit. False: out of memory. */
+static bool have_ahead(struct chan *ch)
+{
+	ch->ahead = (struct ahead *)&ahead_none;
+	if (ch->options.credit > 1)
+		ch->ahead = calloc(1, sizeof(*ch->ahead));
+	return ch->ahead;
+}
+
 struct chan *end_new(struct chan_client *c, const char *name, size_t name_bytes,
 	enum chan_direction direction, const struct chan_end_options *options)
 {
-	struct chan *ch = calloc(1, sizeof(*ch) + name_bytes + 1);
+	struct chan *ch = calloc(1, offsetof(struct chan, asked) + name_bytes + 1);
 
-	if (!ch) {
+	if (ch && options)
+		ch->options = *options;
+	if (!ch || !have_ahead(ch)) {
+		free(ch);
 		error_say(CHAN_ENOMEM, "open: out of memory");
 		return NULL;
 	}
@@ -26,8 +40,6 @@ struct chan *end_new(struct chan_client *c, const char *name, size_t name_bytes,
 	ch->client = c;
 	ch->refs = 1;
 	ch->direction = direction;
-	if (options)
-		ch->options = *options;
 	DL_APPEND(c->ends, ch);
 	return ch;
 }
@@ -43,10 +55,12 @@ void end_drop_inbox(struct chan *ch)
 {
 	struct delivery *d, *next;
 
-	DL_FOREACH_SAFE (ch->inbox, d, next)
+	if (!ch->ahead->inbox)
+		return;
+	DL_FOREACH_SAFE (ch->ahead->inbox, d, next)
 		delivery_free(d);
-	ch->drained &= !ch->inbox;
-	ch->inbox = NULL;
+	ch->ahead->drained = false;
+	ch->ahead->inbox = NULL;
 }
 
 static void forget_name(struct chan *ch)
@@ -62,6 +76,8 @@ void end_unref(struct chan *ch)
 	DL_DELETE(ch->client->ends, ch);
 	end_drop_inbox(ch);
 	forget_name(ch);
+	if (ch->ahead != &ahead_none)
+		free(ch->ahead);
 	free(ch);
 }
 
@@ -168,9 +184,9 @@ void end_release(struct chan *ch)
 	struct delivery *d;
 
 	ch->released = true;
-	if (ch->stream)
-		session_cancel(s, ch->stream);
-	DL_FOREACH (ch->inbox, d)
+	if (ch->ahead->stream)
+		session_cancel(s, ch->ahead->stream);
+	DL_FOREACH (ch->ahead->inbox, d)
 		session_return(s, d->id);
 	end_drop_inbox(ch);
 	session_confirm(s);
@@ -196,15 +212,15 @@ void end_feed(struct chan *ch)
 {
 	struct chan_op *op;
 
-	while (ch->receivers && (ch->inbox || ch->drained)) {
-		if (ch->inbox && !session_is_fresh(&ch->client->session))
+	while (ch->ahead->receivers && (ch->ahead->inbox || ch->ahead->drained)) {
+		if (ch->ahead->inbox && !session_is_fresh(&ch->client->session))
 			return;
-		op = ch->receivers;
-		DL_DELETE(ch->receivers, op);
-		op->delivery = ch->inbox;
-		op->closed = !ch->inbox;
-		if (ch->inbox)
-			DL_DELETE(ch->inbox, op->delivery);
+		op = ch->ahead->receivers;
+		DL_DELETE(ch->ahead->receivers, op);
+		op->delivery = ch->ahead->inbox;
+		op->closed = !ch->ahead->inbox;
+		if (ch->ahead->inbox)
+			DL_DELETE(ch->ahead->inbox, op->delivery);
 		op_finish(op);
 	}
 }
@@ -221,8 +237,8 @@ void end_fail_receivers(struct chan *ch, int status, const char *text)
 	struct chan_op *op;
 
 	end_ref(ch);
-	while ((op = ch->receivers)) {
-		DL_DELETE(ch->receivers, op);
+	while ((op = ch->ahead->receivers)) {
+		DL_DELETE(ch->ahead->receivers, op);
 		op_fail(op, status, text);
 	}
 	end_unref(ch);
@@ -245,10 +261,10 @@ static void start_stream(struct chan *ch)
 	op->m.recv.stream = true;
 	op->m.recv.credit = end_credit(ch);
 	op->m.recv.lease_ns = (uint64_t)ch->options.lease_ns;
-	ch->stream = op;
-	ch->stream_first = UINT64_MAX;
-	ch->credit_left = end_credit(ch);
-	ch->grant_due = 0;
+	ch->ahead->stream = op;
+	ch->ahead->stream_first = UINT64_MAX;
+	ch->ahead->credit_left = end_credit(ch);
+	ch->ahead->grant_due = 0;
 	session_submit(&ch->client->session, op);
 }
 
@@ -259,9 +275,9 @@ void end_receive(struct chan *ch, struct chan_op *op)
 	struct session *s = &ch->client->session;
 
 	op->state = OP_LOCAL;
-	DL_APPEND(ch->receivers, op);
+	DL_APPEND(ch->ahead->receivers, op);
 	end_feed(ch);
-	if (op->state == OP_LOCAL && !ch->stream)
+	if (op->state == OP_LOCAL && !ch->ahead->stream)
 		start_stream(ch);
 	if (op->state == OP_LOCAL && (op->try || op->deadline_ns != DEADLINE_NONE)) {
 		session_confirm(s);
@@ -275,15 +291,15 @@ void end_stream_ended(struct chan *ch, struct chan_op *stream)
 {
 	struct chan_op *op;
 
-	ch->stream = NULL;
-	ch->drained = stream->closed;
+	ch->ahead->stream = NULL;
+	ch->ahead->drained = stream->closed;
 	end_feed(ch);
-	if (ch->receivers && stream->failure.status == CHAN_EGONE) {
+	if (ch->ahead->receivers && stream->failure.status == CHAN_EGONE) {
 		start_stream(ch);
 		return;
 	}
-	while (!ch->drained && (op = ch->receivers)) {
-		DL_DELETE(ch->receivers, op);
+	while (!ch->ahead->drained && (op = ch->ahead->receivers)) {
+		DL_DELETE(ch->ahead->receivers, op);
 		failure_copy(&op->failure, &stream->failure);
 		op_finish(op);
 	}

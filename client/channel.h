@@ -20,38 +20,44 @@ enum end_state {
 	END_DEAD,      /* came as a value, and the channel is no more: see dead_status */
 };
 
-struct chan {
-	struct chan_client *client;
-	struct chan *prev, *next; /* client.ends */
-	unsigned refs;            /* the program's until chan_release, and one an operation */
-	enum end_state state;
-	bool released;
-	int dead_status;
-
-	uint64_t id;
-	char *name; /* "" of an unnamed one; as a rule in asked */
-	enum chan_type type;
-	int64_t capacity;
-	enum chan_direction direction;
-	struct chan_end_options options;
-	unsigned opened; /* times that the broker counts this end as opened by us: releases owed */
-
-	/* sending: nothing may overtake a payload in pieces on its channel */
-	unsigned transfers; /* payloads of which pieces are still to be sent */
-	unsigned held;      /* operations on the backlog that send on or close this channel */
-	uint64_t
-		blocked_round; /* the session.backlog_round in which one of them last had to stay */
-
-	/* receiving ahead of demand */
+/* What an end has that receives ahead of demand; the others, which are many where there are many at
+ * all, have ahead_none, which stays empty. */
+struct ahead {
 	struct chan_op *stream;    /* the receive that stands in the broker, or NULL */
 	uint64_t stream_first;     /* the lowest delivery that it brought; UINT64_MAX: none */
 	struct delivery *inbox;    /* what it brought, oldest first */
 	struct chan_op *receivers; /* OP_LOCAL, oldest first */
-	bool drained;              /* the stream found the channel closed and drained */
-	uint32_t credit_left;      /* of the stream, at the broker */
-	uint32_t grant_due;        /* values handed over whose credit was not granted again */
-	bool granting;             /* on session.granting */
 	struct chan *next_granting;
+	uint32_t credit_left; /* of the stream, at the broker */
+	uint32_t grant_due;   /* values handed over whose credit was not granted again */
+	bool drained;         /* the stream found the channel closed and drained */
+	bool granting;        /* on session.granting */
+};
+
+/* In order of size: a program may have tens of thousands, and writes each into memory that was
+ * never touched before, where 64 bytes cost more than a hundred instructions. */
+struct chan {
+	struct chan_client *client;
+	struct chan *prev, *next; /* client.ends */
+	uint64_t id;
+	char *name; /* "" of an unnamed one; as a rule in asked */
+	int64_t capacity;
+	struct chan_end_options options;
+	struct ahead *ahead; /* its own, or ahead_none */
+
+	/* sending: nothing may overtake a payload in pieces on its channel */
+	uint64_t
+		blocked_round; /* the session.backlog_round in which one of them last had to stay */
+	unsigned held;         /* operations on the backlog that send on or close this channel */
+	unsigned transfers;    /* payloads of which pieces are still to be sent */
+
+	unsigned refs;   /* the program's until chan_release, and one an operation */
+	unsigned opened; /* times that the broker counts this end as opened by us: releases owed */
+	int dead_status;
+	enum chan_type type;
+	enum chan_direction direction : 8;
+	enum end_state state : 8;
+	bool released;
 	char asked[]; /* the name that it was asked for by */
 };
 

@@ -70,7 +70,7 @@ static void put_farewell(struct chan_client *c)
 	struct chan *ch;
 
 	DL_FOREACH (c->ends, ch) {
-		DL_FOREACH (ch->inbox, d)
+		DL_FOREACH (ch->ahead->inbox, d)
 			session_return(&c->session, d->id);
 		end_drop_inbox(ch);
 	}

@@ -62,9 +62,9 @@ void session_settle(struct session *s)
 
 static void put_grant(struct session *s, const struct chan *ch)
 {
-	struct message m = {.kind = MESSAGE_GRANT, .seq = ch->stream->m.seq};
+	struct message m = {.kind = MESSAGE_GRANT, .seq = ch->ahead->stream->m.seq};
 
-	m.grant.credit = ch->grant_due;
+	m.grant.credit = ch->ahead->grant_due;
 	if (session_put(s, &m) < 0)
 		s->doomed = CHAN_ENOMEM;
 }
@@ -74,12 +74,12 @@ void session_confirm(struct session *s)
 	struct chan *ch, *next;
 
 	session_settle(s);
-	LL_FOREACH_SAFE2 (s->granting, ch, next, next_granting) {
-		if (ch->stream && !ch->stream->cancelled)
+	LL_FOREACH_SAFE2 (s->granting, ch, next, ahead->next_granting) {
+		if (ch->ahead->stream && !ch->ahead->stream->cancelled)
 			put_grant(s, ch);
-		ch->credit_left += ch->grant_due;
-		ch->grant_due = 0;
-		ch->granting = false;
+		ch->ahead->credit_left += ch->ahead->grant_due;
+		ch->ahead->grant_due = 0;
+		ch->ahead->granting = false;
 		end_unref(ch);
 	}
 	s->granting = NULL;
@@ -89,27 +89,28 @@ void session_confirm(struct session *s)
  * waiting for it. */
 static void look_at_credit(struct session *s, struct chan *ch)
 {
-	if (ch->granting || ch->grant_due == 0 || ch->credit_left > end_credit(ch) / 2)
+	if (ch->ahead->granting || ch->ahead->grant_due == 0 ||
+		ch->ahead->credit_left > end_credit(ch) / 2)
 		return;
-	ch->granting = true;
+	ch->ahead->granting = true;
 	end_ref(ch);
-	LL_PREPEND2(s->granting, ch, next_granting);
+	LL_PREPEND2(s->granting, ch, ahead->next_granting);
 }
 
 void session_note_grant(struct session *s, struct chan *ch, uint64_t first, uint32_t n)
 {
 	/* The numbers of deliveries rise: lower ones came by a stream that has ended. */
-	if (!ch->stream || first + n <= ch->stream_first)
+	if (!ch->ahead->stream || first + n <= ch->ahead->stream_first)
 		return;
-	if (first < ch->stream_first)
-		n -= (uint32_t)(ch->stream_first - first);
-	ch->grant_due += n;
+	if (first < ch->ahead->stream_first)
+		n -= (uint32_t)(ch->ahead->stream_first - first);
+	ch->ahead->grant_due += n;
 	look_at_credit(s, ch);
 }
 
 void session_note_delivered(struct session *s, struct chan *ch, uint32_t n)
 {
-	ch->credit_left -= n < ch->credit_left ? n : ch->credit_left;
+	ch->ahead->credit_left -= n < ch->ahead->credit_left ? n : ch->ahead->credit_left;
 	look_at_credit(s, ch);
 }
 

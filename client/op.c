@@ -9,7 +9,7 @@
 #include <utlist.h>
 
 /* Operations that wait to be used again: as many as a program that has many small ones in flight
- * takes the outcomes of in one go. 360 KiB a client at most. */
+ * takes the outcomes of in one go. 350 KiB a client at most. */
 #define IDLE_OPS_MAX 1024u
 
 /* Memory of a payload that waits with them: that of one, as most leave when they are started,

@@ -74,12 +74,13 @@ struct chan_op {
 	unsigned refs;               /* its owner's, and one of a transfer */
 	unsigned transfers;          /* payloads of it that leave in pieces */
 	void *tag;                   /* the caller's */
+	int64_t deadline_ns;         /* DEADLINE_NONE: none */
+	struct waiter *waiter;       /* the thread that blocks for it, or NULL */
+	uint32_t participant;        /* the thread that started it */
 	bool async;                  /* ends on client.completions */
 	bool cancelled;              /* chan_op_cancel was called */
 	bool try;
-	int64_t deadline_ns;   /* DEADLINE_NONE: none */
-	uint32_t participant;  /* the thread that started it */
-	struct waiter *waiter; /* the thread that blocks for it, or NULL */
+	bool closed; /* of a receive, or a select's receive case: closed and drained */
 
 	/* what is asked */
 	struct message m;          /* strings point into words */
@@ -103,7 +104,6 @@ struct chan_op {
 	struct failure failure;    /* of the value with the lowest index that failed */
 	uint32_t failed_index;     /* UINT32_MAX: none */
 	uint32_t case_index;       /* of cases[]; UINT32_MAX: none was chosen */
-	bool closed;               /* a receive, or a select's receive case: closed and drained */
 	struct delivery *delivery; /* a value received and not handed over; owned */
 	struct buf reply; /* the answer's frame, for those that want to read it (STAT, LIST, PS) */
 	int64_t asked_ns; /* of a PING: when, which is its nonce; of an EXTEND: when it began */

@@ -38,7 +38,7 @@ static int await_fresh_inbox(struct chan *ch, bool try, int64_t deadline_ns)
 	struct chan_client *c = ch->client;
 	int rc;
 
-	while (ch->inbox && c->session.end.status == 0 && !session_is_fresh(&c->session)) {
+	while (ch->ahead->inbox && c->session.end.status == 0 && !session_is_fresh(&c->session)) {
 		if (try && !is_connected(c))
 			rc = CHAN_ETIMEDOUT;
 		else
@@ -102,10 +102,10 @@ int chan_try_recv(struct chan *ch, struct chan_value *ret_value)
 /* Hands the first of the inbox over, whose number is *ret_id; false: it cannot be. */
 static bool take_first(struct chan *ch, struct chan_value *ret_value, uint64_t *ret_id)
 {
-	struct delivery *d = ch->inbox;
+	struct delivery *d = ch->ahead->inbox;
 
 	*ret_id = d->id;
-	DL_DELETE(ch->inbox, d);
+	DL_DELETE(ch->ahead->inbox, d);
 	if (client_hand_over(ch, d, ret_value) == 0)
 		return true;
 	session_return(&ch->client->session, *ret_id);
@@ -121,9 +121,10 @@ static int take_at_hand(struct chan *ch, struct chan_value *values, int have, in
 	uint64_t id, first = 0;
 	uint32_t count = 0;
 
-	if (ch->receivers || s->end.status < 0 || !session_is_fresh(s))
+	if (ch->ahead->receivers || s->end.status < 0 || !session_is_fresh(s))
 		return have;
-	for (; have < n && ch->inbox && take_first(ch, &values[have], &id); have++, count++) {
+	for (; have < n && ch->ahead->inbox && take_first(ch, &values[have], &id);
+		have++, count++) {
 		if (count > 0 && id == first + count)
 			continue;
 		if (count > 0)

@@ -62,8 +62,8 @@ static bool must_grant(const struct chan *ch)
 {
 	uint32_t credit = end_credit(ch);
 
-	return ch->grant_due >= credit / 2 &&
-	       (!end_confirms_late(ch) || ch->credit_left <= credit / 4 ||
+	return ch->ahead->grant_due >= credit / 2 &&
+	       (!end_confirms_late(ch) || ch->ahead->credit_left <= credit / 4 ||
 		       ch->client->session.taken_values >= credit / 2);
 }
 

@@ -30,9 +30,9 @@ static void drop_confirmations(struct session *s)
 {
 	struct chan *ch, *next;
 
-	LL_FOREACH_SAFE2 (s->granting, ch, next, next_granting) {
-		ch->grant_due = 0;
-		ch->granting = false;
+	LL_FOREACH_SAFE2 (s->granting, ch, next, ahead->next_granting) {
+		ch->ahead->grant_due = 0;
+		ch->ahead->granting = false;
 		end_unref(ch);
 	}
 	s->granting = NULL;
