@@ -9,7 +9,7 @@
 #ifndef TESTS_SUPPORT_DAEMON_H
 #define TESTS_SUPPORT_DAEMON_H
 
-#include "tests/support/time_limit.h"
+#include "tests/support/time_limit.h" /* which a program that starts a daemon calls first */
 
 #include <stddef.h>
 #include <stdint.h>

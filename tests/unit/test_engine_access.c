@@ -8,6 +8,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -325,6 +326,32 @@ static void test_lists_show_what_one_may_list(void **state)
 	list_names(c, 0);
 	expect("c fail %d EPERM", (int)c->seq);
 	expect_text("may not list anything");
+}
+
+/* Names of 255 bytes may have been chosen so that the way to each is long: of those a page passes over few,
+ * and goes on where it ended. */
+static void test_listing_passes_over_few_long_names(void **state)
+{
+	char name[NAME_BYTES_MAX + 1];
+	struct message m = {.kind = MESSAGE_LIST, .list = {.prefix = "", .after = ""}};
+	int names = 300;
+
+	(void)state;
+	for (int i = 0; i < names; i++) {
+		snprintf(name, sizeof(name), "%0*d", (int)NAME_BYTES_MAX, i);
+		make(c, name, 0);
+		ignore_answers();
+	}
+	make(c, "zebra", 0);
+	ignore_answers();
+	rule("user:1", "list", "zebra");
+	enforce();
+	m.seq = ++a->seq;
+	apply(a, &m, NULL, 0);
+	assert_true(stage.more);
+	assert_string_equal(stage.names, "");
+	assert_in_range(atoi(stage.after), 10, 100);
+	assert_string_equal(list_names(a, 0), "zebra");
 }
 
 /* One that may see the last of thousands finds it, and no page takes long. */
@@ -672,6 +699,7 @@ int main(void)
 		TEST(test_refusals_do_not_tell_what_exists),
 		TEST(test_a_guessed_id),
 		TEST(test_lists_show_what_one_may_list),
+		TEST(test_listing_passes_over_few_long_names),
 		TEST(test_listing_passes_over_many),
 		TEST(test_ps_shows_who_waits_where_one_may_look),
 		TEST(test_a_reference_is_a_right),
