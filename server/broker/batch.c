@@ -2,52 +2,21 @@
 
 #include "chan/status.h"
 #include "proto/limits.h"
-#include "server/base/lock.h"
 #include "server/base/memory.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Batches that are kept for reuse: about as many as are between connections and broker at once. */
-#define POOL_MAX 64
+/* Batches that are kept for reuse: the next turn's on each processor, and about as many as are between
+ * connections and broker at once. */
+#define KEPT_OWN_MAX 1
+#define KEPT_SHARED_MAX 64
 
-/* A pooled batch keeps its array of values up to this size; one that a large turn blew up gives it
- * back. */
-#define POOL_VALUES_MAX 8192
+/* One that is kept has its array of values up to this size; one that a large turn blew up is freed. */
+#define KEPT_VALUES_MAX 8192
 
-static struct {
-	struct lock lock;
-	struct list batches;
-	int count;
-} pool = {.lock = LOCK_INIT(LOCK_RANK_OUTER), .batches = LIST_INIT(pool.batches)};
-
-static struct batch *pool_take(void)
-{
-	struct list *link;
-
-	lock_acquire(&pool.lock);
-	link = list_pop_front(&pool.batches);
-	if (link)
-		pool.count--;
-	lock_release(&pool.lock);
-	return link ? list_entry(link, struct batch, link) : NULL;
-}
-
-/* False when the pool is full. */
-static bool pool_give(struct batch *b)
-{
-	bool room;
-
-	lock_acquire(&pool.lock);
-	room = pool.count < POOL_MAX;
-	if (room) {
-		list_push_front(&pool.batches, &b->link);
-		pool.count++;
-	}
-	lock_release(&pool.lock);
-	return room;
-}
+static struct stock stock = STOCK_INIT(KEPT_OWN_MAX, KEPT_SHARED_MAX);
 
 static void batch_destroy(struct batch *b)
 {
@@ -59,7 +28,7 @@ static void batch_destroy(struct batch *b)
 
 struct batch *batch_new(struct session *s)
 {
-	struct batch *b = pool_take();
+	struct batch *b = stock_take(&stock);
 
 	if (!b) {
 		b = calloc(1, sizeof(*b));
@@ -94,7 +63,7 @@ void batch_free(struct batch *b)
 	arena_reset(&b->arena);
 	b->count = b->pages = b->value_count = 0;
 	wire_scratch_reset(b->scratch);
-	if (b->value_size > POOL_VALUES_MAX || !pool_give(b))
+	if (b->value_size > KEPT_VALUES_MAX || !stock_give(&stock, b))
 		batch_destroy(b);
 }
 
@@ -180,10 +149,10 @@ void *batch_keep(struct batch *b, const void *bytes, size_t len)
 	return copy ? memcpy(copy, bytes, len) : NULL;
 }
 
-void batch_pool_fini(void)
+void batch_stock_fini(void)
 {
 	struct batch *b;
 
-	while ((b = pool_take()))
+	while ((b = stock_take_shared(&stock)))
 		batch_destroy(b);
 }

@@ -3,14 +3,14 @@
  *
  * A reader decodes all that one turn of reading brought into a batch and brings that to the helm:
  * one step, whatever the number of operations. From then on it belongs to who is there, perhaps the
- * same reader, who applies it and gives it back to the pool.
+ * same reader, who applies it and gives it back to the stock.
  */
 #ifndef BROKER_BATCH_H
 #define BROKER_BATCH_H
 
 #include "proto/arena.h"
 #include "proto/wire.h"
-#include "server/base/list.h"
+#include "server/broker/stock.h"
 #include "server/broker/value.h"
 #include <stdbool.h>
 #include <stddef.h>
@@ -21,7 +21,7 @@ struct session;
 
 /* Operations of one batch at most: what the broker does between two looks at its clock, and what
  * one turn of one connection may hold in memory (about 140 bytes each). All of it stays in the
- * pool, and in a processor's nearest cache. */
+ * stock, and in a processor's nearest cache. */
 #define BATCH_OPS_MAX 128u
 
 /*
@@ -57,7 +57,7 @@ struct batch_op {
 };
 
 struct batch {
-	struct list link; /* in the pool; free for others' use outside of it */
+	struct stock_piece kept; /* in the stock of batches */
 	struct session *session;
 	int64_t read_ns; /* when its bytes were read; 0: there were none */
 	struct connection *connection; /* of a BATCH_RESUME */
@@ -71,10 +71,10 @@ struct batch {
 	_Alignas(max_align_t) uint8_t arena_first[BATCH_ARENA_BYTES];
 };
 
-/* An empty batch, from the pool where it has one. Any goroutine. NULL: out of memory. */
+/* An empty batch, from the stock where it has one. Any goroutine. NULL: out of memory. */
 struct batch *batch_new(struct session *s);
 
-/* Gives up what it holds and returns it to the pool. NULL is fine. Any goroutine. */
+/* Gives up what it holds and returns it to the stock. NULL is fine. Any goroutine. */
 void batch_free(struct batch *b);
 
 /* A new operation at the end, zeroed but for where its values begin; NULL: out of memory. */
@@ -99,7 +99,7 @@ const char *batch_printf(struct batch *b, const char *format, ...)
 /* A copy that lives as long. NULL: out of memory. */
 void *batch_keep(struct batch *b, const void *bytes, size_t len);
 
-/* Frees the pool's memory; when no batch is out any more. */
-void batch_pool_fini(void);
+/* Frees what is kept for all; when no batch is out any more. */
+void batch_stock_fini(void);
 
 #endif

@@ -113,9 +113,9 @@ void broker_free(struct broker *b)
 	hchan_unref(b->events);
 	hchan_unref(b->alarm);
 	hchan_unref(b->stopped);
-	batch_pool_fini();
+	batch_stock_fini();
 	buffers_fini();
-	outbox_pool_fini();
+	outbox_stock_fini();
 	free(b);
 }
 

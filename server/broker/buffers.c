@@ -1,53 +1,60 @@
 #include "server/broker/buffers.h"
 
-#include "server/base/lock.h"
+#include "server/broker/stock.h"
 
-/* Kept at most; beyond are bursts. */
-#define KEPT_MAX 16
+/* Kept at most: the next turn's on each processor, and some for all. Beyond are bursts. */
+#define KEPT_OWN_MAX 1
+#define KEPT_SHARED_MAX 16
 
-static struct {
-	struct lock lock;
-	struct buf kept[KEPT_MAX];
-	int count;
-} pool = {.lock = LOCK_INIT(LOCK_RANK_OUTER)};
+/* What stands at the beginning of one that is kept. */
+struct kept {
+	struct stock_piece piece;
+	uint32_t size;
+};
 
-/* One of those that are kept; one without room when there is none. */
-static struct buf pool_take(void)
+static struct stock stock = STOCK_INIT(KEPT_OWN_MAX, KEPT_SHARED_MAX);
+
+static struct buf buf_of(struct kept *k)
 {
-	struct buf b = {0};
-
-	lock_acquire(&pool.lock);
-	if (pool.count)
-		b = pool.kept[--pool.count];
-	lock_release(&pool.lock);
-	return b;
+	return (struct buf){.bytes = (uint8_t *)k, .size = k->size};
 }
 
 struct buf buffer_take(void)
 {
-	struct buf b = pool_take();
+	struct kept *k = stock_take(&stock);
+	struct buf b = {0};
 
-	if (!b.bytes)
-		buf_reserve(&b, BUFFER_BYTES);
+	if (k)
+		return buf_of(k);
+	buf_reserve(&b, BUFFER_BYTES);
 	return b;
+}
+
+static bool keep(struct buf *b)
+{
+	struct kept *k = (struct kept *)b->bytes;
+
+	if (b->size < BUFFER_BYTES || b->size > 2 * BUFFER_BYTES)
+		return false;
+	k->size = b->size;
+	return stock_give(&stock, k);
 }
 
 void buffer_give(struct buf *b)
 {
-	buf_consume(b, buf_len(b));
-	lock_acquire(&pool.lock);
-	if (pool.count < KEPT_MAX && b->size >= BUFFER_BYTES && b->size <= 2 * BUFFER_BYTES) {
-		pool.kept[pool.count++] = *b;
+	if (keep(b))
 		*b = (struct buf){0};
-	}
-	lock_release(&pool.lock);
-	buf_fini(b);
+	else
+		buf_fini(b);
 }
 
 void buffers_fini(void)
 {
+	struct kept *k;
 	struct buf b;
 
-	while ((b = pool_take()).bytes)
+	while ((k = stock_take_shared(&stock))) {
+		b = buf_of(k);
 		buf_fini(&b);
+	}
 }

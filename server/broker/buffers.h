@@ -3,7 +3,7 @@
  *
  * Connections hold no buffer while idle, so each turn would ask malloc for a large piece and give
  * it back, which for pieces of this size costs more than all else in a turn of one small value. A
- * few are kept, for about as many turns as run at once. Any goroutine.
+ * few are kept (stock.h), for about as many turns as run at once. Any goroutine.
  */
 #ifndef BROKER_BUFFERS_H
 #define BROKER_BUFFERS_H
@@ -21,8 +21,8 @@ struct buf buffer_take(void);
  */
 void buffer_give(struct buf *b);
 
-/* Frees those that are kept. Others may be given back meanwhile, and later: a connection that has
- * gone may leave behind a goroutine that wrote to it and still has its buffer. */
+/* Frees those that are kept for all. Others may be given back meanwhile, and later: a connection that
+ * has gone may leave behind a goroutine that wrote to it and still has its buffer. */
 void buffers_fini(void);
 
 #endif

@@ -57,6 +57,7 @@ server_broker_libbroker_a_SOURCES = \
 	server/broker/ride.c server/broker/ride.h \
 	server/broker/session.c server/broker/session.h \
 	server/broker/settle.c server/broker/settle.h \
+	server/broker/stock.c server/broker/stock.h \
 	server/broker/watch.c \
 	server/broker/writer.c server/broker/writer.h \
 	server/broker/writing.c

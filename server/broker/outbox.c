@@ -2,7 +2,7 @@
 
 #include "chan/status.h"
 #include "proto/limits.h"
-#include "server/base/lock.h"
+#include "server/broker/stock.h"
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,59 +11,26 @@
 #define ENTRY_COUNT_MAX ((1u << 30) - 1)
 
 /*
- * Outboxes that are kept for reuse: as many as the readers of one poll leave to their writers, 28 KiB.
- * glibc's thread cache has room for seven of a size; where fifty connections are answered at once each of
- * the others cost 300 instructions more.
+ * Outboxes that are kept for reuse: as many as the readers of one poll leave to their writers, 14 KiB on
+ * each processor and for all. glibc's thread cache has room for seven of a size; where fifty connections
+ * are answered at once each of the others cost 300 instructions more.
  */
-#define POOL_MAX 128
+#define KEPT_OWN_MAX 64
+#define KEPT_SHARED_MAX 64
 
-static struct {
-	struct lock lock;
-	struct outbox *kept;
-	int count;
-} pool = {.lock = LOCK_INIT(LOCK_RANK_OUTER)};
+static struct stock stock = STOCK_INIT(KEPT_OWN_MAX, KEPT_SHARED_MAX);
 
-static struct outbox *pool_take(void)
+void outbox_stock_fini(void)
 {
 	struct outbox *o;
 
-	lock_acquire(&pool.lock);
-	o = pool.kept;
-	if (o) {
-		pool.kept = o->next;
-		pool.count--;
-	}
-	lock_release(&pool.lock);
-	return o;
-}
-
-/* False when the pool is full. */
-static bool pool_give(struct outbox *o)
-{
-	bool room;
-
-	lock_acquire(&pool.lock);
-	room = pool.count < POOL_MAX;
-	if (room) {
-		o->next = pool.kept;
-		pool.kept = o;
-		pool.count++;
-	}
-	lock_release(&pool.lock);
-	return room;
-}
-
-void outbox_pool_fini(void)
-{
-	struct outbox *o;
-
-	while ((o = pool_take()))
+	while ((o = stock_take_shared(&stock)))
 		free(o);
 }
 
 struct outbox *outbox_new(void)
 {
-	struct outbox *o = pool_take();
+	struct outbox *o = stock_take(&stock);
 
 	if (!o)
 		o = malloc(sizeof(*o)); /* not calloc, which passes glibc's thread cache by */
@@ -87,7 +54,7 @@ void outbox_free(struct outbox *o)
 	if (o->entries != o->first_entries)
 		free(o->entries);
 	buf_fini(&o->encoded);
-	if (!pool_give(o))
+	if (!stock_give(&stock, o))
 		free(o);
 }
 

@@ -63,14 +63,14 @@ static inline size_t outbox_cost(const struct outbox *o)
 	return o->bytes + o->pinned;
 }
 
-/* An empty one, from the pool where it has one. Any goroutine. NULL: out of memory. */
+/* An empty one, from the stock where it has one. Any goroutine. NULL: out of memory. */
 struct outbox *outbox_new(void);
 
-/* Gives up what it holds, and returns it to the pool. NULL is fine. Any goroutine. */
+/* Gives up what it holds, and returns it to the stock. NULL is fine. Any goroutine. */
 void outbox_free(struct outbox *o);
 
-/* Frees the pool's memory. */
-void outbox_pool_fini(void);
+/* Frees what is kept for all. */
+void outbox_stock_fini(void);
 
 /* The same for all of a list, linked by next. */
 void outbox_free_list(struct outbox *list);

@@ -154,6 +154,13 @@ void blocking_exit(void);
 
 /* ---- The goroutine's own things ---- */
 
+/*
+ * The processor that runs the caller, a number below GO_PROCS_MAX; -1 outside of goroutines. Until the
+ * caller parks, yields or lets its thread block no other goroutine runs there: what is kept by this
+ * number needs no lock so long.
+ */
+int go_processor(void);
+
 /* A pointer of the program's own that goes with the caller's goroutine; NULL at its start. */
 void *go_user(void);
 void go_set_user(void *user);

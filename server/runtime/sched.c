@@ -945,6 +945,13 @@ struct goroutine *go_self(void)
 	return m ? m->curg : NULL;
 }
 
+int go_processor(void)
+{
+	struct machine *m = this_machine();
+
+	return m && m->p ? (int)m->p->index : -1;
+}
+
 /* Nobody to yield to, and no time yet to look further? */
 static bool nobody_waits(struct processor *p)
 {

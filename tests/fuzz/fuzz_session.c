@@ -305,6 +305,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 		leave(&clients[i]);
 	engine_free(engine);
 	wire_scratch_free(scratch);
-	batch_pool_fini();
+	batch_stock_fini();
 	return 0;
 }

@@ -43,7 +43,7 @@ static void test_values(void **state)
 		assert_int_equal(b->values[b->ops[i].value_first + 1]->len, 0);
 	}
 	batch_free(b);
-	batch_pool_fini();
+	batch_stock_fini();
 }
 
 /* Sentences and copies live as long as the batch, though more are made. */
@@ -62,7 +62,7 @@ static void test_texts(void **state)
 	}
 	assert_string_equal(copy, "kept");
 	batch_free(b);
-	batch_pool_fini();
+	batch_stock_fini();
 }
 
 /* A batch from the pool is as a new one. */
@@ -81,7 +81,7 @@ static void test_pool(void **state)
 	assert_ptr_equal(again->session, 1);
 	batch_free(again);
 	batch_free(NULL);
-	batch_pool_fini();
+	batch_stock_fini();
 }
 
 /* It is full of operations, or of those among them that answer at length. */
@@ -103,7 +103,7 @@ static void test_full(void **state)
 	b = batch_new(NULL);
 	assert_false(batch_is_full(b));
 	batch_free(b);
-	batch_pool_fini();
+	batch_stock_fini();
 }
 
 int main(void)

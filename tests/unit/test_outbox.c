@@ -24,7 +24,7 @@ static int teardown(void **state)
 {
 	(void)state;
 	outbox_free(o);
-	outbox_pool_fini();
+	outbox_stock_fini();
 	return 0;
 }
 

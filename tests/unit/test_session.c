@@ -58,7 +58,7 @@ static int teardown(void **state)
 	(void)state;
 	batch_free(b);
 	session_free(s);
-	batch_pool_fini();
+	batch_stock_fini();
 	return 0;
 }
 
