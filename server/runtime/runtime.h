@@ -40,8 +40,8 @@ struct go_options {
 	/* Processors: how many goroutines run at once. Default: $CHAND_PROCS, or the CPUs this
 	 * process may use. At most GO_PROCS_MAX. */
 	int procs;
-	/* Address space of a stack, a power of two from 16 KiB to 1 MiB. Default 64 KiB (256 KiB under
-	 * a sanitizer). Only touched pages take memory. */
+	/* Address space of a stack, a power of two from 16 KiB to 1 MiB; a page more guards it. Default
+	 * 64 KiB (256 KiB under a sanitizer). Only touched pages take memory. */
 	size_t stack_bytes;
 	/* Goroutines alive at once: so many there can be, and at the most 64 a processor more.
 	 * Default GO_GOROUTINES_MAX, at most GO_GOROUTINES_LIMIT. */

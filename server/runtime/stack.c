@@ -27,8 +27,8 @@
 /* Few enough mappings for millions of stacks, small enough to reserve one for a few. */
 #define SLAB_BYTES ((size_t)64 << 20)
 
-/* Stacks that become ready together: what one page of the kernel's page tables maps, as stacks are by
- * default. */
+/* Stacks that become ready together: about what one page of the kernel's page tables maps, as stacks are
+ * by default. */
 enum { BLOCK_STACKS = 32 };
 
 enum {
@@ -54,7 +54,7 @@ struct slab {
 static struct {
 	struct lock lock; /* guards all slabs, the counts, and growth */
 	size_t page_bytes;
-	size_t stack_bytes;
+	size_t stack_bytes; /* with its guard */
 	uint32_t stacks_a_slab;
 	uint32_t promised;
 	uint32_t promised_max;
@@ -118,9 +118,10 @@ struct goroutine *stack_guarded_at(const void *address)
 	for (uint32_t s = 0; s < count; s++) {
 		const struct slab *slab = stacks.slabs[s];
 		size_t at = (size_t)((uintptr_t)address - (uintptr_t)slab->base);
+		size_t i = at / stacks.stack_bytes;
 
-		if (at < SLAB_BYTES && at % stacks.stack_bytes < stacks.page_bytes)
-			return stack_goroutine(slab, (uint32_t)(at / stacks.stack_bytes));
+		if (i < stacks.stacks_a_slab && at % stacks.stack_bytes < stacks.page_bytes)
+			return stack_goroutine(slab, (uint32_t)i);
 	}
 	return NULL;
 }
@@ -190,8 +191,8 @@ int stack_init(const struct go_options *options)
 	int rc;
 
 	stacks.page_bytes = (size_t)sysconf(_SC_PAGESIZE);
-	stacks.stack_bytes = options->stack_bytes;
-	stacks.stacks_a_slab = (uint32_t)(SLAB_BYTES / stacks.stack_bytes);
+	stacks.stack_bytes = options->stack_bytes + stacks.page_bytes;
+	stacks.stacks_a_slab = (uint32_t)(SLAB_BYTES / stacks.stack_bytes) & -(uint32_t)BLOCK_STACKS;
 	stacks.promised = stacks.prepared = 0;
 	stacks.promised_max = options->goroutines_max;
 	stacks.spare = stack_pool_keeps_max(options->procs);

@@ -25,7 +25,7 @@ static void distinct_aligned_and_found_again(void **state)
 		assert_int_equal(stack_promise(1), 1);
 		gs[i] = stack_take();
 		assert_int_equal((uintptr_t)gs[i] % 64, 0);
-		assert_true((char *)gs[i] - (char *)stack_low(gs[i]) > (60 << 10) - 4096);
+		assert_true((char *)gs[i] - (char *)stack_low(gs[i]) > (64 << 10) - 4096);
 		gs[i]->id = (uint64_t)i + 1;
 	}
 	while ((g = stack_walk(&cursor))) {
@@ -33,6 +33,46 @@ static void distinct_aligned_and_found_again(void **state)
 		found++;
 	}
 	assert_int_equal(found, MANY);
+	stack_fini();
+}
+
+/* In whatever low bits of a page's number a CPU looks it up: neighbours' first pages have all there are. */
+static void first_pages_are_spread(void **state)
+{
+	enum { MANY = 256 };
+	size_t page_bytes = (size_t)sysconf(_SC_PAGESIZE);
+	bool seen[MANY] = {false};
+
+	(void)state;
+	assert_int_equal(stack_init(&options), 0);
+	assert_int_equal(stack_promise(MANY), MANY);
+	for (int i = 0; i < MANY; i++) {
+		size_t page = (uintptr_t)stack_first_page(stack_take()) / page_bytes;
+
+		assert_false(seen[page % MANY]);
+		seen[page % MANY] = true;
+	}
+	stack_fini();
+}
+
+static void only_guards_are_guards(void **state)
+{
+	size_t page_bytes = (size_t)sysconf(_SC_PAGESIZE);
+	size_t apart = (64 << 10) + page_bytes, slab_bytes = (size_t)64 << 20;
+	struct goroutine *g;
+	char *base;
+
+	(void)state;
+	assert_int_equal(stack_init(&options), 0);
+	assert_int_equal(stack_promise(1), 1);
+	g = stack_take();
+	base = (char *)stack_low(g) - page_bytes;
+	assert_ptr_equal(stack_guarded_at(base), g);
+	assert_ptr_equal(stack_guarded_at(base + page_bytes - 1), g);
+	assert_null(stack_guarded_at(base + page_bytes));
+	assert_null(stack_guarded_at(base - 1));
+	/* Room at a slab's end that is not enough for a block of stacks. */
+	assert_null(stack_guarded_at(base + slab_bytes / apart * apart));
 	stack_fini();
 }
 
@@ -133,6 +173,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(distinct_aligned_and_found_again),
+		cmocka_unit_test(first_pages_are_spread),
+		cmocka_unit_test(only_guards_are_guards),
 		cmocka_unit_test(promises_are_bounded),
 		cmocka_unit_test(what_is_given_back_is_taken_again),
 		cmocka_unit_test(promises_need_address_space),
