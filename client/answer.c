@@ -566,7 +566,8 @@ static int on_welcome(struct answer *a)
 
 static int on_ring_offer(struct answer *a)
 {
-	int rc = rings_offered(a->c, a->m->ring_offer.ring_bytes);
+	int rc = rings_offered(
+		a->c, a->m->ring_offer.ring_bytes, a->m->ring_offer.larger_ring_bytes);
 
 	return rc == CHAN_EPROTOCOL ? breach(a, "an offer that was not asked for") : rc;
 }

@@ -118,7 +118,7 @@ static size_t leave(struct chan_client *c, size_t n)
 
 static void note_written(struct chan_client *c, size_t n)
 {
-	rings_count_call(c);
+	rings_count_call(c, n);
 	if (buf_len(&c->leaving) > 0) {
 		n = leave(c, n);
 		if (buf_len(&c->leaving) == 0)

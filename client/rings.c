@@ -48,12 +48,13 @@ void rings_connected(struct chan_client *c, uint64_t features)
 
 /* ---- asking ------------------------------------------------------------------------------- */
 
-/* Calls that were spread over a longer time count no more. */
-static bool is_busy(struct rings *r)
+/* Counts a call: whether so many were made by now. Those that were spread over a longer time count no
+ * more. */
+static bool is_busy(struct rings *r, int after)
 {
 	int64_t now_ns, since_ns = r->since_ns;
 
-	if (r->calls < (r->after ? r->after : RINGS_AFTER_CALLS))
+	if (++r->calls < (r->after ? r->after : after))
 		return false;
 	if (r->after)
 		return true;
@@ -71,28 +72,48 @@ static void ask(struct chan_client *c)
 		c->rings.state = RINGS_ASKED;
 }
 
-void rings_count_call(struct chan_client *c)
+/* Where they cannot be used all stays as it is, for good. */
+static void enlarge(struct chan_client *c)
 {
 	struct rings *r = &c->rings;
 
-	if (r->state != RINGS_GRANTED)
+	r->larger_from_bytes = 0;
+	if (stream_take_larger_rings(&c->stream) < 0)
 		return;
-	r->calls++;
-	if (is_busy(r))
+	r->read = false;
+	r->state = RINGS_BEGINNING;
+}
+
+static bool counts_for_larger(const struct rings *r, size_t bytes)
+{
+	return r->state == RINGS_BEGUN && r->read && r->larger_from_bytes &&
+	       bytes >= r->larger_from_bytes;
+}
+
+void rings_count_call(struct chan_client *c, size_t bytes)
+{
+	struct rings *r = &c->rings;
+
+	if (r->state == RINGS_GRANTED && is_busy(r, RINGS_AFTER_CALLS))
 		ask(c);
+	else if (counts_for_larger(r, bytes) && is_busy(r, RINGS_LARGER_AFTER_CALLS))
+		enlarge(c);
 }
 
 /* ---- what the broker says ----------------------------------------------------------------- */
 
-int rings_offered(struct chan_client *c, uint32_t ring_bytes)
+int rings_offered(struct chan_client *c, uint32_t ring_bytes, uint32_t larger_ring_bytes)
 {
 	struct message no = {.kind = MESSAGE_RING_DECLINE,
 		.ring_decline = {.message = "the descriptors did not come, or cannot be used"}};
 
 	if (c->rings.state != RINGS_ASKED)
 		return CHAN_EPROTOCOL;
-	if (stream_take_rings(&c->stream, ring_bytes) == 0) {
+	if (stream_take_rings(&c->stream, ring_bytes, larger_ring_bytes) == 0) {
 		c->rings.state = RINGS_BEGINNING;
+		c->rings.larger_from_bytes = larger_ring_bytes > ring_bytes ? ring_bytes / 2 : 0;
+		c->rings.calls = 0;
+		c->rings.since_ns = clock_now_ns();
 		return 0;
 	}
 	c->rings.state = RINGS_OVER;

@@ -100,14 +100,18 @@ extern const struct stream_ops stream_socket_ops, stream_tls_ops;
  * writing. 0 or -ENOMEM. */
 int stream_expect_rings(struct stream *s);
 
-/* The reader: an offer of rings with so many bytes came. 0; or -errno: it cannot be used, its
- * descriptors did not come say, and none will be. */
-int stream_take_rings(struct stream *s, uint32_t ring_bytes);
+/* The reader: an offer of rings with so many bytes came, and of larger ones. 0; or -errno: it cannot be
+ * used, its descriptors did not come say, and none will be. */
+int stream_take_rings(struct stream *s, uint32_t ring_bytes, uint32_t larger_ring_bytes);
+
+/* With both directions in the first rings, and once: makes the larger ones ready. 0; or -errno: they cannot
+ * be used, or there are none. */
+int stream_take_larger_rings(struct stream *s);
 
 /* The reader: no offer will come. */
 void stream_forgo_rings(struct stream *s);
 
-/* The reader, the writer: from here on bytes go by the ring. */
+/* The reader, the writer: from here on bytes go by the ring, or by the larger one. */
 void stream_begin_ring_reading(struct stream *s);
 void stream_begin_ring_writing(struct stream *s);
 

@@ -1,6 +1,6 @@
 /*
  * stream_ring.c - a Unix socket's stream that goes over to a pair of rings in shared memory, which the
- * broker makes and offers (PROTOCOL.md part 20, proto/ring.h).
+ * broker makes and offers (PROTOCOL.md part 20, proto/ring.h), and from there to a pair of larger ones.
  *
  * Each direction goes over by itself, between two frames. From then on the socket is the bell: its
  * bytes mean that there is something to read, or room; and its end is the connection's. So it stays the
@@ -31,15 +31,26 @@
  * waits longer pays one system call more, once. */
 #define DOZE_NS (10 * NS_PER_MS)
 
+/* Memory with two rings, ours and the broker's, which came with an offer. */
+struct pair {
+	int fd;       /* not mapped yet; or -1 */
+	void *memory; /* the mapping; NULL: none */
+	uint32_t ring_bytes;
+};
+
+/* The pairs in the order in which they are used. */
+enum { PAIRS = 2, PAIR_NONE = -1 };
+
 struct ring_end {
-	bool decided;          /* the reader's: no offer comes any more */
-	int memory_fd;         /* the reader's: came with an offer, and not looked at; or -1 */
-	int bell_fd;           /* the broker's bell, which we ring; or -1 */
-	void *pair;            /* the mapping; NULL: none */
-	size_t pair_bytes;
-	atomic_bool reads;     /* what comes is in the ring; set by the reader */
+	bool decided; /* the reader's: no offer comes any more */
+	int bell_fd;  /* the broker's bell, which we ring; or -1 */
+
+	/* Each mapped before either direction begins with it, and to the end: another thread than
+	 * the writer may look into the one that the writer leaves. */
+	struct pair pairs[PAIRS];
+	atomic_int reads;      /* what comes is in this pair, or (PAIR_NONE) by the socket; the reader's */
 	struct ring_reader in; /* the reader's */
-	atomic_bool writes;    /* set by the writer */
+	atomic_int writes;     /* the same of what leaves; the writer's */
 	struct ring_writer out;
 };
 
@@ -66,29 +77,35 @@ static int doze(_Atomic uint32_t *waits, int64_t ns)
 
 /* ---- descriptors that come with an offer ------------------------------------------------------ */
 
-/* Keeps the last two that came: a broker that sends more, or others, offers nothing that can be used. */
+/* As many as an offer brings: memory, bell, and the memory of larger rings. */
+enum { OFFERED = 1 + PAIRS };
+
+/* Keeps the last ones that came: a broker that sends others offers nothing that can be used. */
 static void keep_descriptors(struct ring_end *r, struct msghdr *m)
 {
 	struct cmsghdr *c;
-	int fds[2] = {-1, -1};
 
 	for (c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
+		int fds[OFFERED] = {-1, -1, -1};
+
 		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
 			continue;
 		memcpy(fds, CMSG_DATA(c), c->cmsg_len - CMSG_LEN(0));
-		close_fd(&r->memory_fd);
+		close_fd(&r->pairs[0].fd);
 		close_fd(&r->bell_fd);
-		r->memory_fd = fds[0];
+		close_fd(&r->pairs[1].fd);
+		r->pairs[0].fd = fds[0];
 		r->bell_fd = fds[1];
+		r->pairs[1].fd = fds[2];
 	}
 }
 
-/* As recv. There is no room for more than two descriptors: the kernel drops the others. */
+/* As recv. There is no room for more descriptors than that: the kernel drops the others. */
 static ssize_t receive(struct stream *s, void *bytes, size_t n, bool wait)
 {
 	union {
 		struct cmsghdr header; /* for its alignment */
-		char space[CMSG_SPACE(2 * sizeof(int))];
+		char space[CMSG_SPACE(OFFERED * sizeof(int))];
 	} control;
 	struct iovec iov = {bytes, n};
 	struct msghdr m = {.msg_iov = &iov,
@@ -152,7 +169,7 @@ static ssize_t ring_read(struct stream *s, void *bytes, size_t n, bool wait)
 	long got;
 	int rc;
 
-	if (!r->reads)
+	if (r->reads == PAIR_NONE)
 		return r->decided ? stream_socket_ops.read(s, bytes, n, wait)
 				  : receive(s, bytes, n, wait);
 	do {
@@ -174,7 +191,7 @@ static ssize_t ring_write(struct stream *s, const void *bytes, size_t n)
 	struct ring_end *r = s->ring;
 	long room;
 
-	if (!r->writes)
+	if (r->writes == PAIR_NONE)
 		return stream_socket_ops.write(s, bytes, n);
 	do {
 		room = ring_room(&r->out);
@@ -191,7 +208,7 @@ static ssize_t ring_write(struct stream *s, const void *bytes, size_t n)
 
 static void ring_finish_writing(struct stream *s)
 {
-	if (s->ring->writes)
+	if (s->ring->writes != PAIR_NONE)
 		ring_bell(s->ring, ring_finish(&s->ring->out));
 	else
 		stream_socket_ops.finish(s);
@@ -210,10 +227,15 @@ static int await_room(struct ring_end *r, int timeout_ms)
 }
 
 /* Whether who found no room need not wait for the bell: it was rung since, and perhaps heard by another
- * thread that only reads. Who asks need not be the writer. */
+ * thread that only reads; or the writer has gone on to another ring. Who asks need not be the writer: so it
+ * finds the memory by what the writer has set, and not by what it sets meanwhile. */
 static bool was_told_of_room(struct ring_end *r)
 {
-	return r->writes && atomic_load(&r->out.memory->writer_waits) == RING_AWAKE;
+	int at = r->writes;
+	const struct pair *p = &r->pairs[at];
+
+	return at != PAIR_NONE &&
+	       atomic_load(&ring_of_pair(p->memory, p->ring_bytes, 0)->writer_waits) == RING_AWAKE;
 }
 
 /* With POLLIN it is the reader that waits, and a write that found no room has asked for the bell. */
@@ -223,13 +245,13 @@ static int ring_await(struct stream *s, short events, int timeout_ms)
 	struct pollfd p = {.fd = s->fd, .events = events};
 	int n;
 
-	if (r->writes && !(events & POLLIN))
+	if (r->writes != PAIR_NONE && !(events & POLLIN))
 		return await_room(r, timeout_ms);
 	if ((events & POLLOUT) && was_told_of_room(r))
 		return 1;
-	if (r->writes)
+	if (r->writes != PAIR_NONE)
 		p.events = POLLIN;
-	if (r->reads && (events & POLLIN) && !ring_await_bytes(&r->in, RING_POLLS))
+	if (r->reads != PAIR_NONE && (events & POLLIN) && !ring_await_bytes(&r->in, RING_POLLS))
 		return 1;
 	n = poll(&p, 1, timeout_ms);
 	return n < 0 ? -errno : n;
@@ -239,9 +261,10 @@ static short ring_events(struct stream *s, bool reader, bool output)
 {
 	struct ring_end *r = s->ring;
 
-	if (reader && r->reads && !ring_await_bytes(&r->in, RING_POLLS))
+	if (reader && r->reads != PAIR_NONE && !ring_await_bytes(&r->in, RING_POLLS))
 		return POLLIN | POLLOUT;
-	return output && (!r->writes || was_told_of_room(r)) ? POLLIN | POLLOUT : POLLIN;
+	return output && (r->writes == PAIR_NONE || was_told_of_room(r)) ? POLLIN | POLLOUT
+									 : POLLIN;
 }
 
 /* ---- beginning and ending --------------------------------------------------------------------- */
@@ -251,13 +274,19 @@ static void ring_wait_max(struct stream *s, int64_t ns)
 	stream_socket_ops.wait_max(s, ns);
 }
 
+static void let_go_of_pair(struct pair *p)
+{
+	close_fd(&p->fd);
+	if (p->memory)
+		munmap(p->memory, ring_pair_bytes(p->ring_bytes));
+	p->memory = NULL;
+}
+
 static void let_go(struct ring_end *r)
 {
-	close_fd(&r->memory_fd);
 	close_fd(&r->bell_fd);
-	if (r->pair)
-		munmap(r->pair, r->pair_bytes);
-	r->pair = NULL;
+	for (int i = 0; i < PAIRS; i++)
+		let_go_of_pair(&r->pairs[i]);
 }
 
 static void ring_close(struct stream *s)
@@ -281,11 +310,14 @@ static const struct stream_ops ring_ops = {
 
 int stream_expect_rings(struct stream *s)
 {
-	struct ring_end *r = calloc(1, sizeof(*r));
+	struct ring_end *r = malloc(sizeof(*r));
 
 	if (!r)
 		return -ENOMEM;
-	r->memory_fd = r->bell_fd = -1;
+	*r = (struct ring_end){.bell_fd = -1,
+		.pairs = {{.fd = -1}, {.fd = -1}},
+		.reads = PAIR_NONE,
+		.writes = PAIR_NONE};
 	s->ring = r;
 	s->ops = &ring_ops;
 	return 0;
@@ -315,36 +347,48 @@ static int secure(int memory_fd, size_t bytes)
 	return rc < 0 ? -errno : 0;
 }
 
-/* 0, or -errno; what is mapped is the caller's to let go in both cases. */
-static int map_pair(struct ring_end *r, uint32_t ring_bytes)
+static bool is_ring_bytes(uint32_t n)
 {
-	r->pair_bytes = ring_pair_bytes(ring_bytes);
-	if (ring_bytes < RING_BYTES_MIN || ring_bytes > RING_BYTES_MAX ||
-		(ring_bytes & (ring_bytes - 1)) || r->bell_fd < 0 ||
-		!can_be_used(r->memory_fd, r->pair_bytes))
-		return -EINVAL;
-	r->pair = mmap(NULL, r->pair_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, r->memory_fd, 0);
-	if (r->pair != MAP_FAILED)
-		return secure(r->memory_fd, r->pair_bytes);
-	r->pair = NULL;
-	return -errno;
+	return n >= RING_BYTES_MIN && n <= RING_BYTES_MAX && (n & (n - 1)) == 0;
 }
 
-int stream_take_rings(struct stream *s, uint32_t ring_bytes)
+/* Maps what may be used. 0, or -errno and nothing is left of it. */
+static int map_pair(struct pair *p)
+{
+	size_t bytes = ring_pair_bytes(p->ring_bytes);
+	int rc = -EINVAL;
+
+	if (is_ring_bytes(p->ring_bytes) && can_be_used(p->fd, bytes)) {
+		p->memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, p->fd, 0);
+		if (p->memory == MAP_FAILED)
+			p->memory = NULL;
+		rc = p->memory ? secure(p->fd, bytes) : -errno;
+	}
+	close_fd(&p->fd);
+	if (rc < 0)
+		let_go_of_pair(p);
+	return rc;
+}
+
+int stream_take_rings(struct stream *s, uint32_t ring_bytes, uint32_t larger_ring_bytes)
 {
 	struct ring_end *r = s->ring;
-	int rc = map_pair(r, ring_bytes);
+	int rc;
 
 	r->decided = true;
-	close_fd(&r->memory_fd);
-	if (rc < 0) {
+	r->pairs[0].ring_bytes = ring_bytes;
+	r->pairs[1].ring_bytes = larger_ring_bytes;
+	rc = r->bell_fd < 0 ? -EINVAL : map_pair(&r->pairs[0]);
+	if (rc < 0)
 		let_go(r);
-		return rc;
-	}
-	fcntl(r->bell_fd, F_SETFL, O_NONBLOCK);
-	ring_writer_init(&r->out, ring_of_pair(r->pair, ring_bytes, 0), ring_bytes);
-	ring_reader_init(&r->in, ring_of_pair(r->pair, ring_bytes, 1), ring_bytes);
-	return 0;
+	else
+		fcntl(r->bell_fd, F_SETFL, O_NONBLOCK);
+	return rc;
+}
+
+int stream_take_larger_rings(struct stream *s)
+{
+	return map_pair(&s->ring->pairs[1]);
 }
 
 void stream_forgo_rings(struct stream *s)
@@ -354,10 +398,18 @@ void stream_forgo_rings(struct stream *s)
 
 void stream_begin_ring_reading(struct stream *s)
 {
-	s->ring->reads = true;
+	struct ring_end *r = s->ring;
+	struct pair *p = &r->pairs[r->reads + 1];
+
+	ring_reader_init(&r->in, ring_of_pair(p->memory, p->ring_bytes, 1), p->ring_bytes);
+	r->reads++;
 }
 
 void stream_begin_ring_writing(struct stream *s)
 {
-	s->ring->writes = true;
+	struct ring_end *r = s->ring;
+	struct pair *p = &r->pairs[r->writes + 1];
+
+	ring_writer_init(&r->out, ring_of_pair(p->memory, p->ring_bytes, 0), p->ring_bytes);
+	r->writes++;
 }

@@ -186,7 +186,7 @@ int client_read(struct chan_client *c, bool wait)
 	} else if (c->link != LINK_DOWN) {
 		c->session.unanswered_ns = 0;
 		c->in.end += (size_t)n;
-		rings_count_call(c);
+		rings_count_call(c, (size_t)n);
 		handle_input(c);
 	}
 	return 0;

@@ -188,7 +188,7 @@ struct message {
 			const char *message;
 		} ring_decline;
 		struct {
-			uint32_t ring_bytes;
+			uint32_t ring_bytes, larger_ring_bytes; /* the latter 0: none */
 		} ring_offer;
 		struct {
 			const char *name, *type_name;

@@ -152,7 +152,10 @@ static const struct field seen_fields[] = {NUMBER(Seen, ping, frames_received)};
 static const struct field goaway_fields[] = {ANY_OF(STATUS, GoAway, goaway, status),
 	ANY_OF(TEXT, GoAway, goaway, message), ANY_OF(TEXT, GoAway, goaway, redirect_url)};
 static const struct field ring_decline_fields[] = {ANY_OF(TEXT, RingDecline, ring_decline, message)};
-static const struct field ring_offer_fields[] = {NUMBER(RingOffer, ring_offer, ring_bytes)};
+static const struct field ring_offer_fields[] = {
+	NUMBER(RingOffer, ring_offer, ring_bytes),
+	NUMBER(RingOffer, ring_offer, larger_ring_bytes),
+};
 
 /* Operations. */
 static const struct field make_fields[] = {SEQ_OF(Make), ANY_OF(TEXT, Make, make, name),

@@ -31,8 +31,8 @@
  * and connections beyond a bound that resume, or are told that they may not stay. */
 #define DESCRIPTORS_OWN 160
 
-/* Of a connection's rings: the bell, and until the client has answered the memory. */
-#define DESCRIPTORS_OF_RINGS 2
+/* Of a connection's rings: the bell, and the memory of both pairs, until the client has gone over to each. */
+#define DESCRIPTORS_OF_RINGS 3
 
 enum { LISTENERS_MAX = CONFIG_LISTEN_MAX * ADDRESS_SOCKETS_MAX };
 

@@ -138,8 +138,9 @@ struct chan_dial_options {
 	const char *token_file;
 
 	/* Of unix: URLs: the library and a broker that grants it go over from the socket to shared
-	 * memory, once so many calls on the socket have moved bytes. 0: what $CHAN_RING_AFTER
-	 * says, or without that when the connection is busy; negative: never. */
+	 * memory, once so many calls on the socket have moved bytes, and on to more of it once so
+	 * many have moved several KiB each. 0: what $CHAN_RING_AFTER says, or without that when the
+	 * connection is busy; negative: never. */
 	int ring_after;
 };
 

@@ -1,6 +1,7 @@
 /*
  * rings.c - how a connection over a Unix socket goes over to shared memory: asked for by the client,
- * offered with descriptors, begun in each direction by its last frame on the socket; or declined.
+ * offered with descriptors, begun in each direction by its last frame on the socket; or declined. And
+ * how it goes on from there to the larger rings that were offered with them, by its last frame in the first.
  *
  * The reader decides, and leaves to the writer what has its place among the frames that are written:
  * one step at a time, and the client answers each before there is another.
@@ -108,18 +109,35 @@ static bool answers_offer(struct connection *c, const char *what, char *why, siz
 	return false;
 }
 
+/* Whether the client is free to go on to larger rings: it has seen the writer begin the first ones, so
+ * that this step of the writer's is not in the way of the next. */
+static bool may_go_on(struct connection *c)
+{
+	bool may;
+
+	lock_acquire(&c->lock);
+	may = c->rings == RINGS_BEGUN && c->rings_step == RINGS_STEP_NONE;
+	lock_release(&c->lock);
+	return may;
+}
+
 int connection_begin_rings(
 	struct connection *c, bool last, struct connection **chain, char *why, size_t why_bytes)
 {
-	if (!answers_offer(c, "RING_BEGIN", why, why_bytes))
+	int rc;
+
+	if (!may_go_on(c) && !answers_offer(c, "RING_BEGIN", why, why_bytes))
 		return CHAN_EPROTOCOL;
 	if (!last) {
-		snprintf(why, why_bytes, "something behind RING_BEGIN on the socket");
+		snprintf(why, why_bytes, "something behind RING_BEGIN");
 		return CHAN_EPROTOCOL;
 	}
-	if (stream_ring_begin_reading(c->stream) < 0) {
-		snprintf(why, why_bytes,
-			"RING_BEGIN, and the memory is not sealed by F_SEAL_FUTURE_WRITE, or not whole");
+	rc = stream_ring_begin_reading(c->stream);
+	if (rc < 0) {
+		snprintf(why, why_bytes, "RING_BEGIN, and %s",
+			rc == -EPROTO
+				? "there are no larger rings"
+				: "the memory is not sealed by F_SEAL_FUTURE_WRITE, or not whole");
 		return CHAN_EPROTOCOL;
 	}
 	c->rings = RINGS_BEGUN;
@@ -169,8 +187,9 @@ static int withhold(struct connection *c)
 
 static int offer(struct connection *c)
 {
-	struct message m = {
-		.kind = MESSAGE_RING_OFFER, .ring_offer = {.ring_bytes = STREAM_RING_BYTES}};
+	struct message m = {.kind = MESSAGE_RING_OFFER,
+		.ring_offer = {.ring_bytes = STREAM_RING_BYTES,
+			.larger_ring_bytes = STREAM_LARGER_RING_BYTES}};
 	struct buf frame = {0};
 	int rc = -ETOOMANYREFS;
 

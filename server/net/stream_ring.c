@@ -15,17 +15,28 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+/* Memory with two rings, the client's and ours. */
+struct pair {
+	const char *name; /* in /proc/PID/maps */
+	uint32_t ring_bytes;
+	void *memory; /* the mapping; NULL: none (any more) */
+	int fd;       /* until the memory is secured: then -1 */
+};
+
+/* The pairs in the order in which they are used. Who has gone on leaves the first one mapped, as the
+ * client does, whose memory it is. */
+enum { PAIRS = 2, PAIR_NONE = -1 };
+
 struct stream_ring {
 	struct stream_ops ops;           /* first, so that a stream's table leads here */
 	const struct stream_ops *socket; /* what the stream was before */
-	void *pair;                      /* the mapping; NULL once dropped */
-	int memory_fd;                   /* until the memory is secured: then -1 */
+	struct pair pairs[PAIRS];
 	int bell_fd;
 	struct netpoll_bell *bell;
 
-	bool reads; /* the reader's: what comes is in the ring */
+	int reads; /* the reader's: what comes is in this pair's ring, or (PAIR_NONE) by the socket */
 	struct ring_reader in;
-	atomic_bool writes; /* the writer's: what leaves goes to the ring */
+	atomic_int writes; /* the writer's: the same of what leaves */
 	struct ring_writer out;
 	atomic_bool rung;       /* the client's bell was to be rung before the writer's last frame */
 	atomic_bool deaf, mute; /* shut down: nothing more is read, or written */
@@ -39,7 +50,7 @@ static struct stream_ring *ring_of(struct stream *s)
 /* The byte may find no room: then others lie there, and the client wakes by those. */
 static void ring_if_due(struct stream *s, struct stream_ring *r)
 {
-	if (atomic_load(&r->writes) && atomic_exchange(&r->rung, false))
+	if (atomic_load(&r->writes) != PAIR_NONE && atomic_exchange(&r->rung, false))
 		send(s->fd, "", 1, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
@@ -67,7 +78,7 @@ static ssize_t ring_read(struct stream *s, void *bytes, size_t size)
 	enum ring_wait how;
 	long n;
 
-	if (!r->reads)
+	if (r->reads == PAIR_NONE)
 		return r->socket->read(s, bytes, size);
 	do {
 		if (atomic_load(&r->deaf))
@@ -114,7 +125,7 @@ static ssize_t ring_writev(struct stream *s, const struct iovec *iov, int count)
 	struct stream_ring *r = ring_of(s);
 	ssize_t n;
 
-	if (!atomic_load(&r->writes))
+	if (atomic_load(&r->writes) == PAIR_NONE)
 		return r->socket->writev(s, iov, count);
 	do {
 		if (is_gone(s, r))
@@ -147,7 +158,7 @@ static void ring_finish_writing(struct stream *s)
 {
 	struct stream_ring *r = ring_of(s);
 
-	if (atomic_load(&r->writes))
+	if (atomic_load(&r->writes) != PAIR_NONE)
 		wake(s, ring_finish(&r->out), &r->out.memory->reader_waits);
 	else
 		r->socket->finish(s);
@@ -158,18 +169,24 @@ static void ring_peer(struct stream *s, struct stream_peer *ret_peer)
 	ring_of(s)->socket->peer(s, ret_peer);
 }
 
+static void close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
 static void release(struct stream_ring *r)
 {
 	netpoll_remove_bell(r->bell);
-	if (r->bell_fd >= 0)
-		close(r->bell_fd);
-	if (r->memory_fd >= 0)
-		close(r->memory_fd);
-	if (r->pair)
-		munmap(r->pair, ring_pair_bytes(STREAM_RING_BYTES));
 	r->bell = NULL;
-	r->bell_fd = r->memory_fd = -1;
-	r->pair = NULL;
+	close_fd(&r->bell_fd);
+	for (struct pair *p = r->pairs; p < r->pairs + PAIRS; p++) {
+		close_fd(&p->fd);
+		if (p->memory)
+			munmap(p->memory, ring_pair_bytes(p->ring_bytes));
+		p->memory = NULL;
+	}
 }
 
 static void ring_free(struct stream *s)
@@ -194,22 +211,19 @@ static const struct stream_ops ring_ops = {
 };
 
 /* Memory of this size, whatever its other holder does; no page of it is there yet. 0, or -errno. */
-static int make_memory(struct stream_ring *r)
+static int make_memory(struct pair *p)
 {
-	size_t bytes = ring_pair_bytes(STREAM_RING_BYTES);
+	size_t bytes = ring_pair_bytes(p->ring_bytes);
 
-	r->memory_fd = memfd_create("chand-ring", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (r->memory_fd < 0 || ftruncate(r->memory_fd, (off_t)bytes) < 0 ||
-		fcntl(r->memory_fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) < 0)
+	p->fd = memfd_create(p->name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (p->fd < 0 || ftruncate(p->fd, (off_t)bytes) < 0 ||
+		fcntl(p->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) < 0)
 		return -errno;
-	r->pair = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, r->memory_fd, 0);
-	if (r->pair == MAP_FAILED) {
-		r->pair = NULL;
-		return -errno;
-	}
-	ring_reader_init(&r->in, ring_of_pair(r->pair, STREAM_RING_BYTES, 0), STREAM_RING_BYTES);
-	ring_writer_init(&r->out, ring_of_pair(r->pair, STREAM_RING_BYTES, 1), STREAM_RING_BYTES);
-	return 0;
+	p->memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, p->fd, 0);
+	if (p->memory != MAP_FAILED)
+		return 0;
+	p->memory = NULL;
+	return -errno;
 }
 
 static int make_bell(struct stream_ring *r, struct stream *s)
@@ -220,15 +234,22 @@ static int make_bell(struct stream_ring *r, struct stream *s)
 
 int stream_ring_new(struct stream *s)
 {
-	struct stream_ring *r = calloc(1, sizeof(*r));
-	int rc;
+	struct stream_ring *r = malloc(sizeof(*r));
+	int rc = 0;
 
 	if (!r)
 		return -ENOMEM;
-	r->ops = ring_ops;
-	r->socket = s->ops;
-	r->memory_fd = r->bell_fd = -1;
-	rc = make_memory(r);
+	*r = (struct stream_ring){
+		.ops = ring_ops,
+		.socket = s->ops,
+		.pairs = {{"chand-ring", STREAM_RING_BYTES, NULL, -1},
+			{"chand-larger", STREAM_LARGER_RING_BYTES, NULL, -1}},
+		.bell_fd = -1,
+		.reads = PAIR_NONE,
+		.writes = PAIR_NONE,
+	};
+	for (int i = 0; i < PAIRS && rc == 0; i++)
+		rc = make_memory(&r->pairs[i]);
 	if (rc == 0)
 		rc = make_bell(r, s);
 	if (rc < 0) {
@@ -244,7 +265,7 @@ int stream_ring_new(struct stream *s)
 static ssize_t send_with_descriptors(struct stream *s, const void *bytes, size_t n)
 {
 	struct stream_ring *r = ring_of(s);
-	int fds[] = {r->memory_fd, r->bell_fd};
+	int fds[] = {r->pairs[0].fd, r->bell_fd, r->pairs[1].fd};
 	union {
 		struct cmsghdr header; /* for its alignment */
 		char space[CMSG_SPACE(sizeof(fds))];
@@ -294,30 +315,35 @@ int stream_ring_offer(struct stream *s, const void *bytes, size_t n, int64_t sta
 
 /* All pages are there, and the client can take none away any more. That it had to bring them means that
  * they are counted as its memory, and not as ours: it may keep them when it has left. 0, or -EPERM. */
-static int check_memory(struct stream_ring *r)
+static int check_memory(struct pair *p)
 {
-	int seals = fcntl(r->memory_fd, F_GET_SEALS);
+	int seals = fcntl(p->fd, F_GET_SEALS);
 	struct stat st;
 
 	if (seals < 0 || !(seals & F_SEAL_FUTURE_WRITE))
 		return -EPERM;
 	/* Only once it is sealed. POSIX's unit of st_blocks is 512 bytes on Linux. */
-	if (fstat(r->memory_fd, &st) < 0 ||
-		(uint64_t)st.st_blocks * 512 < ring_pair_bytes(STREAM_RING_BYTES))
+	if (fstat(p->fd, &st) < 0 ||
+		(uint64_t)st.st_blocks * 512 < ring_pair_bytes(p->ring_bytes))
 		return -EPERM;
-	close(r->memory_fd);
-	r->memory_fd = -1;
+	close_fd(&p->fd);
 	return 0;
 }
 
 int stream_ring_begin_reading(struct stream *s)
 {
 	struct stream_ring *r = ring_of(s);
-	int rc = check_memory(r);
+	struct pair *next = &r->pairs[r->reads + 1];
+	int rc;
 
+	if (next == r->pairs + PAIRS)
+		return -EPROTO;
+	rc = check_memory(next);
 	if (rc < 0)
 		return rc;
-	r->reads = true;
+	ring_reader_init(
+		&r->in, ring_of_pair(next->memory, next->ring_bytes, 0), next->ring_bytes);
+	r->reads++;
 	r->ops.short_reads_drain = false;
 	return 0;
 }
@@ -325,8 +351,11 @@ int stream_ring_begin_reading(struct stream *s)
 void stream_ring_begin_writing(struct stream *s)
 {
 	struct stream_ring *r = ring_of(s);
+	int next = atomic_load(&r->writes) + 1;
+	struct pair *p = &r->pairs[next];
 
-	atomic_store(&r->writes, true);
+	ring_writer_init(&r->out, ring_of_pair(p->memory, p->ring_bytes, 1), p->ring_bytes);
+	atomic_store(&r->writes, next);
 	ring_if_due(s, r);
 }
 

@@ -1,5 +1,6 @@
 /*
- * stream_ring.h - a Unix socket's stream that goes over to a pair of rings in shared memory.
+ * stream_ring.h - a Unix socket's stream that goes over to a pair of rings in shared memory, and from
+ * there to a pair of larger ones.
  *
  * The memory is made by us, sealed so that nobody can take a page of it away under us, filled by the
  * client (proto/ring.h), and handed over the socket with a bell, an eventfd that the client rings to have
@@ -13,31 +14,40 @@
  * ten thousand clients that only wait.
  *
  * Of one stream, in this order: stream_ring_new, stream_ring_offer, then either both
- * stream_ring_begin_reading and stream_ring_begin_writing, or stream_ring_drop; each once.
+ * stream_ring_begin_reading and stream_ring_begin_writing, or stream_ring_drop; each once, but for those
+ * two, which may both come once more: for the larger rings.
  */
 #ifndef NET_STREAM_RING_H
 #define NET_STREAM_RING_H
 
 #include "server/net/stream.h"
 
-/* A ring's bytes, each way. Several rounds of a busy writer (64 KiB): with less, one side stops while
- * the other works. A connection with rings takes twice that in memory, which its
- * client brings, and one descriptor more; two until it has gone over. */
-#define STREAM_RING_BYTES (256u * 1024u)
+/*
+ * A ring's bytes, each way. Each page costs a microsecond to bring, and one for either side that touches
+ * it: so for who asks and waits, with a few hundred bytes at once, 256 KiB took as long as 300 of its
+ * round trips, and 16 KiB stay in the caches. Who has much to say goes on to the larger rings. Those are
+ * several rounds of a busy writer (64 KiB): with less, one side stops while the other works.
+ *
+ * A connection takes twice that in memory, which its client brings, and two descriptors more; three until
+ * it has gone over, and one from when it has gone on to the larger rings.
+ */
+#define STREAM_RING_BYTES (16u * 1024u)
+#define STREAM_LARGER_RING_BYTES (256u * 1024u)
 
 /* Makes rings for a stream over a Unix socket. 0; or -errno, and nothing has changed. By the reader. */
 int stream_ring_new(struct stream *s);
 
-/* As stream_write_all, of one piece, whose first byte takes the descriptors along: memory and bell.
+/* As stream_write_all, of one piece, whose first byte takes the descriptors along: memory, bell, and the
+ * memory of the larger rings.
  * -ETOOMANYREFS: the kernel does not pass them, for whatever reason, and nothing was written. By the
  * writer. */
 int stream_ring_offer(struct stream *s, const void *bytes, size_t n, int64_t stall_ns);
 
-/* Nothing more comes by the socket: the rest is read from the ring. 0; or -EPERM: the client did not seal
- * the memory, or not fill it. By the reader. */
+/* Nothing more comes by the socket, or the ring: the rest is read from the next ring. 0; -EPERM: the client
+ * did not seal the memory, or not fill it; or -EPROTO: there is no larger one. By the reader. */
 int stream_ring_begin_reading(struct stream *s);
 
-/* The rest is written to the ring. By the writer. */
+/* The rest is written to the next ring. By the writer, as often as reading has begun. */
 void stream_ring_begin_writing(struct stream *s);
 
 /* The client does without: gives back what the rings hold. By the writer. */

@@ -148,7 +148,7 @@ static const struct {
 /* What is said about rings, by either side. */
 static const struct message agreed[] = {
 	{.kind = MESSAGE_RING_ASK},
-	{.kind = MESSAGE_RING_OFFER, .ring_offer = {.ring_bytes = 4096}},
+	{.kind = MESSAGE_RING_OFFER, .ring_offer = {4096, 65536}},
 	{.kind = MESSAGE_RING_BEGIN},
 	{.kind = MESSAGE_RING_DECLINE, .ring_decline = {.message = "no"}},
 };

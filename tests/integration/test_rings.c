@@ -386,7 +386,8 @@ static pid_t start_sender(void)
 	_exit(0);
 }
 
-/* Each value is four times what a ring holds, so that the writers of both sides wait for room. */
+/* Each value is four times what the larger rings hold, to which both sides go on: so that their writers wait
+ * for room in the ones and in the others. */
 static void test_more_than_a_ring_holds(void **state)
 {
 	struct chan_client *c = dial(1);
@@ -397,6 +398,7 @@ static void test_more_than_a_ring_holds(void **state)
 
 	(void)state;
 	converse(c, "receiver");
+	assert_int_equal(process_maps(getpid(), "chand-larger"), 0);
 	assert_int_equal(chan_make(c, "large", CHAN_TYPE_BYTES, 3, NULL, &from), 0);
 	pid = start_sender();
 	for (int i = 0; i < LARGE_VALUES; i++) {
@@ -408,6 +410,7 @@ static void test_more_than_a_ring_holds(void **state)
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
+	assert_int_equal(process_maps(getpid(), "chand-larger"), 1);
 	chan_remove(c, "large");
 	chan_hangup(c);
 }

@@ -208,7 +208,7 @@ MESSAGES = {
     STATS: dict(fields('1 seq uint, 3 more bool, 4 after text'), channels=(2, [CHANNEL_STAT])),
     WAITERS: dict(fields('1 seq uint, 3 more bool, 4 after uint'), waiters=(2, [WAITER])),
     GOAWAY: fields('1 status uint, 2 message text, 3 redirect_url text'),
-    RING_OFFER: fields('1 ring_bytes uint'),
+    RING_OFFER: fields('1 ring_bytes uint, 2 larger_ring_bytes uint'),
 }
 
 # ---- errors ----------------------------------------------------------------------------------

@@ -13,12 +13,12 @@ leaves() {
 		"$tap_dir/log"
 }
 
-# It keeps 160 for itself, and of the others two thirds for rings, as far as rings_max takes them.
-ulimit -n 900
-same "there are enough" "" "$(leaves 900)"
+# It keeps 160 for itself, and of the others three quarters for rings, as far as rings_max takes them.
+ulimit -n 1000
+same "there are enough" "" "$(leaves 1000)"
 ulimit -n 400
-same "every connection may have rings" 80 "$(leaves 400)"
-same "a few may" 180 "$(leaves 400 --rings-max 30)"
+same "every connection may have rings" 60 "$(leaves 400)"
+same "a few may" 150 "$(leaves 400 --rings-max 30)"
 same "none may, and there are enough" "" "$(leaves 400 --rings-max 0)"
 ulimit -n 100
 same "there are too few for anything else" 1 "$(leaves 100)"

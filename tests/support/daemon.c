@@ -275,7 +275,7 @@ uint64_t daemon_sleeps(const struct test_daemon *d)
 	return sleeps;
 }
 
-int process_rings(pid_t pid)
+int process_maps(pid_t pid, const char *name)
 {
 	char path[64], line[512];
 	FILE *maps;
@@ -285,9 +285,14 @@ int process_rings(pid_t pid)
 	maps = fopen(path, "re");
 	assert_non_null(maps);
 	while (fgets(line, sizeof(line), maps))
-		n += strstr(line, "chand-ring") != NULL;
+		n += strstr(line, name) != NULL;
 	fclose(maps);
 	return n;
+}
+
+int process_rings(pid_t pid)
+{
+	return process_maps(pid, "chand-ring");
 }
 
 int daemon_run(const char *const *arguments, char *text, size_t text_bytes)

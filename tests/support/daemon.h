@@ -64,7 +64,10 @@ uint64_t daemon_resident_bytes(const struct test_daemon *d);
 /* How often its threads have gone to sleep, all together. */
 uint64_t daemon_sleeps(const struct test_daemon *d);
 
-/* Connections over rings that a process has: mappings of such memory. */
+/* What a process has mapped under that name. */
+int process_maps(pid_t pid, const char *name);
+
+/* Connections over rings that it has: mappings of such memory. */
 int process_rings(pid_t pid);
 
 /* Runs chand with arguments until it ends: exit status; what it wrote to stderr and stdout in text.

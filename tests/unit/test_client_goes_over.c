@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "chan/chan.h"
+#include "proto/frame.h"
 #include "proto/limits.h"
 #include "proto/ring.h"
 #include "tests/support/fake_broker.h"
@@ -21,11 +22,12 @@
 #include <unistd.h>
 
 #define RING_BYTES RING_BYTES_MIN
+#define LARGER_RING_BYTES (2 * RING_BYTES_MIN)
 
 static struct fake_broker broker;
 static struct chan_client *c;
 static int bell;
-static void *pair;
+static void *pair, *larger_pair;
 static struct ring_writer out; /* the broker's */
 
 /* A client that has asked for rings, and for a channel, and was answered nothing yet. */
@@ -34,7 +36,7 @@ static int setup(void **state)
 	const struct chan_dial_options options = {.ring_after = 1};
 
 	(void)state;
-	pair = NULL;
+	pair = larger_pair = NULL;
 	fake_start(&broker);
 	broker.features = FEATURE_RINGS;
 	assert_int_equal(fake_dial(&broker, &options, &c), 0);
@@ -57,31 +59,34 @@ static int teardown(void **state)
 	close(bell);
 	if (pair)
 		munmap(pair, ring_pair_bytes(RING_BYTES));
+	if (larger_pair)
+		munmap(larger_pair, ring_pair_bytes(LARGER_RING_BYTES));
 	fake_stop(&broker);
 	return 0;
 }
 
-static int make_memory(void)
+static int make_memory(uint32_t ring_bytes, void **ret_pair)
 {
-	size_t bytes = ring_pair_bytes(RING_BYTES);
+	size_t bytes = ring_pair_bytes(ring_bytes);
 	int fd = memfd_create("rings", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
 	assert_int_equal(ftruncate(fd, (off_t)bytes), 0);
 	assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW), 0);
-	pair = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	assert_true(pair != MAP_FAILED);
-	ring_writer_init(&out, ring_of_pair(pair, RING_BYTES, 1), RING_BYTES);
+	*ret_pair = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	assert_true(*ret_pair != MAP_FAILED);
 	return fd;
 }
 
 static void offer(void)
 {
-	int fds[] = {make_memory(), bell};
+	int fds[] = {make_memory(RING_BYTES, &pair), bell,
+		make_memory(LARGER_RING_BYTES, &larger_pair)};
 	union {
 		struct cmsghdr header; /* for its alignment */
 		char space[CMSG_SPACE(sizeof(fds))];
 	} control = {.header = {CMSG_LEN(sizeof(fds)), SOL_SOCKET, SCM_RIGHTS}};
-	struct message m = {.kind = MESSAGE_RING_OFFER, .ring_offer = {.ring_bytes = RING_BYTES}};
+	struct message m = {
+		.kind = MESSAGE_RING_OFFER, .ring_offer = {RING_BYTES, LARGER_RING_BYTES}};
 	struct buf frame = {0};
 	struct iovec iov;
 	struct msghdr header = {.msg_iov = &iov,
@@ -89,32 +94,41 @@ static void offer(void)
 		.msg_control = &control,
 		.msg_controllen = sizeof(control.space)};
 
+	ring_writer_init(&out, ring_of_pair(pair, RING_BYTES, 1), RING_BYTES);
 	memcpy(CMSG_DATA(&control.header), fds, sizeof(fds));
 	assert_int_equal(wire_encode(&frame, &m, 0, 0), 0);
 	iov = (struct iovec){buf_data(&frame), buf_len(&frame)};
 	assert_int_equal(sendmsg(broker.fd, &header, 0), buf_len(&frame));
 	buf_fini(&frame);
 	close(fds[0]);
+	close(fds[2]);
 	fake_turn(c);
 	fake_turn(c);
 	fake_read(&broker, MESSAGE_RING_BEGIN);
+}
+
+static void say_by_ring(const struct message *m, int times)
+{
+	struct buf frame = {0};
+
+	assert_int_equal(wire_encode(&frame, m, 0, 0), 0);
+	for (int i = 0; i < times; i++)
+		ring_put(&out, buf_data(&frame), buf_len(&frame));
+	buf_fini(&frame);
+	if (ring_show(&out) == RING_POLLS)
+		fake_write_bytes(&broker, "", 1);
 }
 
 /* The answer to the OPEN, by the ring. */
 static void answer_by_ring(void)
 {
 	struct message m = {.kind = MESSAGE_OPENED, .seq = 1};
-	struct buf frame = {0};
 
 	m.opened.channel = 5;
 	m.opened.name = "jobs";
 	m.opened.type = CHAN_TYPE_INT;
 	m.opened.direction = CHAN_BOTH;
-	assert_int_equal(wire_encode(&frame, &m, 0, 0), 0);
-	ring_put(&out, buf_data(&frame), buf_len(&frame));
-	buf_fini(&frame);
-	if (ring_show(&out) == RING_POLLS)
-		fake_write_bytes(&broker, "", 1);
+	say_by_ring(&m, 1);
 }
 
 /* RING_BEGIN, and what comes with it in one piece. */
@@ -170,6 +184,72 @@ static void test_what_was_in_the_ring_before(void **state)
 	expect_answer();
 }
 
+/* What the client has written to its first ring. Returns how much that is. */
+static long take_first(uint8_t bytes[static RING_BYTES])
+{
+	struct ring_reader in;
+	enum ring_wait how;
+
+	ring_reader_init(&in, ring_of_pair(pair, RING_BYTES, 0), RING_BYTES);
+	return ring_take(&in, bytes, RING_BYTES, &how);
+}
+
+/* Half a ring of PINGs at once, which the client answers. */
+static void say_much(void)
+{
+	say_by_ring(&(struct message){.kind = MESSAGE_PING, .ping = {.nonce = 1}},
+		RING_BYTES / 2 / FRAME_PREFIX_BYTES);
+	fake_turn(c);
+}
+
+static void go_on(void)
+{
+	say_by_ring(&(struct message){.kind = MESSAGE_RING_BEGIN}, 1);
+	ring_writer_init(
+		&out, ring_of_pair(larger_pair, LARGER_RING_BYTES, 1), LARGER_RING_BYTES);
+	fake_turn(c);
+}
+
+/* RING_BEGIN is the last in the first ring; what the client says next is in the larger one. */
+static void test_who_fills_a_ring_goes_on_to_a_larger_one(void **state)
+{
+	static const uint8_t ring_begin[] = {0, 0, 0, 4, MESSAGE_RING_BEGIN, 0, 0, 0};
+	uint8_t bytes[RING_BYTES];
+	struct ring_reader in;
+	long n;
+
+	(void)state;
+	offer();
+	begin("", 0);
+	say_much();
+	n = take_first(bytes);
+	assert_true(n > RING_BYTES / 2);
+	assert_memory_equal(bytes + n - sizeof(ring_begin), ring_begin, sizeof(ring_begin));
+	ring_reader_init(
+		&in, ring_of_pair(larger_pair, LARGER_RING_BYTES, 0), LARGER_RING_BYTES);
+	assert_int_equal(ring_available(&in), 0);
+	go_on();
+	answer_by_ring();
+	expect_answer();
+	assert_int_equal(chan_start_open(c, "more", CHAN_BOTH, NULL, NULL, NULL), 0);
+	fake_turn(c);
+	assert_true(ring_available(&in) > 0);
+	assert_int_equal(take_first(bytes), n);
+}
+
+/* The larger ones are begun by the client. */
+static void test_no_larger_rings_before_the_client_wants_them(void **state)
+{
+	struct chan_completion done;
+
+	(void)state;
+	offer();
+	begin("", 0);
+	go_on();
+	done = fake_completion(c);
+	assert_int_equal(done.status, CHAN_EPROTOCOL);
+}
+
 static void test_no_begin_without_an_offer(void **state)
 {
 	struct chan_completion done;
@@ -188,6 +268,8 @@ int main(void)
 		TEST(test_what_follows_comes_by_the_ring),
 		TEST(test_bells_right_behind_the_begin),
 		TEST(test_what_was_in_the_ring_before),
+		TEST(test_who_fills_a_ring_goes_on_to_a_larger_one),
+		TEST(test_no_larger_rings_before_the_client_wants_them),
 		TEST(test_no_begin_without_an_offer),
 	};
 

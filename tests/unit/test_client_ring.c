@@ -63,7 +63,7 @@ static int setup(void **state)
 	assert_int_equal(stream_expect_rings(&s), 0);
 	offer(memory, bell);
 	assert_int_equal(s.ops->read(&s, &byte, 1, false), 1);
-	assert_int_equal(stream_take_rings(&s, RING_BYTES), 0);
+	assert_int_equal(stream_take_rings(&s, RING_BYTES, 0), 0);
 	stream_begin_ring_reading(&s);
 	stream_begin_ring_writing(&s);
 	close(memory);

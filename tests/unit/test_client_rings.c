@@ -24,13 +24,14 @@
 #include <unistd.h>
 
 #define RING_BYTES 65536u
+#define LARGER_RING_BYTES 131072u
 #define SEALS (F_SEAL_SHRINK | F_SEAL_GROW)
 
 static struct stream s; /* the client's */
 
 static struct {
-	int socket, memory, bell;
-	void *pair;
+	int socket, memory, larger, bell; /* larger: memory */
+	void *pair, *larger_pair;
 	struct ring_reader in;
 	struct ring_writer out;
 } broker;
@@ -71,8 +72,8 @@ static int set_up(void **state)
 	s = (struct stream){.ops = &stream_socket_ops, .fd = fds[0]};
 	broker.socket = fds[1];
 	broker.bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	broker.memory = -1;
-	broker.pair = NULL;
+	broker.memory = broker.larger = -1;
+	broker.pair = broker.larger_pair = NULL;
 	return stream_expect_rings(&s);
 }
 
@@ -82,23 +83,34 @@ static int tear_down(void **state)
 	s.ops->close(&s);
 	if (broker.pair)
 		munmap(broker.pair, ring_pair_bytes(RING_BYTES));
+	if (broker.larger_pair)
+		munmap(broker.larger_pair, ring_pair_bytes(LARGER_RING_BYTES));
 	if (broker.socket >= 0)
 		close(broker.socket);
 	close(broker.bell);
 	close(broker.memory);
+	close(broker.larger);
 	return 0;
+}
+
+static int memory_of(size_t bytes, int seals)
+{
+	int fd = memfd_create("rings", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	assert_int_equal(ftruncate(fd, (off_t)bytes), 0);
+	assert_int_equal(fcntl(fd, F_ADD_SEALS, seals), 0);
+	return fd;
 }
 
 static void make_memory(size_t bytes, int seals)
 {
-	broker.memory = memfd_create("rings", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	assert_int_equal(ftruncate(broker.memory, (off_t)bytes), 0);
-	assert_int_equal(fcntl(broker.memory, F_ADD_SEALS, seals), 0);
+	broker.memory = memory_of(bytes, seals);
 }
 
+/* With so many of: two descriptors, and the larger memory. */
 static void send_offer(int first, int second, size_t count)
 {
-	int fds[2] = {first, second};
+	int fds[3] = {first, second, broker.larger};
 	union {
 		struct cmsghdr header;
 		char space[CMSG_SPACE(sizeof(fds))];
@@ -128,10 +140,20 @@ static void begin(void)
 	broker.pair = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, broker.memory, 0);
 	ring_reader_init(&broker.in, ring_of_pair(broker.pair, RING_BYTES, 0), RING_BYTES);
 	ring_writer_init(&broker.out, ring_of_pair(broker.pair, RING_BYTES, 1), RING_BYTES);
-	send_offer(broker.memory, broker.bell, 2);
-	assert_int_equal(stream_take_rings(&s, RING_BYTES), 0);
+	send_offer(broker.memory, broker.bell, broker.larger < 0 ? 2 : 3);
+	assert_int_equal(stream_take_rings(&s, RING_BYTES, LARGER_RING_BYTES), 0);
 	stream_begin_ring_writing(&s);
 	stream_begin_ring_reading(&s);
+}
+
+static void begin_with_larger(void)
+{
+	size_t bytes = ring_pair_bytes(LARGER_RING_BYTES);
+
+	broker.larger = memory_of(bytes, SEALS);
+	broker.larger_pair =
+		mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, broker.larger, 0);
+	begin();
 }
 
 static void wake(enum ring_wait how, _Atomic uint32_t *waits)
@@ -157,7 +179,7 @@ static void assert_useless(int first, int second, size_t count, uint32_t ring_by
 	char text[8];
 
 	send_offer(first, second, count);
-	assert_true(stream_take_rings(&s, ring_bytes) < 0);
+	assert_true(stream_take_rings(&s, ring_bytes, 0) < 0);
 	assert_int_equal(open_descriptors(), before);
 	assert_int_equal(s.ops->write(&s, "on", 2), 2);
 	assert_int_equal(recv(broker.socket, text, sizeof(text), 0), 2);
@@ -264,6 +286,91 @@ static void test_two_offers(void **state)
 	before = open_descriptors();
 	send_offer(broker.memory, broker.bell, 2);
 	assert_int_equal(open_descriptors(), before);
+}
+
+/* ---- larger rings ---- */
+
+static void go_on_reading(void)
+{
+	stream_begin_ring_reading(&s);
+	ring_writer_init(&broker.out, ring_of_pair(broker.larger_pair, LARGER_RING_BYTES, 1),
+		LARGER_RING_BYTES);
+}
+
+static void go_on_writing(void)
+{
+	stream_begin_ring_writing(&s);
+	ring_reader_init(&broker.in, ring_of_pair(broker.larger_pair, LARGER_RING_BYTES, 0),
+		LARGER_RING_BYTES);
+}
+
+/* Each direction by itself; who waits is woken in the one as in the other. */
+static void test_on_to_larger_rings(void **state)
+{
+	static char bytes[LARGER_RING_BYTES + 1];
+	struct pollfd p = {.fd = s.fd, .events = POLLIN};
+	enum ring_wait how;
+
+	(void)state;
+	begin_with_larger();
+	assert_int_equal(stream_take_larger_rings(&s), 0);
+	assert_int_equal(s.ops->write(&s, "first", 5), 5);
+	assert_int_equal(ring_take(&broker.in, bytes, sizeof(bytes), &how), 5);
+	go_on_writing();
+	assert_int_equal(s.ops->write(&s, bytes, sizeof(bytes)), LARGER_RING_BYTES);
+	assert_int_equal(ring_available(&broker.in), LARGER_RING_BYTES);
+	assert_int_equal(s.ops->write(&s, bytes, 1), -EAGAIN);
+	assert_int_equal(stream_events(&s, true, true), POLLIN);
+	assert_int_equal(
+		ring_take(&broker.in, bytes, LARGER_RING_BYTES, &how), LARGER_RING_BYTES);
+	assert_int_equal(stream_events(&s, true, true), POLLIN | POLLOUT);
+	broker_writes("first");
+	assert_int_equal(s.ops->read(&s, bytes, sizeof(bytes), false), 5);
+	go_on_reading();
+	assert_int_equal(s.ops->read(&s, bytes, sizeof(bytes), false), -EAGAIN);
+	assert_int_equal(poll(&p, 1, 0), 0);
+	broker_writes("larger");
+	assert_int_equal(poll(&p, 1, 0), 1);
+	assert_int_equal(s.ops->read(&s, bytes, sizeof(bytes), true), 6);
+}
+
+/* The first ones do, then. */
+static void assert_stays(void)
+{
+	int before = open_descriptors();
+	char text[8];
+
+	assert_true(stream_take_larger_rings(&s) < 0);
+	assert_true(stream_take_larger_rings(&s) < 0);
+	assert_true(open_descriptors() <= before);
+	broker_writes("down");
+	assert_int_equal(s.ops->read(&s, text, sizeof(text), true), 4);
+	assert_int_equal(s.ops->write(&s, "up", 2), 2);
+	assert_int_equal(ring_available(&broker.in), 2);
+}
+
+static void test_larger_rings_that_did_not_come(void **state)
+{
+	(void)state;
+	begin();
+	assert_stays();
+}
+
+static void test_larger_rings_that_are_too_small(void **state)
+{
+	(void)state;
+	broker.larger = memory_of(ring_pair_bytes(LARGER_RING_BYTES) - 1, SEALS);
+	begin();
+	assert_stays();
+}
+
+static void test_larger_rings_that_cannot_be_filled(void **state)
+{
+	(void)state;
+	begin_with_larger();
+	no_pages = true;
+	assert_stays();
+	no_pages = false;
 }
 
 /* ---- bytes ---- */
@@ -455,6 +562,10 @@ int main(void)
 		TEST(memory_that_is_too_small),
 		TEST(sizes_that_are_none),
 		TEST(two_offers),
+		TEST(on_to_larger_rings),
+		TEST(larger_rings_that_did_not_come),
+		TEST(larger_rings_that_are_too_small),
+		TEST(larger_rings_that_cannot_be_filled),
 		TEST(both_ways),
 		TEST(the_descriptor_is_polled_by_level),
 		TEST(blocking_reads_are_woken),

@@ -38,8 +38,8 @@ ssize_t __wrap_sendmsg(int fd, const struct msghdr *m, int flags)
 
 /* The client, by hand. */
 static struct {
-	int socket, bell, memory;
-	uint8_t *pair;
+	int socket, bell, memory, larger_memory;
+	uint8_t *pair, *larger_pair;
 	struct ring_writer out;
 	struct ring_reader in;
 } client;
@@ -53,15 +53,19 @@ static void open_sockets(void)
 	client.socket = fds[1];
 }
 
-static void map_pair(void)
+static uint8_t *map_pair(int memory, uint32_t ring_bytes)
 {
-	client.pair = mmap(NULL, ring_pair_bytes(STREAM_RING_BYTES), PROT_READ | PROT_WRITE,
-		MAP_SHARED, client.memory, 0);
-	expect(client.pair != MAP_FAILED);
-	ring_writer_init(
-		&client.out, ring_of_pair(client.pair, STREAM_RING_BYTES, 0), STREAM_RING_BYTES);
-	ring_reader_init(
-		&client.in, ring_of_pair(client.pair, STREAM_RING_BYTES, 1), STREAM_RING_BYTES);
+	void *pair = mmap(NULL, ring_pair_bytes(ring_bytes), PROT_READ | PROT_WRITE, MAP_SHARED,
+		memory, 0);
+
+	expect(pair != MAP_FAILED);
+	return pair;
+}
+
+static void use_pair(uint8_t *pair, uint32_t ring_bytes)
+{
+	ring_writer_init(&client.out, ring_of_pair(pair, ring_bytes, 0), ring_bytes);
+	ring_reader_init(&client.in, ring_of_pair(pair, ring_bytes, 1), ring_bytes);
 }
 
 /* Takes an offer of those words, with its descriptors. */
@@ -77,26 +81,35 @@ static void take_offer(const char *words)
 		.msg_iovlen = 1,
 		.msg_control = &control,
 		.msg_controllen = sizeof(control)};
-	int fds[2];
+	int fds[3];
 
 	expect(recvmsg(client.socket, &m, MSG_CMSG_CLOEXEC) == (ssize_t)strlen(words));
 	expect(memcmp(text, words, strlen(words)) == 0);
 	expect(control.header.cmsg_len == CMSG_LEN(sizeof(fds)));
 	memcpy(fds, CMSG_DATA(&control.header), sizeof(fds));
-	expect(ftruncate(fds[0], 0) < 0); /* it is sealed */
+	expect(ftruncate(fds[0], 0) < 0 && ftruncate(fds[2], 0) < 0); /* they are sealed */
 	client.memory = fds[0];
 	client.bell = fds[1];
-	map_pair();
+	client.larger_memory = fds[2];
+	client.pair = map_pair(client.memory, STREAM_RING_BYTES);
+	client.larger_pair = map_pair(client.larger_memory, STREAM_LARGER_RING_BYTES);
+	use_pair(client.pair, STREAM_RING_BYTES);
 }
 
-static void seal(void)
+static void seal(int memory)
 {
-	expect(fcntl(client.memory, F_ADD_SEALS, F_SEAL_FUTURE_WRITE) == 0);
+	expect(fcntl(memory, F_ADD_SEALS, F_SEAL_FUTURE_WRITE) == 0);
 }
 
-static void fill(void)
+static void fill(int memory, uint32_t ring_bytes)
 {
-	expect(fallocate(client.memory, 0, 0, (off_t)ring_pair_bytes(STREAM_RING_BYTES)) == 0);
+	expect(fallocate(memory, 0, 0, (off_t)ring_pair_bytes(ring_bytes)) == 0);
+}
+
+static void secure(void)
+{
+	seal(client.memory);
+	fill(client.memory, STREAM_RING_BYTES);
 }
 
 static void get_offer(void)
@@ -110,8 +123,7 @@ static void get_offer(void)
 static void open_rings(void)
 {
 	get_offer();
-	seal();
-	fill();
+	secure();
 	expect(stream_ring_begin_reading(ours) == 0);
 	stream_ring_begin_writing(ours);
 }
@@ -122,7 +134,9 @@ static void close_rings(void)
 	close(client.socket);
 	close(client.bell);
 	close(client.memory);
+	close(client.larger_memory);
 	munmap(client.pair, ring_pair_bytes(STREAM_RING_BYTES));
+	munmap(client.larger_pair, ring_pair_bytes(STREAM_LARGER_RING_BYTES));
 }
 
 static void client_shows(enum ring_wait how)
@@ -184,8 +198,7 @@ static void go_over(void)
 	take_offer("offer");
 	expect(write(client.socket, "begin", 5) == 5);
 	expect(stream_read(ours, text, sizeof(text)) == 5);
-	seal();
-	fill();
+	secure();
 	expect(stream_ring_begin_reading(ours) == 0);
 	expect(stream_read(ours, text, sizeof(text)) == -EAGAIN);
 	client_writes("by ring");
@@ -207,6 +220,48 @@ static void test_go_over(void **state)
 {
 	(void)state;
 	run_everywhere(go_over);
+}
+
+/* Each direction by itself once more, and nothing of the first rings is looked at any more. */
+static void go_on(void)
+{
+	static uint8_t bytes[STREAM_LARGER_RING_BYTES];
+	struct iovec iov = {bytes, sizeof(bytes)};
+	struct ring_reader first;
+	char text[16];
+	enum ring_wait how;
+
+	open_rings();
+	client_writes("first");
+	expect(stream_read(ours, text, sizeof(text)) == 5);
+	first = client.in;
+	use_pair(client.larger_pair, STREAM_LARGER_RING_BYTES);
+	seal(client.larger_memory);
+	expect(stream_ring_begin_reading(ours) == -EPERM); /* it is not whole */
+	fill(client.larger_memory, STREAM_LARGER_RING_BYTES);
+	expect(stream_ring_begin_reading(ours) == 0);
+	expect(stream_ring_begin_reading(ours) == -EPROTO); /* there are no third ones */
+	expect(stream_read(ours, text, sizeof(text)) == -EAGAIN);
+	client_writes("second");
+	expect(write_text("by the first") == 12);
+	expect(stream_read(ours, text, sizeof(text)) == 6);
+	expect(ring_available(&client.in) == 0);
+	expect(ring_take(&first, text, sizeof(text), &how) == 12);
+	stream_ring_begin_writing(ours);
+	expect(ring_await_bytes(&client.in, RING_POLLS));
+	expect(stream_writev(ours, &iov, 1) == sizeof(bytes));
+	expect(client_hears() == 1);
+	expect(ring_available(&client.in) == sizeof(bytes));
+	stream_finish(ours);
+	expect(ring_take(&client.in, bytes, sizeof(bytes), &how) == sizeof(bytes));
+	expect(ring_is_at_end(&client.in));
+	close_rings();
+}
+
+static void test_go_on_to_larger_rings(void **state)
+{
+	(void)state;
+	run_everywhere(go_on);
 }
 
 static void decline(void)
@@ -574,12 +629,12 @@ static void punch(void)
 
 	get_offer();
 	expect(resident_bytes() == 0);
-	fill();
+	fill(client.memory, STREAM_RING_BYTES);
 	expect(fallocate(client.memory, hole, 4096, 4096) == 0);
-	seal();
+	seal(client.memory);
 	expect(stream_ring_begin_reading(ours) == -EPERM);
 	expect(resident_bytes() == bytes - 4096);
-	fill();
+	fill(client.memory, STREAM_RING_BYTES);
 	expect(stream_ring_begin_reading(ours) == 0);
 	expect(fallocate(client.memory, hole, 4096, 8192) < 0);
 	expect(madvise(client.pair, 4096, MADV_REMOVE) < 0);
@@ -675,6 +730,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_go_over),
+		cmocka_unit_test(test_go_on_to_larger_rings),
 		cmocka_unit_test(test_what_is_declined_stays_a_socket),
 		cmocka_unit_test(test_what_cannot_be_offered),
 		cmocka_unit_test(test_readers_begin_when_the_bell_is_rung),

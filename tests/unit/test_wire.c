@@ -128,7 +128,7 @@ static const struct {
 			.goaway = {.status = CHAN_ESHUTDOWN, .message = "m", .redirect_url = "u"}}},
 	{&chand__ring_ask__descriptor, {.kind = MESSAGE_RING_ASK}},
 	{&chand__ring_offer__descriptor,
-		{.kind = MESSAGE_RING_OFFER, .ring_offer = {.ring_bytes = 4096}}},
+		{.kind = MESSAGE_RING_OFFER, .ring_offer = {4096, 65536}}},
 	{&chand__ring_begin__descriptor, {.kind = MESSAGE_RING_BEGIN}},
 	{&chand__ring_decline__descriptor,
 		{.kind = MESSAGE_RING_DECLINE, .ring_decline = {.message = "m"}}},
