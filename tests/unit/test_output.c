@@ -90,6 +90,25 @@ static void write_seen(void)
 
 /* ---- what came is said with what is written anyway ------------------------------------------ */
 
+/* A client of a broker that may keep so much, and that has answered so many sends on *ret_ch; the client
+ * has not looked yet. */
+static struct chan_client *answered(uint32_t unseen_bytes, unsigned sends, struct chan **ret_ch)
+{
+	struct chan_client *c;
+
+	broker.limits.unseen_bytes = unseen_bytes;
+	c = client();
+	*ret_ch = fake_open(&broker, c, 1, 5, CHAN_TYPE_STRING, 100, NULL);
+	for (unsigned i = 0; i < sends; i++)
+		start(*ret_ch, "before");
+	chan_events(c);
+	for (unsigned i = 0; i < sends; i++)
+		fake_read(&broker, MESSAGE_SEND);
+	for (unsigned i = 0; i < sends; i++)
+		fake_done(&broker, 2 + i, 1);
+	return c;
+}
+
 /* A sixty-fourth of what the broker may keep has come: that is said, and not by a write of its own. */
 static void test_seen_waits_for_company(void **state)
 {
@@ -98,16 +117,7 @@ static void test_seen_waits_for_company(void **state)
 	unsigned before;
 
 	(void)state;
-	broker.limits.unseen_bytes = 64 * 100;
-	c = client();
-	ch = fake_open(&broker, c, 1, 5, CHAN_TYPE_STRING, 100, NULL);
-	for (unsigned i = 0; i < 20; i++)
-		start(ch, "before");
-	chan_events(c);
-	for (unsigned i = 0; i < 20; i++)
-		fake_read(&broker, MESSAGE_SEND);
-	for (unsigned i = 0; i < 20; i++) /* of 12 bytes: above 100, and below 800 */
-		fake_done(&broker, 2 + i, 1);
+	c = answered(64 * 100, 20, &ch); /* by 12 bytes each: above 100, and below 800 */
 	client_fd = chan_fd(c);
 	before = writes;
 	fake_turn(c);
@@ -130,16 +140,7 @@ static void test_seen_goes_alone_in_the_end(void **state)
 	struct chan *ch;
 
 	(void)state;
-	broker.limits.unseen_bytes = 8 * 100;
-	c = client();
-	ch = fake_open(&broker, c, 1, 5, CHAN_TYPE_STRING, 100, NULL);
-	for (unsigned i = 0; i < 10; i++)
-		start(ch, "before");
-	chan_events(c);
-	for (unsigned i = 0; i < 10; i++)
-		fake_read(&broker, MESSAGE_SEND);
-	for (unsigned i = 0; i < 10; i++)
-		fake_done(&broker, 2 + i, 1);
+	c = answered(8 * 100, 10, &ch);
 	fake_turn(c);
 	assert_true(fake_wait_any(&broker));
 	assert_int_equal(broker.m.kind, MESSAGE_SEEN);

@@ -91,22 +91,29 @@ static void a_promise_is_kept(void **state)
 	assert_int_equal(stack_pool_promise(&ps[0].stacks), -EAGAIN);
 }
 
+/* Many goroutines, all at the same time, that have ended. */
+static void use_many(struct processor *p)
+{
+	enum { MANY = 500 };
+	struct goroutine *all[MANY];
+
+	for (int i = 0; i < MANY; i++) {
+		assert_int_equal(stack_pool_promise(&p->stacks), 0);
+		all[i] = stack_pool_take(&p->stacks);
+	}
+	for (int i = 0; i < MANY; i++)
+		stack_pool_put(&p->stacks, all[i]);
+}
+
 /* Of those that wait on the global list, what two looks in a row find there is given back. */
 static void what_nobody_needs_is_given_back(void **state)
 {
-	enum { MANY = 500 };
-	static struct goroutine *all[MANY];
 	struct goroutine *g;
 	uint32_t cursor = 0;
 	int used = 0;
 
 	(void)state;
-	for (int i = 0; i < MANY; i++) {
-		assert_int_equal(stack_pool_promise(&ps[0].stacks), 0);
-		all[i] = stack_pool_take(&ps[0].stacks);
-	}
-	for (int i = 0; i < MANY; i++)
-		stack_pool_put(&ps[0].stacks, all[i]);
+	use_many(&ps[0]);
 	stack_pool_trim();
 	stack_pool_trim();
 	while ((g = stack_walk(&cursor)))
@@ -117,19 +124,12 @@ static void what_nobody_needs_is_given_back(void **state)
 /* Neither on the global list nor of processors that do nothing. */
 static void idleness_leaves_a_few(void **state)
 {
-	enum { MANY = 500 };
-	static struct goroutine *all[MANY];
 	struct goroutine *g;
 	uint32_t cursor = 0;
 	int used = 0;
 
 	(void)state;
-	for (int i = 0; i < MANY; i++) {
-		assert_int_equal(stack_pool_promise(&ps[1].stacks), 0);
-		all[i] = stack_pool_take(&ps[1].stacks);
-	}
-	for (int i = 0; i < MANY; i++)
-		stack_pool_put(&ps[1].stacks, all[i]);
+	use_many(&ps[1]);
 	sched.idle_processors = &ps[1];
 	while (stack_pool_shrink())
 		;
