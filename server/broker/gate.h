@@ -4,8 +4,8 @@
  * A reader holds a buffer and a batch, together up to 700 KiB. Usually they are few, as there are
  * few processors; but when all connections send more than the broker keeps up with, each comes to
  * hold its own. The gate is open while memory is free (base/memory.h): who enters then is not even
- * counted, which spares each turn of a reader two locked instructions. Otherwise those who come late
- * wait before they hold anything.
+ * counted, which spares each turn of a reader two locked instructions (and may leave a few inside beside
+ * those, when memory becomes scarce). Otherwise those who come late wait before they hold anything.
  */
 #ifndef BROKER_GATE_H
 #define BROKER_GATE_H

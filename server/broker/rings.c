@@ -109,8 +109,8 @@ static bool answers_offer(struct connection *c, const char *what, char *why, siz
 	return false;
 }
 
-/* Whether the client is free to go on to larger rings: it has seen the writer begin the first ones, so
- * that this step of the writer's is not in the way of the next. */
+/* Whether the client may go on to larger rings: the writer has taken its step to the first ones, which the
+ * client waits for, so that the next step does not take its place. */
 static bool may_go_on(struct connection *c)
 {
 	bool may;

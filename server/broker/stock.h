@@ -7,8 +7,8 @@
  * the processor they run on. Pieces that are taken on one processor and given back on another pass by
  * the shared ones.
  *
- * While a piece is kept its first bytes are the stock's. Any thread; only goroutines use their
- * processor's.
+ * While a piece is kept its first bytes are the stock's. Any thread; who runs on
+ * no processor uses the shared ones.
  */
 #ifndef BROKER_STOCK_H
 #define BROKER_STOCK_H

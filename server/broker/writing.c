@@ -268,7 +268,7 @@ struct run {
 	struct writer w;
 	struct writer_todo own; /* what there is to do, where no session keeps it */
 	struct buf control;     /* to be written next */
-	uint64_t seen;          /* and ahead of it, by SEEN: so many frames came; 0: nothing */
+	uint64_t seen;          /* and behind it, by SEEN: so many frames came; 0: nothing */
 	enum rings_step step;   /* to be done before */
 	size_t written;         /* bytes of the queue that the last round wrote */
 	bool start_reader, detach, finish, cut;
@@ -398,9 +398,9 @@ static int fill_round(struct run *r)
 	struct outgoing *o = r->c->outgoing;
 	int n;
 
-	if (put_seen(r) < 0)
-		return CHAN_ENOMEM;
 	if (buf_len(&r->control) && writer_put_control(&r->w, &r->control) < 0)
+		return CHAN_ENOMEM;
+	if (put_seen(r) < 0)
 		return CHAN_ENOMEM;
 	if (!o || outgoing_may_fill(o))
 		return fill_new(r);
@@ -408,7 +408,7 @@ static int fill_round(struct run *r)
 	return n + replay_fill(&o->replay, r->w.iov + n, WRITER_IOV_MAX - n, WRITER_ROUND_BYTES);
 }
 
-/* Once in a connection's life or twice, and it may take long. */
+/* A few times in a connection's life, and it may take long. */
 static int take_step(struct run *r)
 {
 	if (r->step == RINGS_STEP_NONE)

@@ -324,8 +324,9 @@ static struct goroutine *start_armed(struct netpoll_direction *d)
 
 	if (goroutine_new(this_machine(), &d->on.call->site, call_armed, NULL, &c, sizeof(c),
 		    &g) == 0) {
-		/* Pairs with let_fire. What a poller tells that still sees FIRING is lost, but lay in
-		 * the kernel before g looks there. */
+		/* Pairs with let_fire, let_pass and netpoll_fire's load. What a poller tells that still
+		 * sees FIRING is lost, but lay in the kernel before g looks there, where the
+		 * descriptor's own lock has put both in order. */
 		atomic_store_explicit(&d->word, NONE, memory_order_release);
 		waiters_add(-1);
 		return g;

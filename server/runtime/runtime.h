@@ -58,7 +58,7 @@ struct go_options {
 
 enum { GO_PROCS_MAX = 256 };
 
-/* 128 GiB of address space at the default stack, 8 GiB of memory if each is one page. */
+/* 137 GiB of address space at the default stack, 8 GiB of memory if each is one page. */
 #define GO_GOROUTINES_MAX (UINT32_C(1) << 21)
 
 /* The address space holds no more stacks of the default size; and their numbers are 32 bits wide. */
@@ -155,7 +155,7 @@ void blocking_exit(void);
 /* ---- The goroutine's own things ---- */
 
 /*
- * The processor that runs the caller, a number below GO_PROCS_MAX; -1 outside of goroutines. Until the
+ * The processor that runs the caller, a number below GO_PROCS_MAX; -1 on a thread that has none. Until the
  * caller parks, yields or lets its thread block no other goroutine runs there: what is kept by this
  * number needs no lock so long.
  */

@@ -192,6 +192,7 @@ int stack_init(const struct go_options *options)
 
 	stacks.page_bytes = (size_t)sysconf(_SC_PAGESIZE);
 	stacks.stack_bytes = options->stack_bytes + stacks.page_bytes;
+	/* Whole blocks: what is left of a slab is address space only (a half, with stacks of 1 MiB). */
 	stacks.stacks_a_slab = (uint32_t)(SLAB_BYTES / stacks.stack_bytes) & -(uint32_t)BLOCK_STACKS;
 	stacks.promised = stacks.prepared = 0;
 	stacks.promised_max = options->goroutines_max;

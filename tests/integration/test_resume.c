@@ -743,6 +743,7 @@ static void test_broker_says_seen(void **state)
 	(void)state;
 	send_unanswered(&p, "seen", SEEN_RIDES_BYTES(UNSEEN_BYTES), 1);
 	peer_ping(&p);
+	peer_expect_quiet(&p);
 	assert_int_equal(p.seen, 2); /* MAKE and SEND */
 	peer_drop(&p);
 }
@@ -787,9 +788,46 @@ static void test_broker_says_seen_unasked(void **state)
 		send_unanswered(&p, rows[i].name, rows[i].bytes, rows[i].frames);
 		expect_seen_unasked(&p);
 		peer_ping(&p);
+		peer_expect_quiet(&p);
 		assert_int_equal(p.seen, 1 + rows[i].frames); /* and MAKE */
 		peer_drop(&p);
 	}
+}
+
+static void append(struct buf *out, const struct message *m)
+{
+	assert_int_equal(wire_encode(out, m, 0, 0), 0);
+}
+
+/* So much comes right behind a HELLO that the broker has a SEEN to say before it has answered. */
+static void test_welcome_is_first(void **state)
+{
+	const struct wire_hello hello = {.version_min = PROTOCOL_VERSION,
+		.version_max = PROTOCOL_VERSION,
+		.linger_ms = LINGER_MS,
+		.mechanism = "",
+		.speaker = {.host = "", .program = "", .group = "", .library = ""}};
+	struct message open = {.kind = MESSAGE_OPEN};
+	struct buf out = {0};
+	uint8_t first[4096];
+	char name[NAME_BYTES_MAX + 1];
+	struct frame f;
+	struct peer p;
+
+	(void)state;
+	append(&out, &(struct message){.kind = MESSAGE_HELLO, .hello = &hello});
+	for (open.seq = 1; open.seq * NAME_BYTES_MAX < 2 * SEEN_RIDES_BYTES(UNSEEN_BYTES); open.seq++) {
+		snprintf(name, sizeof(name), "%0*d", (int)NAME_BYTES_MAX, (int)open.seq);
+		open.open.name = name;
+		open.open.direction = CHAN_BOTH;
+		append(&out, &open);
+	}
+	peer_connect(&p, d.url);
+	assert_int_equal(send(p.fd, buf_data(&out), buf_len(&out), 0), buf_len(&out));
+	buf_fini(&out);
+	assert_true(frame_parse(first, (size_t)recv(p.fd, first, sizeof(first), 0), &f) > 0);
+	assert_int_equal(f.kind, MESSAGE_WELCOME);
+	peer_drop(&p);
 }
 
 /* More sessions than the operator allows do not linger. */
@@ -861,6 +899,7 @@ int main(void)
 		cmocka_unit_test(test_large_values),
 		cmocka_unit_test(test_unseen_bound),
 		cmocka_unit_test(test_breach_of_the_stuffed),
+		cmocka_unit_test(test_welcome_is_first),
 		cmocka_unit_test(test_broker_says_seen),
 		cmocka_unit_test(test_broker_says_seen_unasked),
 		cmocka_unit_test(test_sessions_max),
