@@ -12,6 +12,7 @@
 #include <string.h>
 #include <utlist.h>
 
+/* Never written to: only an end with more than one credit has a stream, and only streams write. */
 static const struct ahead ahead_none;
 
 /* For an end that has asked for credit. False: out of memory. */

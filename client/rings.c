@@ -50,11 +50,11 @@ void rings_connected(struct chan_client *c, uint64_t features)
 
 /* Counts a call: whether so many were made by now. Those that were spread over a longer time count no
  * more. */
-static bool is_busy(struct rings *r, int after)
+static bool is_busy(struct rings *r, int calls)
 {
 	int64_t now_ns, since_ns = r->since_ns;
 
-	if (++r->calls < (r->after ? r->after : after))
+	if (++r->calls < (r->after ? r->after : calls))
 		return false;
 	if (r->after)
 		return true;

@@ -32,6 +32,7 @@ struct chan_client;
 /* chan_dial_options.ring_after of who says nothing: this variable, or the above. */
 #define RINGS_AFTER_VARIABLE "CHAN_RING_AFTER"
 
+/* From RINGS_BEGINNING on once more for the larger ones. */
 enum rings_state {
 	RINGS_NONE,      /* not to be asked for */
 	RINGS_GRANTED,   /* they may be */

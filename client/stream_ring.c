@@ -88,7 +88,8 @@ static void keep_descriptors(struct ring_end *r, struct msghdr *m)
 	for (c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
 		int fds[OFFERED] = {-1, -1, -1};
 
-		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS ||
+			c->cmsg_len > CMSG_LEN(sizeof(fds)))
 			continue;
 		memcpy(fds, CMSG_DATA(c), c->cmsg_len - CMSG_LEN(0));
 		close_fd(&r->pairs[0].fd);
@@ -100,7 +101,8 @@ static void keep_descriptors(struct ring_end *r, struct msghdr *m)
 	}
 }
 
-/* As recv. There is no room for more descriptors than that: the kernel drops the others. */
+/* As recv. There is no room for more descriptors than that, not even in what CMSG_SPACE pads: the kernel
+ * drops the others. */
 static ssize_t receive(struct stream *s, void *bytes, size_t n, bool wait)
 {
 	union {
@@ -111,7 +113,7 @@ static ssize_t receive(struct stream *s, void *bytes, size_t n, bool wait)
 	struct msghdr m = {.msg_iov = &iov,
 		.msg_iovlen = 1,
 		.msg_control = &control,
-		.msg_controllen = sizeof(control.space)};
+		.msg_controllen = CMSG_LEN(OFFERED * sizeof(int))};
 	ssize_t got = recvmsg(s->fd, &m, MSG_CMSG_CLOEXEC | (wait ? 0 : MSG_DONTWAIT));
 
 	if (got < 0)
@@ -232,10 +234,12 @@ static int await_room(struct ring_end *r, int timeout_ms)
 static bool was_told_of_room(struct ring_end *r)
 {
 	int at = r->writes;
-	const struct pair *p = &r->pairs[at];
+	const struct pair *p;
 
-	return at != PAIR_NONE &&
-	       atomic_load(&ring_of_pair(p->memory, p->ring_bytes, 0)->writer_waits) == RING_AWAKE;
+	if (at == PAIR_NONE)
+		return false;
+	p = &r->pairs[at];
+	return atomic_load(&ring_of_pair(p->memory, p->ring_bytes, 0)->writer_waits) == RING_AWAKE;
 }
 
 /* With POLLIN it is the reader that waits, and a write that found no room has asked for the bell. */
@@ -378,6 +382,8 @@ int stream_take_rings(struct stream *s, uint32_t ring_bytes, uint32_t larger_rin
 	r->decided = true;
 	r->pairs[0].ring_bytes = ring_bytes;
 	r->pairs[1].ring_bytes = larger_ring_bytes;
+	if (larger_ring_bytes <= ring_bytes)
+		close_fd(&r->pairs[1].fd);
 	rc = r->bell_fd < 0 ? -EINVAL : map_pair(&r->pairs[0]);
 	if (rc < 0)
 		let_go(r);

@@ -315,9 +315,9 @@ size_t wire_scratch_used(const struct wire_scratch *s); /* bytes, since the last
 
 /*
  * Decodes a frame's header. What ret_message points to lies in the scratch, not in the frame's
- * bytes; on failure it is not to be looked at. 0, CHAN_EPROTOCOL (unknown kind, malformed header, a string that is not UTF-8 or holds
- * a NUL, no seq) or CHAN_ENOMEM. Where 0 counts as 1 (a RECV's credit, the count of DONE and
- * FAIL) the message has 1.
+ * bytes; on failure it is not to be looked at. 0, CHAN_EPROTOCOL (unknown kind, malformed header,
+ * a string that is not UTF-8 or holds a NUL, no seq) or CHAN_ENOMEM. Where 0 counts as 1 (a RECV's
+ * credit, the count of DONE and FAIL) the message has 1.
  */
 int wire_decode(const struct frame *f, struct wire_scratch *s, struct message *ret_message);
 

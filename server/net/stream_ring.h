@@ -38,9 +38,8 @@
 int stream_ring_new(struct stream *s);
 
 /* As stream_write_all, of one piece, whose first byte takes the descriptors along: memory, bell, and the
- * memory of the larger rings.
- * -ETOOMANYREFS: the kernel does not pass them, for whatever reason, and nothing was written. By the
- * writer. */
+ * memory of the larger rings. -ETOOMANYREFS: the kernel does not pass them, for whatever reason, and nothing
+ * was written. By the writer. */
 int stream_ring_offer(struct stream *s, const void *bytes, size_t n, int64_t stall_ns);
 
 /* Nothing more comes by the socket, or the ring: the rest is read from the next ring. 0; -EPERM: the client

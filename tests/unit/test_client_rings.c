@@ -107,10 +107,10 @@ static void make_memory(size_t bytes, int seals)
 	broker.memory = memory_of(bytes, seals);
 }
 
-/* With so many of: two descriptors, and the larger memory. */
+/* With so many of: two descriptors, the larger memory, and one that is none of an offer's. */
 static void send_offer(int first, int second, size_t count)
 {
-	int fds[3] = {first, second, broker.larger};
+	int fds[4] = {first, second, broker.larger, broker.socket};
 	union {
 		struct cmsghdr header;
 		char space[CMSG_SPACE(sizeof(fds))];
@@ -288,6 +288,28 @@ static void test_two_offers(void **state)
 	assert_int_equal(open_descriptors(), before);
 }
 
+/* What is beside an offer's does not come. */
+static void test_four_descriptors(void **state)
+{
+	int before;
+
+	(void)state;
+	make_memory(ring_pair_bytes(RING_BYTES), SEALS);
+	broker.larger = memory_of(ring_pair_bytes(LARGER_RING_BYTES), SEALS);
+	before = open_descriptors();
+	send_offer(broker.memory, broker.bell, 4);
+	assert_int_equal(open_descriptors(), before + 3);
+}
+
+/* A socket that takes no more is waited for as ever, as long as no rings were begun. */
+static void test_waiting_for_the_socket(void **state)
+{
+	(void)state;
+	assert_int_equal(stream_await(&s, POLLIN | POLLOUT, 0), 1);
+	assert_int_equal(stream_await(&s, POLLIN, 0), 0);
+	assert_int_equal(stream_events(&s, true, true), POLLIN | POLLOUT);
+}
+
 /* ---- larger rings ---- */
 
 static void go_on_reading(void)
@@ -354,6 +376,21 @@ static void test_larger_rings_that_did_not_come(void **state)
 	(void)state;
 	begin();
 	assert_stays();
+}
+
+/* They are let go of at once, and not asked for. */
+static void test_larger_rings_that_are_not_larger(void **state)
+{
+	int before;
+
+	(void)state;
+	make_memory(ring_pair_bytes(RING_BYTES), SEALS);
+	broker.larger = memory_of(ring_pair_bytes(RING_BYTES), SEALS);
+	send_offer(broker.memory, broker.bell, 3);
+	before = open_descriptors();
+	assert_int_equal(stream_take_rings(&s, RING_BYTES, RING_BYTES), 0);
+	assert_int_equal(open_descriptors(), before - 2);
+	assert_true(stream_take_larger_rings(&s) < 0);
 }
 
 static void test_larger_rings_that_are_too_small(void **state)
@@ -562,7 +599,10 @@ int main(void)
 		TEST(memory_that_is_too_small),
 		TEST(sizes_that_are_none),
 		TEST(two_offers),
+		TEST(four_descriptors),
+		TEST(waiting_for_the_socket),
 		TEST(on_to_larger_rings),
+		TEST(larger_rings_that_are_not_larger),
 		TEST(larger_rings_that_did_not_come),
 		TEST(larger_rings_that_are_too_small),
 		TEST(larger_rings_that_cannot_be_filled),
