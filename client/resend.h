@@ -26,7 +26,7 @@ struct resend_chunk;
 
 struct resend {
 	bool keeps;                        /* the session can be resumed */
-	size_t bytes_max;                  /* of frames that are kept, but for the last of them */
+	size_t bytes_max;                  /* of frames that are kept; one frame may be larger */
 	struct resend_chunk *first, *last; /* oldest first */
 	struct resend_chunk *writing;      /* the first that is not written wholly; NULL: all are */
 	struct resend_chunk *entering; /* of which the first frame is that may not be written yet */
@@ -42,8 +42,8 @@ struct resend {
 void resend_fini(struct resend *r);
 
 /*
- * Whether the next frame may be written: while less is kept than may be, however large it is. A large one
- * that had to fit would wait for small ones, of which the broker need not say yet that it has them. And
+ * Whether the next frame may be written, where none is here one as short as can be: if it fits, or if less
+ * is kept than the broker has to confirm by itself (PROTOCOL.md part 4), for which nobody could wait. And
  * whether frames are here that may not yet.
  */
 bool resend_has_room(const struct resend *r);

@@ -94,7 +94,7 @@ static void test_what_was_not_seen_is_written_again(void **state)
 
 static void test_a_bound_on_what_is_kept(void **state)
 {
-	struct resend r = {.keeps = true, .bytes_max = 25};
+	struct resend r = {.keeps = true, .bytes_max = 35};
 
 	(void)state;
 	put_frames(5);
@@ -168,7 +168,7 @@ static void assert_numbers(struct resend *r, unsigned first, unsigned last)
 
 static void test_large_frames_among_small_ones(void **state)
 {
-	struct resend r = {.keeps = true, .bytes_max = 4 * LARGE};
+	struct resend r = {.keeps = true, .bytes_max = 5 * LARGE};
 	uint8_t *came;
 
 	(void)state;
@@ -215,6 +215,24 @@ static void test_a_large_frame_behind_a_small_one(void **state)
 	resend_fini(&r);
 }
 
+/* As much is kept as the broker confirms by itself, and that is waited for. */
+static void test_a_large_frame_behind_a_large_one(void **state)
+{
+	struct resend r = {.keeps = true, .bytes_max = 2 * LARGE - 1};
+
+	(void)state;
+	put_large(1);
+	put_large(2);
+	assert_int_equal(resend_take(&r, &out, put), 0);
+	assert_numbers(&r, 1, 1);
+	assert_false(resend_has_room(&r));
+	assert_int_equal(resend_see(&r, 1), 0);
+	resend_trim(&r);
+	assert_int_equal(resend_take(&r, &out, put), 0);
+	assert_numbers(&r, 2, 2);
+	resend_fini(&r);
+}
+
 static void test_large_frames_without_a_resume(void **state)
 {
 	struct resend r = {0};
@@ -256,6 +274,7 @@ int main(void)
 		TEST(test_one_frame_always_fits),
 		TEST(test_large_frames_among_small_ones),
 		TEST(test_a_large_frame_behind_a_small_one),
+		TEST(test_a_large_frame_behind_a_large_one),
 		TEST(test_large_frames_without_a_resume),
 		TEST(test_a_broker_that_lies),
 	};
