@@ -131,6 +131,16 @@ int address_parse(const char *url, struct address *ret_address, char *why, size_
 	return look_up(url + strlen("tcp://"), ret_address, why, why_bytes);
 }
 
+bool address_is_loopback(const struct sockaddr *sa)
+{
+	const struct sockaddr_in *v4 = (const struct sockaddr_in *)sa;
+	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)sa;
+
+	if (sa->sa_family == AF_INET)
+		return ntohl(v4->sin_addr.s_addr) >> IN_CLASSA_NSHIFT == IN_LOOPBACKNET;
+	return sa->sa_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
+}
+
 void address_format(
 	const struct sockaddr *sa, socklen_t len, char text[static ADDRESS_TEXT_BYTES_MAX])
 {

@@ -41,6 +41,9 @@ int address_parse(const char *url, struct address *ret_address, char *why, size_
 /* Whether it is a tls:// URL. */
 bool address_is_tls(const char *url);
 
+/* Whether it is an address that only this machine reaches: 127.0.0.0/8 or ::1. */
+bool address_is_loopback(const struct sockaddr *sa);
+
 /* The URL of one socket address; that of a TCP socket is tcp://, whatever goes over it. */
 void address_format(
 	const struct sockaddr *sa, socklen_t len, char text[static ADDRESS_TEXT_BYTES_MAX]);

@@ -153,6 +153,10 @@ static int bind_tcp(struct listener *l, const struct sockaddr *sa, socklen_t len
 	/* "Every interface" is two sockets, one a family; without this the IPv6 one takes both. */
 	if (sa->sa_family == AF_INET6)
 		setsockopt(l->fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
+	/* Those who come from this machine need no better algorithm: see client/stream_socket.c. What is
+	 * accepted inherits it; said later it would leave a pacing that has begun. */
+	if (address_is_loopback(sa))
+		setsockopt(l->fd, IPPROTO_TCP, TCP_CONGESTION, "reno", strlen("reno"));
 	return bind(l->fd, sa, len) == 0 ? 0 : -errno;
 }
 

@@ -7,6 +7,8 @@
 
 #include "chan/chan.h"
 #include "tests/support/daemon.h"
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -311,6 +313,19 @@ static void test_large_values_over_tcp(void **state)
 	assert_null(failed);
 	chan_hangup(c);
 	chan_hangup(other);
+}
+
+/* Where no network can hold it up, a connection does without what networks need. */
+static void test_congestion_control_within_the_machine(void **state)
+{
+	struct chan_client *c = dial(daemon_under_test.tcp_url);
+	char name[16];
+	socklen_t size = sizeof(name);
+
+	(void)state;
+	assert_int_equal(getsockopt(chan_fd(c), IPPROTO_TCP, TCP_CONGESTION, name, &size), 0);
+	assert_string_equal(name, "reno");
+	chan_hangup(c);
 }
 
 /* Makes a channel by one connection, and sends a value of some pieces through it to another. */
@@ -666,6 +681,7 @@ int main(void)
 		cmocka_unit_test(test_computing_after_a_receive),
 		cmocka_unit_test(test_threads_of_every_kind_share_a_connection),
 		cmocka_unit_test(test_large_values_over_tcp),
+		cmocka_unit_test(test_congestion_control_within_the_machine),
 		cmocka_unit_test(test_large_values_where_little_may_be_kept),
 		cmocka_unit_test(test_an_event_loop_streams_both_ways),
 		cmocka_unit_test(test_a_channel_travels_as_a_value),

@@ -87,6 +87,32 @@ static void test_refused(void **state)
 	assert_int_equal(address_parse(longest, &a, why, sizeof(why)), -EINVAL);
 }
 
+/* Only what stays within the machine. */
+static void test_loopback(void **state)
+{
+	static const struct {
+		const char *url;
+		bool is;
+	} cases[] = {
+		{"tcp://127.0.0.1:1", true},
+		{"tcp://127.255.0.9:1", true},
+		{"tcp://[::1]:1", true},
+		{"tcp://0.0.0.0:1", false},
+		{"tcp://128.0.0.1:1", false},
+		{"tcp://[::]:1", false},
+		{"tcp://[::2]:1", false},
+		{"unix:/run/127.0.0.1", false},
+	};
+	struct address a;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		assert_int_equal(address_parse(cases[i].url, &a, why, sizeof(why)), 0);
+		if (address_is_loopback((struct sockaddr *)&a.sockets[0]) != cases[i].is)
+			fail_msg("%s", cases[i].url);
+	}
+}
+
 /* A daemon that is told nothing meets its user's clients. */
 static void test_default_address(void **state)
 {
@@ -107,6 +133,7 @@ int main(void)
 		cmocka_unit_test(test_round_trip),
 		cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_loopback),
 		cmocka_unit_test(test_default_address),
 	};
 

@@ -5,6 +5,8 @@
 #include "server/runtime/runtime.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -100,6 +102,51 @@ static void test_accept_tcp(void **state)
 		assert_string_not_equal(listener_url(listener), "tcp://127.0.0.1:0");
 		run_on(procs, 0, accept_some);
 	}
+}
+
+static void name_congestion_control(int fd, char name[static 16])
+{
+	socklen_t size = 16;
+
+	expect(getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, &size) == 0);
+}
+
+static char accepted_with[16];
+
+static void look_at_one(void *arg, struct stream *s)
+{
+	name_congestion_control(s->fd, accepted_with);
+	accept_one(arg, s);
+}
+
+static void accept_to_look(void)
+{
+	int fd;
+
+	accepted = 0;
+	expect(listener_start(listener, look_at_one, &accepted) == 0);
+	fd = dial(listener);
+	while (accepted < 1)
+		go_yield();
+	close(fd);
+	listener_stop(listener);
+}
+
+/* Whom no network can hold up is served without what networks need; others as the system says. */
+static void test_congestion_control(void **state)
+{
+	int plain = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	char default_name[16];
+
+	(void)state;
+	name_congestion_control(plain, default_name);
+	close(plain);
+	assert_int_equal(bind_url("tcp://127.0.0.1:0", 0, &listener), 0);
+	run_on(1, 0, accept_to_look);
+	assert_string_equal(accepted_with, "reno");
+	assert_int_equal(bind_url("tcp://0.0.0.0:0", 0, &listener), 0);
+	run_on(1, 0, accept_to_look);
+	assert_string_equal(accepted_with, default_name);
 }
 
 static void stop(void)
@@ -277,6 +324,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_accept_unix),
 		cmocka_unit_test(test_accept_tcp),
+		cmocka_unit_test(test_congestion_control),
 		cmocka_unit_test(test_mode),
 		cmocka_unit_test(test_taken),
 		cmocka_unit_test(test_race_for_a_stale_socket),
