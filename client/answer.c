@@ -572,15 +572,13 @@ static int on_ring_offer(struct answer *a)
 	return rc == CHAN_EPROTOCOL ? breach(a, "an offer that was not asked for") : rc;
 }
 
-/* What came behind it is the bell, rung already: it says to look, as is done next. */
 static int on_ring_begin(struct answer *a)
 {
-	struct buf *in = &a->c->in;
+	size_t bytes = FRAME_PREFIX_BYTES + (size_t)a->frame->header_bytes + a->frame->payload_bytes;
 
-	if (rings_begun(a->c) < 0)
-		return breach(a, "rings that were not agreed upon");
-	in->end = in->start + FRAME_PREFIX_BYTES + a->frame->header_bytes + a->frame->payload_bytes;
-	return 0;
+	if (buf_len(&a->c->in) != bytes)
+		return breach(a, "something behind RING_BEGIN");
+	return rings_begun(a->c) < 0 ? breach(a, "rings that were not agreed upon") : 0;
 }
 
 static int on_ring_decline(struct answer *a)

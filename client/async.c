@@ -7,27 +7,36 @@
 #include <poll.h>
 #include <utlist.h>
 
+/* What to poll, and for what; a program asks for the one and the other, in whatever order. */
+static struct pollfd watched(struct chan_client *c)
+{
+	struct pollfd p = {.fd = c->reconnect.timer_fd, .events = POLLIN};
+
+	if (c->link == LINK_UP)
+		stream_watch(&c->stream, !c->reading, client_has_output(c), &p);
+	return p;
+}
+
 int chan_fd(const struct chan_client *client)
 {
 	struct chan_client *c = (struct chan_client *)(uintptr_t)client;
 	int fd;
 
 	client_lock(c);
-	fd = c->link == LINK_UP ? c->stream.fd : c->reconnect.timer_fd;
+	fd = watched(c).fd;
 	client_unlock(c);
 	return fd;
 }
 
 short chan_events(struct chan_client *c)
 {
-	short events = POLLIN;
+	short events;
 
 	client_lock(c);
 	session_ask(&c->session, c);
 	session_confirm(&c->session);
 	client_flush(c);
-	if (c->link == LINK_UP)
-		events = stream_events(&c->stream, !c->reading, client_has_output(c));
+	events = watched(c).events;
 	client_unlock(c);
 	return events;
 }

@@ -139,8 +139,8 @@ int client_connect(struct chan_client *c, int64_t deadline_ns)
 	c->link = rc < 0 ? LINK_DOWN : LINK_UP;
 	if (rc < 0)
 		return rc;
-	c->stream.ops->wait_max(&c->stream, c->session.heartbeat_ns);
 	rings_connected(c, c->session.features);
+	c->stream.ops->wait_max(&c->stream, c->session.heartbeat_ns);
 	return rc;
 }
 

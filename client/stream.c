@@ -4,7 +4,6 @@
 #include "client/stream.h"
 #include "chan/status.h"
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -38,11 +37,13 @@ int stream_await(struct stream *s, short events, int timeout_ms)
 	return n < 0 ? -errno : n;
 }
 
-short stream_events(struct stream *s, bool reader, bool output)
+void stream_watch(struct stream *s, bool reader, bool output, struct pollfd *ret_poll)
 {
-	if (s->ops->events)
-		return s->ops->events(s, reader, output);
-	return output ? POLLIN | POLLOUT : POLLIN;
+	if (s->ops->watch)
+		s->ops->watch(s, reader, output, ret_poll);
+	else
+		*ret_poll = (struct pollfd){
+			.fd = s->fd, .events = output ? POLLIN | POLLOUT : POLLIN};
 }
 
 int stream_explain(struct stream *s, int error, char text[static STREAM_WORDS_BYTES_MAX])

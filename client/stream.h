@@ -10,6 +10,7 @@
 #define CLIENT_STREAM_H
 
 #include "client/url.h"
+#include <poll.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -28,7 +29,7 @@ struct tls_connection;
 
 struct stream {
 	const struct stream_ops *ops; /* NULL: not open */
-	int fd;                       /* to poll */
+	int fd;                       /* the socket */
 	struct tls *tls;              /* of the client, set before the dial */
 	struct tls_connection *connection; /* stream_tls.c's own */
 	struct ring_end *ring;             /* stream_ring.c's own */
@@ -55,9 +56,9 @@ struct stream_ops {
 	/* Sets how long a read may wait. */
 	void (*wait_max)(struct stream *s, int64_t ns);
 
-	/* As stream_await and stream_events; NULL: as of a socket. */
+	/* As stream_await and stream_watch; NULL: as of a socket. */
 	int (*await)(struct stream *s, short events, int timeout_ms);
-	short (*events)(struct stream *s, bool reader, bool output);
+	void (*watch)(struct stream *s, bool reader, bool output, struct pollfd *ret_poll);
 
 	/* As stream_explain; NULL: the errno says it all. */
 	int (*explain)(struct stream *s, int error, char *text);
@@ -84,9 +85,10 @@ static inline bool stream_is_drained(const struct stream *s, ssize_t n, size_t s
  * reader after a write found no room). More than 0; 0 after timeout_ms; or -errno. */
 int stream_await(struct stream *s, short events, int timeout_ms);
 
-/* What a program that polls the descriptor has to poll for: until there is something to read, or with
- * output room to write. By the reader, or not, where another thread is that. */
-short stream_events(struct stream *s, bool reader, bool output);
+/* What a program that polls has to poll, and for what: until there is something to read, or with output
+ * room to write. By the reader, or not, where another thread is that. Asked twice in a row, with nothing
+ * read between, it gives a descriptor and events that go together, whichever is of which answer. */
+void stream_watch(struct stream *s, bool reader, bool output, struct pollfd *ret_poll);
 
 /* Ends it in both directions: whoever waits in a read or polls the descriptor comes back. The
  * stream is still to be closed. */

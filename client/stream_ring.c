@@ -2,11 +2,11 @@
  * stream_ring.c - a Unix socket's stream that goes over to a pair of rings in shared memory, which the
  * broker makes and offers (PROTOCOL.md part 20, proto/ring.h), and from there to a pair of larger ones.
  *
- * Each direction goes over by itself, between two frames. From then on the socket is the bell: its
- * bytes mean that there is something to read, or room; and its end is the connection's. So it stays the
- * one descriptor to poll. A thread that blocks in a read waits by a futex first, which is woken in half
- * the time, and for the bell only when nothing has come for a while, since a futex does not tell of a
- * broker that has died.
+ * Each direction goes over by itself, between two frames. From when we read by the ring the descriptor to
+ * poll is our bell, a pipe: its bytes mean that there is something to read, or room; its end, that the
+ * broker is gone. The socket has an end, too, where the broker shuts the connection down, and rings. A
+ * thread that blocks in a read waits by a futex first, which is woken in half the time, and for the bell
+ * only when nothing has come for a while, since a futex does not tell of a broker that has died.
  */
 #include "client/clock.h"
 #include "client/stream.h"
@@ -42,14 +42,18 @@ struct pair {
 enum { PAIRS = 2, PAIR_NONE = -1 };
 
 struct ring_end {
-	bool decided; /* the reader's: no offer comes any more */
-	int bell_fd;  /* the broker's bell, which we ring; or -1 */
+	bool decided;    /* the reader's: no offer comes any more */
+	int bell_fd;     /* the broker's bell, which we ring; or -1 */
+	int own_bell_fd; /* ours, of which we have the reading end; or -1 */
+	int wait_max_ms;
 
 	/* Each mapped before either direction begins with it, and to the end: another thread than
 	 * the writer may look into the one that the writer leaves. */
 	struct pair pairs[PAIRS];
 	atomic_int reads;      /* what comes is in this pair, or (PAIR_NONE) by the socket; the reader's */
 	struct ring_reader in; /* the reader's */
+	bool asked;            /* the reader's: our bell tells of what comes, or has been rung for it */
+	bool came;             /* the reader's: something has since our bell was heard */
 	atomic_int writes;     /* the same of what leaves; the writer's */
 	struct ring_writer out;
 };
@@ -77,27 +81,27 @@ static int doze(_Atomic uint32_t *waits, int64_t ns)
 
 /* ---- descriptors that come with an offer ------------------------------------------------------ */
 
-/* As many as an offer brings: memory, bell, and the memory of larger rings. */
-enum { OFFERED = 1 + PAIRS };
+/* As many as an offer brings: memory, the broker's bell, ours, and the memory of larger rings. */
+enum { OFFERED = 4 };
 
 /* Keeps the last ones that came: a broker that sends others offers nothing that can be used. */
 static void keep_descriptors(struct ring_end *r, struct msghdr *m)
 {
+	int *const places[OFFERED] = {
+		&r->pairs[0].fd, &r->bell_fd, &r->own_bell_fd, &r->pairs[1].fd};
 	struct cmsghdr *c;
 
 	for (c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
-		int fds[OFFERED] = {-1, -1, -1};
+		int fds[OFFERED] = {-1, -1, -1, -1};
 
 		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS ||
 			c->cmsg_len > CMSG_LEN(sizeof(fds)))
 			continue;
 		memcpy(fds, CMSG_DATA(c), c->cmsg_len - CMSG_LEN(0));
-		close_fd(&r->pairs[0].fd);
-		close_fd(&r->bell_fd);
-		close_fd(&r->pairs[1].fd);
-		r->pairs[0].fd = fds[0];
-		r->bell_fd = fds[1];
-		r->pairs[1].fd = fds[2];
+		for (int i = 0; i < OFFERED; i++) {
+			close_fd(places[i]);
+			*places[i] = fds[i];
+		}
 	}
 }
 
@@ -124,24 +128,64 @@ static ssize_t receive(struct stream *s, void *bytes, size_t n, bool wait)
 
 /* ---- reading ---------------------------------------------------------------------------------- */
 
-/* Takes what the bell says. 0: it was rung, or the broker is gone; -EAGAIN, -EINTR. */
-static int hear(struct stream *s, int flags)
+/* Looks whether the socket has ended, and takes what bytes it has, which are of no use. */
+static void look_at_socket(struct stream *s)
 {
-	char rung[256];
-	ssize_t n = recv(s->fd, rung, sizeof(rung), flags);
+	char bytes[256];
+	ssize_t n = recv(s->fd, bytes, sizeof(bytes), MSG_DONTWAIT);
 
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return -errno;
-	if (n <= 0)
+	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
 		ring_cut(&s->ring->in);
-	return 0;
 }
 
-/* From here on the descriptor tells of what comes. 0: something has, or the end; or -EAGAIN. */
+/* Takes what our bell says. Where it was rung more often than something came, that may have been for the
+ * socket. */
+static void hear(struct stream *s)
+{
+	struct ring_end *r = s->ring;
+	char rung[256];
+	ssize_t n = read(r->own_bell_fd, rung, sizeof(rung));
+
+	if (n == 0)
+		ring_cut(&r->in);
+	else if (n > (r->came ? 1 : 0))
+		look_at_socket(s);
+	r->came = false;
+	r->asked = false;
+}
+
+/* Has our bell tell of what comes. False: something has come that it does not tell of, or the end. */
+static bool ask_for_bell(struct ring_end *r)
+{
+	if (!r->asked)
+		r->asked = ring_await_bytes(&r->in, RING_POLLS);
+	return r->asked;
+}
+
+/* From here on our bell tells of what comes. 0: something has, or the end; or -EAGAIN. */
 static int watch(struct stream *s)
 {
-	hear(s, MSG_DONTWAIT);
-	return ring_await_bytes(&s->ring->in, RING_POLLS) ? -EAGAIN : 0;
+	hear(s);
+	return ask_for_bell(s->ring) ? -EAGAIN : 0;
+}
+
+/* Polls the socket, and as a reader our bell in its place; the socket then for its end. More than 0; 0 after
+ * timeout_ms; or -errno. */
+static int poll_both(struct stream *s, short events, int timeout_ms)
+{
+	struct ring_end *r = s->ring;
+	bool by_bell = r->reads != PAIR_NONE && (events & POLLIN);
+	struct pollfd p[] = {
+		{.fd = s->fd, .events = events},
+		{.fd = by_bell ? r->own_bell_fd : -1, .events = POLLIN},
+	};
+	int n = poll(p, 2, timeout_ms);
+
+	if (n < 0)
+		return -errno;
+	if (by_bell && (p[0].revents & ~POLLOUT))
+		look_at_socket(s);
+	return n;
 }
 
 /* 0: something came; -EAGAIN: nothing to read, but the bell was rung, or it took too long; -EINTR. */
@@ -150,6 +194,7 @@ static int sleep_for_bytes(struct stream *s)
 	struct ring_reader *in = &s->ring->in;
 	int rc;
 
+	s->ring->asked = false;
 	if (!ring_await_bytes(in, RING_SLEEPS))
 		return 0;
 	rc = doze(&in->memory->reader_waits, DOZE_NS);
@@ -157,10 +202,13 @@ static int sleep_for_bytes(struct stream *s)
 		return 0;
 	if (rc == -EINTR)
 		return rc;
-	if (!ring_await_bytes(in, RING_POLLS))
+	if (!ask_for_bell(s->ring))
 		return 0;
-	rc = hear(s, 0);
-	return rc == 0 && !in->cut && ring_available(in) == 0 ? -EAGAIN : rc;
+	rc = poll_both(s, POLLIN, s->ring->wait_max_ms);
+	if (rc <= 0)
+		return rc < 0 ? rc : -EAGAIN;
+	hear(s);
+	return !in->cut && ring_available(in) == 0 ? -EAGAIN : 0;
 }
 
 /* What a broker left that is gone is still read, as it would be from a socket. */
@@ -177,6 +225,7 @@ static ssize_t ring_read(struct stream *s, void *bytes, size_t n, bool wait)
 	do {
 		got = ring_take(&r->in, bytes, n, &how);
 		ring_bell(r, how);
+		r->came = r->came || got > 0;
 		if (got != 0)
 			return got > 0 ? got : -EPROTO;
 		if (ring_is_at_end(&r->in))
@@ -246,35 +295,37 @@ static bool was_told_of_room(struct ring_end *r)
 static int ring_await(struct stream *s, short events, int timeout_ms)
 {
 	struct ring_end *r = s->ring;
-	struct pollfd p = {.fd = s->fd, .events = events};
-	int n;
 
 	if (r->writes != PAIR_NONE && !(events & POLLIN))
 		return await_room(r, timeout_ms);
 	if ((events & POLLOUT) && was_told_of_room(r))
 		return 1;
 	if (r->writes != PAIR_NONE)
-		p.events = POLLIN;
-	if (r->reads != PAIR_NONE && (events & POLLIN) && !ring_await_bytes(&r->in, RING_POLLS))
+		events = POLLIN;
+	if (r->reads != PAIR_NONE && (events & POLLIN) && !ask_for_bell(r))
 		return 1;
-	n = poll(&p, 1, timeout_ms);
-	return n < 0 ? -errno : n;
+	return poll_both(s, events, timeout_ms);
 }
 
-static short ring_events(struct stream *s, bool reader, bool output)
+/* While we read by the socket that is to be polled. Then it is our bell; but where there is no need to wait it
+ * is the socket, which takes bytes at any time. (A pipe's reading end is never ready for POLLOUT.) So it is the
+ * descriptor alone that says so, and it does not matter whether events are asked for before it or after. */
+static void ring_watch(struct stream *s, bool reader, bool output, struct pollfd *ret_poll)
 {
 	struct ring_end *r = s->ring;
+	bool by_bell = r->reads != PAIR_NONE;
+	bool room = output && (r->writes == PAIR_NONE || was_told_of_room(r));
+	bool now = room || (by_bell && reader && !ask_for_bell(r));
 
-	if (reader && r->reads != PAIR_NONE && !ring_await_bytes(&r->in, RING_POLLS))
-		return POLLIN | POLLOUT;
-	return output && (r->writes == PAIR_NONE || was_told_of_room(r)) ? POLLIN | POLLOUT
-									 : POLLIN;
+	ret_poll->fd = by_bell && !now ? r->own_bell_fd : s->fd;
+	ret_poll->events = by_bell || room ? POLLIN | POLLOUT : POLLIN;
 }
 
 /* ---- beginning and ending --------------------------------------------------------------------- */
 
 static void ring_wait_max(struct stream *s, int64_t ns)
 {
+	s->ring->wait_max_ms = (int)(ns / NS_PER_MS);
 	stream_socket_ops.wait_max(s, ns);
 }
 
@@ -289,6 +340,7 @@ static void let_go_of_pair(struct pair *p)
 static void let_go(struct ring_end *r)
 {
 	close_fd(&r->bell_fd);
+	close_fd(&r->own_bell_fd);
 	for (int i = 0; i < PAIRS; i++)
 		let_go_of_pair(&r->pairs[i]);
 }
@@ -308,7 +360,7 @@ static const struct stream_ops ring_ops = {
 	.finish = ring_finish_writing,
 	.wait_max = ring_wait_max,
 	.await = ring_await,
-	.events = ring_events,
+	.watch = ring_watch,
 	.close = ring_close,
 };
 
@@ -319,6 +371,8 @@ int stream_expect_rings(struct stream *s)
 	if (!r)
 		return -ENOMEM;
 	*r = (struct ring_end){.bell_fd = -1,
+		.own_bell_fd = -1,
+		.wait_max_ms = -1,
 		.pairs = {{.fd = -1}, {.fd = -1}},
 		.reads = PAIR_NONE,
 		.writes = PAIR_NONE};
@@ -384,12 +438,14 @@ int stream_take_rings(struct stream *s, uint32_t ring_bytes, uint32_t larger_rin
 	r->pairs[1].ring_bytes = larger_ring_bytes;
 	if (larger_ring_bytes <= ring_bytes)
 		close_fd(&r->pairs[1].fd);
-	rc = r->bell_fd < 0 ? -EINVAL : map_pair(&r->pairs[0]);
-	if (rc < 0)
+	rc = r->bell_fd < 0 || r->own_bell_fd < 0 ? -EINVAL : map_pair(&r->pairs[0]);
+	if (rc < 0) {
 		let_go(r);
-	else
-		fcntl(r->bell_fd, F_SETFL, O_NONBLOCK);
-	return rc;
+		return rc;
+	}
+	fcntl(r->bell_fd, F_SETFL, O_NONBLOCK);
+	fcntl(r->own_bell_fd, F_SETFL, O_NONBLOCK);
+	return 0;
 }
 
 int stream_take_larger_rings(struct stream *s)
@@ -408,6 +464,7 @@ void stream_begin_ring_reading(struct stream *s)
 	struct pair *p = &r->pairs[r->reads + 1];
 
 	ring_reader_init(&r->in, ring_of_pair(p->memory, p->ring_bytes, 1), p->ring_bytes);
+	r->asked = false;
 	r->reads++;
 }
 

@@ -63,8 +63,8 @@ enum message_kind {
 #undef MESSAGE_KIND_CONSTANT
 };
 
-/* Bits of HELLO's and WELCOME's features. */
-#define FEATURE_RINGS UINT64_C(1)
+/* Bits of HELLO's and WELCOME's features. (1 was rings whose client was rung by bytes in its socket.) */
+#define FEATURE_RINGS UINT64_C(2)
 
 /* The kind's name as PROTOCOL.md writes it, or "?". */
 const char *message_kind_name(int kind);

@@ -713,12 +713,13 @@ int chan_start_close(struct chan *ch, const char *reason, void *tag, struct chan
 int chan_start_abort(struct chan *ch, const char *reason, void *tag, struct chan_op **ret_op);
 
 /* The descriptor to poll, and what for: POLLIN, and POLLOUT while something waits to be written.
- * Ask both again before every wait that follows a call, also one that blocks: without a connection
- * it is a timer's, or -1, and with the next one it is another; and over shared memory (ring_after) it
- * is chan_events that looks for what has come already, and has the broker ring for what comes next. A
- * loop that polls without having asked may find that out half a heartbeat later only. Poll it by level,
- * never with EPOLLET: a call may leave for the next one what has come. Sends off what has gathered, as
- * a wait follows. */
+ * Ask both again before every wait that follows a call, in either order, also one that blocks. Without
+ * a connection the descriptor is a timer's, or -1, and with the next one it is another. Over shared
+ * memory (ring_after), to which a busy connection goes over at any time, it is one that the broker
+ * rings, or for as long as something has come already another that is ready; the two calls look for
+ * that, and have the broker ring for what comes next. A loop that polls without having asked may find
+ * out half a heartbeat later only. Poll it by level, never with EPOLLET: a call may leave for the next
+ * one what has come. chan_events sends off what has gathered, as a wait follows. */
 int chan_fd(const struct chan_client *client);
 short chan_events(struct chan_client *client);
 

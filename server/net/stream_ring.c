@@ -23,6 +23,10 @@ struct pair {
 	int fd;       /* until the memory is secured: then -1 */
 };
 
+/* The client's bell: a pipe, whose reading end is passed to it. The writing end is ours alone, and so is
+ * what it says about waiting. */
+enum { BELL_READ, BELL_WRITE };
+
 /* The pairs in the order in which they are used. Who has gone on leaves the first one mapped, as the
  * client does, whose memory it is. */
 enum { PAIRS = 2, PAIR_NONE = -1 };
@@ -31,14 +35,14 @@ struct stream_ring {
 	struct stream_ops ops;           /* first, so that a stream's table leads here */
 	const struct stream_ops *socket; /* what the stream was before */
 	struct pair pairs[PAIRS];
-	int bell_fd;
+	int bell_fd; /* ours */
 	struct netpoll_bell *bell;
+	int client_bell_fds[2];
 
 	int reads; /* the reader's: what comes is in this pair's ring, or (PAIR_NONE) by the socket */
 	struct ring_reader in;
 	atomic_int writes; /* the writer's: the same of what leaves */
 	struct ring_writer out;
-	atomic_bool rung;       /* the client's bell was to be rung before the writer's last frame */
 	atomic_bool deaf, mute; /* shut down: nothing more is read, or written */
 };
 
@@ -47,26 +51,22 @@ static struct stream_ring *ring_of(struct stream *s)
 	return (struct stream_ring *)s->ops;
 }
 
-/* The byte may find no room: then others lie there, and the client wakes by those. */
-static void ring_if_due(struct stream *s, struct stream_ring *r)
+/* The byte may find no room: then others lie there, and the client wakes by those. Or the client is gone, as
+ * its socket tells. */
+static void ring_client(const struct stream_ring *r)
 {
-	if (atomic_load(&r->writes) != PAIR_NONE && atomic_exchange(&r->rung, false))
-		send(s->fd, "", 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+	ssize_t n = write(r->client_bell_fds[BELL_WRITE], "", 1);
+
+	(void)n;
 }
 
-/* Wakes who says so in a word of the ring. Not by a byte among frames: as long as the writer writes
- * those to the socket, it is the writer that rings, when it goes over. Both store and then look at what
- * the other stores, so one of them rings. */
-static void wake(struct stream *s, enum ring_wait how, _Atomic uint32_t *waits)
+/* Wakes who says so in a word of the ring. */
+static void wake(const struct stream_ring *r, enum ring_wait how, _Atomic uint32_t *waits)
 {
-	struct stream_ring *r = ring_of(s);
-
 	if (how == RING_SLEEPS)
 		syscall(SYS_futex, waits, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
-	if (how != RING_POLLS)
-		return;
-	atomic_store(&r->rung, true);
-	ring_if_due(s, r);
+	else if (how == RING_POLLS)
+		ring_client(r);
 }
 
 /* ---- reading and writing ---------------------------------------------------------------------- */
@@ -86,7 +86,7 @@ static ssize_t ring_read(struct stream *s, void *bytes, size_t size)
 		if (netpoll_is_closed(s->poll))
 			ring_cut(&r->in);
 		n = ring_take(&r->in, bytes, size, &how);
-		wake(s, how, &r->in.memory->writer_waits);
+		wake(r, how, &r->in.memory->writer_waits);
 		if (n != 0)
 			return n > 0 ? n : -EPROTO;
 		if (ring_is_at_end(&r->in))
@@ -136,13 +136,21 @@ static ssize_t ring_writev(struct stream *s, const struct iovec *iov, int count)
 	} while (n == 0 && !ring_await_room(&r->out, RING_POLLS));
 	if (n == 0)
 		return -EAGAIN;
-	wake(s, ring_show(&r->out), &r->out.memory->reader_waits);
+	wake(r, ring_show(&r->out), &r->out.memory->reader_waits);
 	return n;
 }
 
 /* ---- the end ---------------------------------------------------------------------------------- */
 
-/* The socket tells both sides: the poller starts the reader, and the client finds its bell dead. */
+/* Has a client look at its socket that may look at its bell only, as it does when we have gone over. Who shuts
+ * down and the writer that goes over both store and then look at what the other stores: so one of them rings. */
+static void tell_of_shutdown(const struct stream_ring *r)
+{
+	if (atomic_load(&r->writes) != PAIR_NONE && (atomic_load(&r->deaf) || atomic_load(&r->mute)))
+		ring_client(r);
+}
+
+/* The socket tells both sides: the poller starts the reader, and the client finds the end there. */
 static void ring_shutdown(struct stream *s, int how)
 {
 	struct stream_ring *r = ring_of(s);
@@ -152,6 +160,7 @@ static void ring_shutdown(struct stream *s, int how)
 	if (how != SHUT_RD)
 		atomic_store(&r->mute, true);
 	r->socket->shutdown(s, how);
+	tell_of_shutdown(r);
 }
 
 static void ring_finish_writing(struct stream *s)
@@ -159,7 +168,7 @@ static void ring_finish_writing(struct stream *s)
 	struct stream_ring *r = ring_of(s);
 
 	if (atomic_load(&r->writes) != PAIR_NONE)
-		wake(s, ring_finish(&r->out), &r->out.memory->reader_waits);
+		wake(r, ring_finish(&r->out), &r->out.memory->reader_waits);
 	else
 		r->socket->finish(s);
 }
@@ -181,6 +190,8 @@ static void release(struct stream_ring *r)
 	netpoll_remove_bell(r->bell);
 	r->bell = NULL;
 	close_fd(&r->bell_fd);
+	close_fd(&r->client_bell_fds[BELL_READ]);
+	close_fd(&r->client_bell_fds[BELL_WRITE]);
 	for (struct pair *p = r->pairs; p < r->pairs + PAIRS; p++) {
 		close_fd(&p->fd);
 		if (p->memory)
@@ -226,10 +237,12 @@ static int make_memory(struct pair *p)
 	return -errno;
 }
 
-static int make_bell(struct stream_ring *r, struct stream *s)
+static int make_bells(struct stream_ring *r, struct stream *s)
 {
 	r->bell_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	return r->bell_fd < 0 ? -errno : netpoll_add_bell(s->poll, r->bell_fd, &r->bell);
+	if (r->bell_fd < 0 || pipe2(r->client_bell_fds, O_CLOEXEC | O_NONBLOCK) < 0)
+		return -errno;
+	return netpoll_add_bell(s->poll, r->bell_fd, &r->bell);
 }
 
 int stream_ring_new(struct stream *s)
@@ -245,13 +258,14 @@ int stream_ring_new(struct stream *s)
 		.pairs = {{"chand-ring", STREAM_RING_BYTES, NULL, -1},
 			{"chand-larger", STREAM_LARGER_RING_BYTES, NULL, -1}},
 		.bell_fd = -1,
+		.client_bell_fds = {-1, -1},
 		.reads = PAIR_NONE,
 		.writes = PAIR_NONE,
 	};
 	for (int i = 0; i < PAIRS && rc == 0; i++)
 		rc = make_memory(&r->pairs[i]);
 	if (rc == 0)
-		rc = make_bell(r, s);
+		rc = make_bells(r, s);
 	if (rc < 0) {
 		release(r);
 		free(r);
@@ -265,7 +279,7 @@ int stream_ring_new(struct stream *s)
 static ssize_t send_with_descriptors(struct stream *s, const void *bytes, size_t n)
 {
 	struct stream_ring *r = ring_of(s);
-	int fds[] = {r->pairs[0].fd, r->bell_fd, r->pairs[1].fd};
+	int fds[] = {r->pairs[0].fd, r->bell_fd, r->client_bell_fds[BELL_READ], r->pairs[1].fd};
 	union {
 		struct cmsghdr header; /* for its alignment */
 		char space[CMSG_SPACE(sizeof(fds))];
@@ -309,6 +323,7 @@ int stream_ring_offer(struct stream *s, const void *bytes, size_t n, int64_t sta
 	}
 	if (put < 0)
 		return is_about_descriptors(put) ? -ETOOMANYREFS : (int)put;
+	close_fd(&ring_of(s)->client_bell_fds[BELL_READ]);
 	rest = (struct iovec){(uint8_t *)bytes + put, n - (size_t)put};
 	return stream_write_all(s, &rest, 1, stall_ns);
 }
@@ -356,7 +371,7 @@ void stream_ring_begin_writing(struct stream *s)
 
 	ring_writer_init(&r->out, ring_of_pair(p->memory, p->ring_bytes, 1), p->ring_bytes);
 	atomic_store(&r->writes, next);
-	ring_if_due(s, r);
+	tell_of_shutdown(r);
 }
 
 void stream_ring_drop(struct stream *s)

@@ -2,6 +2,7 @@
 #include "tests/bench/clients.h"
 
 #include <err.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -112,22 +113,43 @@ void need_descriptors(rlim_t n)
 		err(1, "raise ulimit -n to %ld", (long)n + 64);
 }
 
-void watch(int epoll, struct chan *ch)
-{
-	struct chan_client *client = chan_client_of(ch);
-	struct epoll_event e = {.events = EPOLLIN, .data.ptr = ch};
+/* A client by one of its ends, and the descriptor by which it is watched. */
+struct watched {
+	struct chan *ch;
+	int fd;
+};
 
-	chan_events(client);
-	if (epoll_ctl(epoll, EPOLL_CTL_ADD, chan_fd(client), &e) < 0)
+/* What is sent here never fills a socket, so there is something else to wait for only with another
+ * descriptor, as when the client goes over to shared memory. */
+static void follow(int epoll, struct watched *w)
+{
+	struct chan_client *client = chan_client_of(w->ch);
+	struct epoll_event e = {.data.ptr = w};
+	int fd = chan_fd(client);
+
+	if (fd == w->fd)
+		return;
+	if (w->fd >= 0)
+		epoll_ctl(epoll, EPOLL_CTL_DEL, w->fd, NULL);
+	w->fd = fd;
+	e.events = chan_events(client) & POLLOUT ? EPOLLIN | EPOLLOUT : EPOLLIN;
+	if (epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &e) < 0)
 		err(1, "epoll");
 }
 
+void watch(int epoll, struct chan *ch)
+{
+	struct watched *w = calloc(1, sizeof(*w)); /* until the program ends */
+
+	*w = (struct watched){ch, -1};
+	follow(epoll, w);
+}
+
 /* A client that is watched and has something to say. */
-static struct chan_client *next_ready(int epoll)
+static struct watched *next_ready(int epoll)
 {
 	static struct epoll_event events[EVENTS];
 	static int count, at;
-	struct chan *ch;
 
 	if (at == count) {
 		count = epoll_wait(epoll, events, EVENTS, -1);
@@ -135,18 +157,19 @@ static struct chan_client *next_ready(int epoll)
 		if (count < 1)
 			err(1, "epoll");
 	}
-	ch = events[at++].data.ptr;
-	return chan_client_of(ch);
+	return events[at++].data.ptr;
 }
 
 struct chan_completion next_completion(int epoll)
 {
-	static struct chan_client *client; /* which may have more of them */
+	static struct watched *w; /* of which there may be more */
 	struct chan_completion done;
 
-	while (!client || chan_next_completion(client, &done) == 0) {
-		client = next_ready(epoll);
-		must(chan_process(client));
+	while (!w || chan_next_completion(chan_client_of(w->ch), &done) == 0) {
+		if (w)
+			follow(epoll, w);
+		w = next_ready(epoll);
+		must(chan_process(chan_client_of(w->ch)));
 	}
 	must(done.status);
 	return done;

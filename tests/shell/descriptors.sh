@@ -13,12 +13,12 @@ leaves() {
 		"$tap_dir/log"
 }
 
-# It keeps 160 for itself, and of the others three quarters for rings, as far as rings_max takes them.
-ulimit -n 1000
-same "there are enough" "" "$(leaves 1000)"
+# It keeps 160 for itself, and of the others five sixths for rings, as far as rings_max takes them.
+ulimit -n 1400
+same "there are enough" "" "$(leaves 1400)"
 ulimit -n 400
-same "every connection may have rings" 60 "$(leaves 400)"
-same "a few may" 150 "$(leaves 400 --rings-max 30)"
+same "every connection may have rings" 40 "$(leaves 400)"
+same "a few may" 90 "$(leaves 400 --rings-max 30)"
 same "none may, and there are enough" "" "$(leaves 400 --rings-max 0)"
 ulimit -n 100
 same "there are too few for anything else" 1 "$(leaves 100)"

@@ -5,7 +5,8 @@ tests_unit_test_address_LDADD = $(net_test_libs)
 tests_unit_test_listener_LDADD = $(net_test_libs)
 tests_unit_test_stream_LDADD = $(net_test_libs)
 tests_unit_test_stream_peer_LDADD = $(net_test_libs)
-tests_unit_test_stream_ring_SOURCES = tests/unit/test_stream_ring.c tests/support/dice.h
+tests_unit_test_stream_ring_SOURCES = tests/unit/test_stream_ring.c tests/support/descriptors.h \
+	tests/support/dice.h
 tests_unit_test_stream_ring_LDADD = $(net_test_libs)
 tests_unit_test_stream_ring_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=sendmsg
 tests_unit_test_stream_tls_LDADD = $(net_test_libs)

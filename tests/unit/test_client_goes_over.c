@@ -13,12 +13,11 @@
 #include "proto/frame.h"
 #include "proto/limits.h"
 #include "proto/ring.h"
+#include "tests/support/descriptors.h"
 #include "tests/support/fake_broker.h"
 #include <fcntl.h>
-#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #define RING_BYTES RING_BYTES_MIN
@@ -26,7 +25,7 @@
 
 static struct fake_broker broker;
 static struct chan_client *c;
-static int bell;
+static int bell, client_bell[2]; /* the broker's; the client's, a pipe */
 static void *pair, *larger_pair;
 static struct ring_writer out; /* the broker's */
 
@@ -48,6 +47,7 @@ static int setup(void **state)
 	fake_read(&broker, MESSAGE_RING_ASK);
 	bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	assert_true(bell >= 0);
+	assert_int_equal(pipe2(client_bell, O_CLOEXEC | O_NONBLOCK), 0);
 	return 0;
 }
 
@@ -57,6 +57,8 @@ static int teardown(void **state)
 	fake_cut(&broker);
 	chan_hangup(c);
 	close(bell);
+	close(client_bell[0]);
+	close(client_bell[1]);
 	if (pair)
 		munmap(pair, ring_pair_bytes(RING_BYTES));
 	if (larger_pair)
@@ -79,29 +81,20 @@ static int make_memory(uint32_t ring_bytes, void **ret_pair)
 
 static void offer(void)
 {
-	int fds[] = {make_memory(RING_BYTES, &pair), bell,
+	int fds[] = {make_memory(RING_BYTES, &pair), bell, client_bell[0],
 		make_memory(LARGER_RING_BYTES, &larger_pair)};
-	union {
-		struct cmsghdr header; /* for its alignment */
-		char space[CMSG_SPACE(sizeof(fds))];
-	} control = {.header = {CMSG_LEN(sizeof(fds)), SOL_SOCKET, SCM_RIGHTS}};
 	struct message m = {
 		.kind = MESSAGE_RING_OFFER, .ring_offer = {RING_BYTES, LARGER_RING_BYTES}};
 	struct buf frame = {0};
-	struct iovec iov;
-	struct msghdr header = {.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = &control,
-		.msg_controllen = sizeof(control.space)};
 
 	ring_writer_init(&out, ring_of_pair(pair, RING_BYTES, 1), RING_BYTES);
-	memcpy(CMSG_DATA(&control.header), fds, sizeof(fds));
 	assert_int_equal(wire_encode(&frame, &m, 0, 0), 0);
-	iov = (struct iovec){buf_data(&frame), buf_len(&frame)};
-	assert_int_equal(sendmsg(broker.fd, &header, 0), buf_len(&frame));
+	assert_int_equal(
+		descriptors_send(broker.fd, buf_data(&frame), buf_len(&frame), fds, 4),
+		buf_len(&frame));
 	buf_fini(&frame);
 	close(fds[0]);
-	close(fds[2]);
+	close(fds[3]);
 	fake_turn(c);
 	fake_turn(c);
 	fake_read(&broker, MESSAGE_RING_BEGIN);
@@ -116,7 +109,7 @@ static void say_by_ring(const struct message *m, int times)
 		ring_put(&out, buf_data(&frame), buf_len(&frame));
 	buf_fini(&frame);
 	if (ring_show(&out) == RING_POLLS)
-		fake_write_bytes(&broker, "", 1);
+		assert_int_equal(write(client_bell[1], "", 1), 1);
 }
 
 /* The answer to the OPEN, by the ring. */
@@ -163,13 +156,25 @@ static void test_what_follows_comes_by_the_ring(void **state)
 	expect_answer();
 }
 
-/* The bell may be rung as soon as the broker has gone over: its bytes are no frames, and no breach.
- */
-static void test_bells_right_behind_the_begin(void **state)
+static void test_nothing_is_behind_the_begin(void **state)
+{
+	struct chan_completion done;
+
+	(void)state;
+	offer();
+	begin("x", 1);
+	done = fake_completion(c);
+	assert_int_equal(done.status, CHAN_EPROTOCOL);
+}
+
+/* What comes by the socket later is no frame, and no word that anybody waits for. */
+static void test_the_socket_is_not_read_any_more(void **state)
 {
 	(void)state;
 	offer();
-	begin("\0\1\377", 3);
+	begin("", 0);
+	fake_write_bytes(&broker, "\0\1\377", 3);
+	fake_turn(c);
 	answer_by_ring();
 	expect_answer();
 }
@@ -266,7 +271,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_what_follows_comes_by_the_ring),
-		TEST(test_bells_right_behind_the_begin),
+		TEST(test_nothing_is_behind_the_begin),
+		TEST(test_the_socket_is_not_read_any_more),
 		TEST(test_what_was_in_the_ring_before),
 		TEST(test_who_fills_a_ring_goes_on_to_a_larger_one),
 		TEST(test_no_larger_rings_before_the_client_wants_them),

@@ -4,8 +4,8 @@
 #include "proto/ring.h"
 #include "server/net/stream_ring.h"
 #include "server/runtime/runtime.h"
+#include "tests/support/descriptors.h"
 #include "tests/support/dice.h"
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -38,7 +38,7 @@ ssize_t __wrap_sendmsg(int fd, const struct msghdr *m, int flags)
 
 /* The client, by hand. */
 static struct {
-	int socket, bell, memory, larger_memory;
+	int socket, bell, own_bell, memory, larger_memory; /* bell: the daemon's */
 	uint8_t *pair, *larger_pair;
 	struct ring_writer out;
 	struct ring_reader in;
@@ -73,7 +73,7 @@ static void take_offer(const char *words)
 {
 	union {
 		struct cmsghdr header;
-		char space[CMSG_SPACE(4 * sizeof(int))];
+		char space[CMSG_SPACE(DESCRIPTORS_PASSED_MAX * sizeof(int))];
 	} control;
 	char text[64] = "";
 	struct iovec iov = {text, sizeof(text)};
@@ -81,16 +81,17 @@ static void take_offer(const char *words)
 		.msg_iovlen = 1,
 		.msg_control = &control,
 		.msg_controllen = sizeof(control)};
-	int fds[3];
+	int fds[4];
 
 	expect(recvmsg(client.socket, &m, MSG_CMSG_CLOEXEC) == (ssize_t)strlen(words));
 	expect(memcmp(text, words, strlen(words)) == 0);
 	expect(control.header.cmsg_len == CMSG_LEN(sizeof(fds)));
 	memcpy(fds, CMSG_DATA(&control.header), sizeof(fds));
-	expect(ftruncate(fds[0], 0) < 0 && ftruncate(fds[2], 0) < 0); /* they are sealed */
+	expect(ftruncate(fds[0], 0) < 0 && ftruncate(fds[3], 0) < 0); /* they are sealed */
 	client.memory = fds[0];
 	client.bell = fds[1];
-	client.larger_memory = fds[2];
+	client.own_bell = fds[2];
+	client.larger_memory = fds[3];
 	client.pair = map_pair(client.memory, STREAM_RING_BYTES);
 	client.larger_pair = map_pair(client.larger_memory, STREAM_LARGER_RING_BYTES);
 	use_pair(client.pair, STREAM_RING_BYTES);
@@ -128,15 +129,21 @@ static void open_rings(void)
 	stream_ring_begin_writing(ours);
 }
 
-static void close_rings(void)
+static void close_client(void)
 {
-	stream_free(ours);
 	close(client.socket);
 	close(client.bell);
+	close(client.own_bell);
 	close(client.memory);
 	close(client.larger_memory);
 	munmap(client.pair, ring_pair_bytes(STREAM_RING_BYTES));
 	munmap(client.larger_pair, ring_pair_bytes(STREAM_LARGER_RING_BYTES));
+}
+
+static void close_rings(void)
+{
+	stream_free(ours);
+	close_client();
 }
 
 static void client_shows(enum ring_wait how)
@@ -161,20 +168,17 @@ static ssize_t write_text(const char *text)
 static ssize_t client_hears(void)
 {
 	char byte;
-	ssize_t n = recv(client.socket, &byte, 1, MSG_DONTWAIT);
+	ssize_t n = read(client.own_bell, &byte, 1);
 
 	return n < 0 ? -errno : n;
 }
 
-static int open_descriptors(void)
+static ssize_t client_reads_socket(void)
 {
-	DIR *d = opendir("/proc/self/fd");
-	int n = 0;
+	char byte;
+	ssize_t n = recv(client.socket, &byte, 1, MSG_DONTWAIT);
 
-	while (readdir(d))
-		n++;
-	closedir(d);
-	return n;
+	return n < 0 ? -errno : n;
 }
 
 static uint8_t pattern(size_t i)
@@ -184,7 +188,7 @@ static uint8_t pattern(size_t i)
 
 /* ---- going over ------------------------------------------------------------------------------ */
 
-/* Each direction goes over by itself, and until both have the socket is one of bytes, no bell. */
+/* Each direction goes over by itself. */
 static void go_over(void)
 {
 	char text[16];
@@ -205,9 +209,9 @@ static void go_over(void)
 	expect(write_text("by socket") == 9);
 	atomic_store(&client.out.memory->writer_waits, RING_POLLS);
 	expect(stream_read(ours, text, sizeof(text)) == 7);
-	expect(recv(client.socket, text, sizeof(text), 0) == 9); /* and no bell among it */
-	stream_ring_begin_writing(ours);
 	expect(client_hears() == 1);
+	expect(recv(client.socket, text, sizeof(text), 0) == 9);
+	stream_ring_begin_writing(ours);
 	expect(ring_await_bytes(&client.in, RING_POLLS));
 	expect(write_text("by ring") == 7);
 	expect(client_hears() == 1);
@@ -279,7 +283,7 @@ static void decline(void)
 	expect(stream_read(ours, text, sizeof(text)) == 4);
 	expect(stream_is_drained(ours, 4, sizeof(text)));
 	stream_finish(ours);
-	expect(client_hears() == 0);
+	expect(client_reads_socket() == 0);
 	stream_free(ours);
 	close(client.socket);
 }
@@ -297,14 +301,14 @@ static void withhold(void)
 	int before;
 
 	open_sockets();
-	before = open_descriptors();
+	before = descriptors_open();
 	expect(stream_ring_new(ours) == 0);
 	no_rights = true;
 	expect(stream_ring_offer(ours, "offer", 5, NO_STALL) == -ETOOMANYREFS);
 	no_rights = false;
 	stream_ring_drop(ours);
-	expect(open_descriptors() == before);
-	expect(client_hears() == -EAGAIN);
+	expect(descriptors_open() == before);
+	expect(client_reads_socket() == -EAGAIN);
 	expect(write_text("on") == 2);
 	expect(recv(client.socket, text, sizeof(text), 0) == 2);
 	expect(write(client.socket, "back", 4) == 4);
@@ -546,8 +550,31 @@ static void shut_down(void)
 	expect(write_text("x") == 1);
 	stream_shutdown(ours, SHUT_RDWR);
 	expect(write_text("x") == -EPIPE);
+	expect(client_hears() == 1); /* for each */
+	expect(client_hears() == 1);
+	expect(client_reads_socket() == 0);
+	stream_free(ours);
 	expect(client_hears() == 0);
+	close_client();
+}
+
+/* A client that is told by the socket that we have gone over looks at its bell from then on. */
+static void shut_down_before_going_over(void)
+{
+	get_offer();
+	secure();
+	expect(stream_ring_begin_reading(ours) == 0);
+	stream_shutdown(ours, SHUT_RDWR);
+	expect(client_hears() == -EAGAIN);
+	stream_ring_begin_writing(ours);
+	expect(client_hears() == 1);
 	close_rings();
+}
+
+static void test_shut_down_before_going_over(void **state)
+{
+	(void)state;
+	run_everywhere(shut_down_before_going_over);
 }
 
 static void test_shut_down(void **state)
@@ -584,9 +611,12 @@ static void abuse_bells(void)
 	open_rings();
 	expect(eventfd_write(client.bell, UINT64_MAX - 1) == 0);
 	expect(fcntl(client.bell, F_SETFL, 0) == 0);
-	for (int i = 0; i < 5000; i++) { /* more than its socket holds */
+	for (int i = 0; i < 70000; i++) { /* more than its pipe holds */
+		enum ring_wait how;
+
 		atomic_store(&client.in.memory->reader_waits, RING_POLLS);
 		expect(write_text("x") == 1);
+		expect(ring_take(&client.in, text, sizeof(text), &how) == 1);
 	}
 	client_writes("alive");
 	expect(stream_read(ours, text, sizeof(text)) == 4);
@@ -698,24 +728,14 @@ static void test_scribbler(void **state)
 /* Descriptors that a client sends are dropped by the kernel, before and after it has rings. */
 static void send_descriptor(void)
 {
-	union {
-		struct cmsghdr header;
-		char space[CMSG_SPACE(sizeof(int))];
-	} control = {.header = {CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS}};
-	struct iovec iov = {"x", 1};
-	struct msghdr m = {.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = &control,
-		.msg_controllen = sizeof(control)};
 	int before;
 	char byte;
 
 	open_sockets();
-	before = open_descriptors();
-	memcpy(CMSG_DATA(&control.header), &client.socket, sizeof(int));
-	expect(sendmsg(client.socket, &m, 0) == 1);
+	before = descriptors_open();
+	expect(descriptors_send(client.socket, "x", 1, &client.socket, 1) == 1);
 	expect(stream_read(ours, &byte, 1) == 1);
-	expect(open_descriptors() == before);
+	expect(descriptors_open() == before);
 	stream_free(ours);
 	close(client.socket);
 }
@@ -739,6 +759,7 @@ int main(void)
 		cmocka_unit_test(test_ringing_is_no_progress),
 		cmocka_unit_test(test_client_dies),
 		cmocka_unit_test(test_shut_down),
+		cmocka_unit_test(test_shut_down_before_going_over),
 		cmocka_unit_test(test_impossible_positions),
 		cmocka_unit_test(test_bells_that_are_abused),
 		cmocka_unit_test(test_memory_that_is_not_sealed),
@@ -747,5 +768,6 @@ int main(void)
 		cmocka_unit_test(test_descriptors_of_clients_are_dropped),
 	};
 
+	signal(SIGPIPE, SIG_IGN); /* as the daemon does: a client may close its bell */
 	return cmocka_run_group_tests_name("stream_ring", tests, NULL, NULL);
 }
