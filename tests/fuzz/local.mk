@@ -22,7 +22,7 @@ tests_fuzz_fuzz_client_LDADD = $(client_parts_libs)
 tests_fuzz_fuzz_client_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS) \
 	-Wl,--wrap=clock_gettime -Wl,--wrap=poll -Wl,--wrap=stream_dial \
 	-Wl,--wrap=pthread_cond_timedwait -Wl,--wrap=stream_expect_rings \
-	-Wl,--wrap=stream_take_rings -Wl,--wrap=stream_forgo_rings \
+	-Wl,--wrap=stream_take_rings -Wl,--wrap=stream_take_larger_rings -Wl,--wrap=stream_forgo_rings \
 	-Wl,--wrap=stream_begin_ring_reading -Wl,--wrap=stream_begin_ring_writing
 
 tests_fuzz_fuzz_config_SOURCES = tests/fuzz/fuzz_config.c $(config_sources) \

@@ -261,7 +261,8 @@ static void world_close(struct stream *s)
  */
 
 int __wrap_stream_expect_rings(struct stream *s);
-int __wrap_stream_take_rings(struct stream *s, uint32_t ring_bytes);
+int __wrap_stream_take_rings(struct stream *s, uint32_t ring_bytes, uint32_t larger_ring_bytes);
+int __wrap_stream_take_larger_rings(struct stream *s);
 void __wrap_stream_forgo_rings(struct stream *s);
 void __wrap_stream_begin_ring_reading(struct stream *s);
 void __wrap_stream_begin_ring_writing(struct stream *s);
@@ -272,10 +273,16 @@ int __wrap_stream_expect_rings(struct stream *s)
 	return 0;
 }
 
-int __wrap_stream_take_rings(struct stream *s, uint32_t ring_bytes)
+int __wrap_stream_take_rings(struct stream *s, uint32_t ring_bytes, uint32_t larger_ring_bytes)
+{
+	(void)s, (void)larger_ring_bytes;
+	return ring_bytes % 2 ? -EINVAL : 0;
+}
+
+int __wrap_stream_take_larger_rings(struct stream *s)
 {
 	(void)s;
-	return ring_bytes % 2 ? -EINVAL : 0;
+	return 0;
 }
 
 void __wrap_stream_forgo_rings(struct stream *s)
