@@ -55,9 +55,11 @@ static struct stream_ring *ring_of(struct stream *s)
  * its socket tells. */
 static void ring_client(const struct stream_ring *r)
 {
-	ssize_t n = write(r->client_bell_fds[BELL_WRITE], "", 1);
+	ssize_t n;
 
-	(void)n;
+	do
+		n = write(r->client_bell_fds[BELL_WRITE], "", 1);
+	while (n < 0 && errno == EINTR);
 }
 
 /* Wakes who says so in a word of the ring. */
