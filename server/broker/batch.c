@@ -16,6 +16,8 @@
 /* One that is kept has its array of values up to this size; one that a large turn blew up is freed. */
 #define KEPT_VALUES_MAX 8192
 
+_Static_assert(offsetof(struct batch, kept) == 0, "a piece's first bytes are the stock's");
+
 static struct stock stock = STOCK_INIT(KEPT_OWN_MAX, KEPT_SHARED_MAX);
 
 static void batch_destroy(struct batch *b)

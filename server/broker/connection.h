@@ -268,6 +268,13 @@ bool connection_end_after(struct connection *c, int64_t span_ns);
 /* Under c->lock: whether the caller has to start a writer, once it has released the lock. */
 bool connection_claim_writer(struct connection *c);
 
+/* Puts c, whose writer the caller has claimed, at the head of those that are to be written. */
+static inline void connection_join_chain(struct connection *c, struct connection **chain)
+{
+	c->next_writing = *chain;
+	*chain = c;
+}
+
 /* The reader has ended, and the session may linger: DETACH, once nobody writes. */
 void connection_let_go(struct connection *c);
 

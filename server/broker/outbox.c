@@ -18,6 +18,8 @@
 #define KEPT_OWN_MAX 64
 #define KEPT_SHARED_MAX 64
 
+_Static_assert(offsetof(struct outbox, next) == 0, "a piece's first bytes are the stock's");
+
 static struct stock stock = STOCK_INIT(KEPT_OWN_MAX, KEPT_SHARED_MAX);
 
 void outbox_stock_fini(void)

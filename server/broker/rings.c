@@ -37,10 +37,8 @@ static void leave_to_writer(struct connection *c, enum rings_step step, struct c
 	c->rings_step = step;
 	start = connection_claim_writer(c);
 	lock_release(&c->lock);
-	if (!start)
-		return;
-	c->next_writing = *chain;
-	*chain = c;
+	if (start)
+		connection_join_chain(c, chain);
 }
 
 /*
@@ -109,16 +107,24 @@ static bool answers_offer(struct connection *c, const char *what, char *why, siz
 	return false;
 }
 
-/* Whether the client may go on to larger rings: the writer has taken its step to the first ones, which the
- * client waits for, so that the next step does not take its place. */
-static bool may_go_on(struct connection *c)
+/* Whether the client, which is in the first rings, may go on to the larger ones: the writer has taken its step
+ * to the first ones, which the client waits for, so that the next step does not take its place. */
+static bool may_go_on(struct connection *c, char *why, size_t why_bytes)
 {
 	bool may;
 
 	lock_acquire(&c->lock);
-	may = c->rings == RINGS_BEGUN && c->rings_step == RINGS_STEP_NONE;
+	may = c->rings_step == RINGS_STEP_NONE;
 	lock_release(&c->lock);
+	if (!may)
+		snprintf(why, why_bytes, "RING_BEGIN for larger rings before the broker's for the first");
 	return may;
+}
+
+static bool may_begin(struct connection *c, char *why, size_t why_bytes)
+{
+	return c->rings == RINGS_BEGUN ? may_go_on(c, why, why_bytes)
+				       : answers_offer(c, "RING_BEGIN", why, why_bytes);
 }
 
 int connection_begin_rings(
@@ -126,7 +132,7 @@ int connection_begin_rings(
 {
 	int rc;
 
-	if (!may_go_on(c) && !answers_offer(c, "RING_BEGIN", why, why_bytes))
+	if (!may_begin(c, why, why_bytes))
 		return CHAN_EPROTOCOL;
 	if (!last) {
 		snprintf(why, why_bytes, "something behind RING_BEGIN");

@@ -93,13 +93,6 @@ static void start_writer(struct connection *c)
 	connection_start_writers(c);
 }
 
-/* Puts c, whose writer the caller has claimed, at the head. */
-static void join_chain(struct connection *c, struct connection **chain)
-{
-	c->next_writing = *chain;
-	*chain = c;
-}
-
 size_t connection_queue(struct connection *c, struct outbox *answers, struct connection **chain)
 {
 	size_t bytes = answers->bytes, cost = outbox_cost(answers);
@@ -121,7 +114,7 @@ size_t connection_queue(struct connection *c, struct outbox *answers, struct con
 	lock_release(&c->lock);
 	if (!start)
 		return 0;
-	join_chain(c, chain);
+	connection_join_chain(c, chain);
 	return bytes;
 }
 
@@ -140,7 +133,7 @@ int connection_say(struct connection *c, const struct message *m, struct connect
 	}
 	lock_release(&c->lock);
 	if (start)
-		join_chain(c, chain);
+		connection_join_chain(c, chain);
 	return rc;
 }
 
@@ -164,7 +157,7 @@ void connection_mention(
 	start = seen_is_due(c, false) && connection_claim_writer(c);
 	lock_release(&c->lock);
 	if (start)
-		join_chain(c, chain);
+		connection_join_chain(c, chain);
 }
 
 /* Whether a writer should run only because of what was confirmed: it waits for that, or there is
