@@ -1,7 +1,8 @@
-# server/base: lists, locks, clock, random numbers, log, panic. Knows nothing of goroutines.
+# server/base: lists, locks, fences, clock, random numbers, log, panic. Knows nothing of goroutines.
 noinst_LIBRARIES += server/base/libbase.a
 server_base_libbase_a_SOURCES = \
 	server/base/clock.c server/base/clock.h \
+	server/base/fence.c server/base/fence.h \
 	server/base/list.h \
 	server/base/lock.c server/base/lock.h \
 	server/base/log.c server/base/log.h \

@@ -8,8 +8,7 @@
  *		 (2) look at lock_sleepers			 (2) look at word, in the kernel
  *
  * Both steps of the sleeper are far apart and rare, both of the release are one after the other on every
- * path there is. So the fence between the latter is laid by the sleeper: membarrier() makes all threads
- * of the process execute one. Either the release looks after that, and sees the sleeper, or its store
+ * path there is. So the fence between the latter is laid by the sleeper (fence.h). Either the release looks after that, and sees the sleeper, or its store
  * was before that, and the kernel sees it.
  *
  * Where there is no membarrier the sleeper looks again after NAP_NS.
@@ -17,12 +16,12 @@
 #include "server/base/lock.h"
 
 #include "server/base/clock.h"
+#include "server/base/fence.h"
 #include "server/base/panic.h"
 #include "server/base/relax.h"
 
 #include <errno.h>
 #include <linux/futex.h>
-#include <linux/membarrier.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -51,16 +50,6 @@ static bool take(struct lock *l)
 	return atomic_load_explicit(&l->word, memory_order_relaxed) == 0 &&
 		atomic_compare_exchange_strong_explicit(
 			&l->word, &was, 1, memory_order_acquire, memory_order_relaxed);
-}
-
-static bool fence_all_threads(void)
-{
-	if (syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0)
-		return true;
-	/* The first time in this process. */
-	return errno == EPERM &&
-		syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0 &&
-		syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0;
 }
 
 static void wait_asleep(struct lock *l)

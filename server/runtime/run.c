@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include "server/base/clock.h"
+#include "server/base/fence.h"
 #include "server/base/panic.h"
 #include "server/runtime/golock.h"
 #include "server/runtime/netpoll_sched.h"
@@ -197,6 +198,7 @@ int go_run_at(const struct go_site *site, const struct go_options *options, int 
 	if (unfinished)
 		return -EBUSY;
 	check(!this_machine());
+	fence_prepare();
 	sched_reset();
 	sched.main_fn = main_fn;
 	sched.main_arg = arg;
