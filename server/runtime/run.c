@@ -96,7 +96,8 @@ static int processors_new(const struct go_options *o)
 		p->index = (uint32_t)i;
 		p->pace = (struct pace){
 			.begin_ns = NS_PER_S, .calm_ns = NS_PER_S, .sample = 1, .left = 1};
-		p->runq.alone = p->newq.alone = o->procs == 1;
+		runq_init(&p->runq, go_alone);
+		p->newq.alone = go_alone;
 		random_init(&p->random, o->seed + (uint64_t)i);
 		idle_processor_put(p);
 	}

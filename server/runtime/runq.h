@@ -19,10 +19,17 @@ struct runq {
 	_Alignas(64) _Atomic uint32_t head;
 	_Atomic uint32_t tail;
 	bool alone; /* the only queue of its run: nobody steals, so nothing needs a locked instruction */
-	/* Readied by what ran last: runs before the ring, so that a wake-up is a handoff. */
+	bool unfenced; /* constant: the kernel has no fence for all threads, so `raided` is always true */
+	/* Readied by what ran last: runs before the ring, so that a wake-up is a handoff. Its owner changes
+	 * it without a locked instruction while it is not raided, see runq.c. */
 	_Atomic(struct goroutine *) next;
+	_Atomic bool next_busy; /* the owner is changing it */
+	_Atomic bool raided;    /* others may take it: who changes it does so by an exchange */
 	_Atomic(struct goroutine *) ring[RUNQ_CAPACITY];
 };
+
+/* q is zero, which is an empty queue among others, in a process where fences work. */
+void runq_init(struct runq *q, bool alone);
 
 /* Owner: puts at the tail; false when the ring is full. What the owner looks at next is looked at after
  * the put, in the one order of all (see sched.c). */
@@ -104,27 +111,31 @@ static inline bool runq_own_empty(struct runq *q)
 		atomic_load_explicit(&q->tail, memory_order_relaxed);
 }
 
+/* Owner: next becomes g; returns what it was. */
+static inline struct goroutine *runq_swap_next(struct runq *q, struct goroutine *g)
+{
+	struct goroutine *was;
+
+	atomic_store_explicit(&q->next_busy, true, memory_order_relaxed);
+	atomic_signal_fence(memory_order_seq_cst); /* pairs with the fence in runq_raid */
+	if (__builtin_expect(atomic_load_explicit(&q->raided, memory_order_acquire), 0)) {
+		was = atomic_exchange_explicit(&q->next, g, memory_order_acq_rel);
+	} else {
+		was = atomic_load_explicit(&q->next, memory_order_relaxed);
+		atomic_store_explicit(&q->next, g, memory_order_release);
+	}
+	atomic_store_explicit(&q->next_busy, false, memory_order_release);
+	return was;
+}
+
 static inline struct goroutine *runq_put_next(struct runq *q, struct goroutine *g)
 {
-	struct goroutine *displaced;
-
-	if (!q->alone)
-		return atomic_exchange(&q->next, g);
-	displaced = atomic_load_explicit(&q->next, memory_order_relaxed);
-	atomic_store_explicit(&q->next, g, memory_order_relaxed);
-	return displaced;
+	return runq_swap_next(q, g);
 }
 
 static inline struct goroutine *runq_take_next(struct runq *q)
 {
-	struct goroutine *g = atomic_load_explicit(&q->next, memory_order_relaxed);
-
-	if (!g)
-		return NULL;
-	if (!q->alone)
-		return atomic_exchange_explicit(&q->next, NULL, memory_order_acquire);
-	atomic_store_explicit(&q->next, NULL, memory_order_relaxed);
-	return g;
+	return runq_has_next(q) ? runq_swap_next(q, NULL) : NULL;
 }
 
 static inline struct goroutine *runq_take_head(struct runq *q)

@@ -1,7 +1,11 @@
 #include "server/runtime/runq.h"
 
+#include "tests/support/child.h"
+#include "tests/support/no_membarrier.h"
+
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <setjmp.h>
@@ -131,14 +135,16 @@ static void *thief_main(void *arg)
 	return NULL;
 }
 
-static void each_comes_out_once(void **state)
+static void share_among_thieves(void)
 {
 	struct goroutine *all = calloc(PUTS, sizeof(*all)), *g;
 	pthread_t threads[THIEVES + 1];
 	struct go_queue shed = {0};
 	uint64_t count = 0, sum = 0;
 
-	(void)state;
+	atomic_store(&over, false);
+	memset(taken_sum, 0, sizeof(taken_sum));
+	memset(taken_count, 0, sizeof(taken_count));
 	for (int i = 1; i <= THIEVES; i++)
 		pthread_create(&threads[i], NULL, thief_main, (void *)(intptr_t)i);
 	for (int i = 0; i < PUTS; i++) {
@@ -167,6 +173,47 @@ static void each_comes_out_once(void **state)
 	free(all);
 }
 
+static void each_comes_out_once(void **state)
+{
+	(void)state;
+	runq_init(&shared, false);
+	share_among_thieves();
+}
+
+/* The same where the next slot is changed by exchanges for want of fences. */
+static void share_without_membarrier(void *arg)
+{
+	(void)arg;
+	forbid_membarrier();
+	runq_init(&shared, false);
+	share_among_thieves();
+}
+
+static void needs_no_membarrier(void **state)
+{
+	static struct child c;
+
+	(void)state;
+	child_run(&c, share_without_membarrier, NULL);
+	assert_true(child_exited(&c, 0));
+}
+
+/* An owner that is changing what is next keeps it, and one that is away does not. */
+static void raids_no_busy_owner(void **state)
+{
+	struct runq thief = {0}, victim = {0};
+
+	(void)state;
+	runq_init(&victim, false);
+	assert_null(runq_put_next(&victim, &gs[0]));
+	atomic_store(&victim.next_busy, true);
+	if (!victim.unfenced)
+		assert_null(runq_steal(&thief, &victim, true));
+	atomic_store(&victim.next_busy, false);
+	assert_ptr_equal(runq_steal(&thief, &victim, true), &gs[0]);
+	assert_null(runq_take_next(&victim));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -175,7 +222,9 @@ int main(void)
 		cmocka_unit_test(next_runs_before_the_ring),
 		cmocka_unit_test(sheds_the_older_half_in_order),
 		cmocka_unit_test(steals_half_and_leaves_next),
+		cmocka_unit_test(raids_no_busy_owner),
 		cmocka_unit_test(each_comes_out_once),
+		cmocka_unit_test(needs_no_membarrier),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
