@@ -140,7 +140,7 @@ int client_connect(struct chan_client *c, int64_t deadline_ns)
 	if (rc < 0)
 		return rc;
 	rings_connected(c, c->session.features);
-	c->stream.ops->wait_max(&c->stream, c->session.heartbeat_ns);
+	client_limit_reads(c);
 	return rc;
 }
 

@@ -214,6 +214,13 @@ static int64_t next_look(const struct chan_client *c, int64_t planned_ns, int64_
 	return next_ns > now_ns ? next_ns : a_look_after(c, now_ns);
 }
 
+/* Does a thread wait in a read, and has had the time to take what came? Not so if the whole process stood
+ * still: then this look comes late, too. */
+static bool reader_waits(const struct chan_client *c, int64_t now_ns)
+{
+	return c->reading && now_ns - c->keeper.look_ns < c->session.heartbeat_ns / LOOKS;
+}
+
 /* Returns when to look again. */
 static int64_t look_after(struct chan_client *c)
 {
@@ -224,8 +231,10 @@ static int64_t look_after(struct chan_client *c)
 		client_poll(c);
 		client_check_life(c);
 		c->keeper.turns = c->turns;
+	} else if (reader_waits(c, now_ns)) {
+		client_check_life(c);
 	}
-	if (session_waits(s))
+	if (session_waits(s) || c->reading)
 		session_ping(s, s->heartbeat_ns);
 	session_settle(s);
 	client_flush(c);
@@ -381,6 +390,8 @@ void keeper_start(struct chan_client *c)
 	k->turns = c->turns;
 	k->turns_ns = now_ns;
 	k->running = enter(k, c->link == LINK_UP ? a_look_after(c, now_ns) : 0);
+	if (k->running && c->link == LINK_UP)
+		client_limit_reads(c);
 	client_unlock(c);
 	if (!k->running)
 		pthread_cond_destroy(&k->cond);
@@ -416,4 +427,6 @@ void keeper_stop(struct chan_client *c)
 	client_lock(c);
 	k->running = false;
 	pthread_cond_destroy(&k->cond);
+	if (c->link == LINK_UP)
+		client_limit_reads(c);
 }

@@ -53,7 +53,7 @@ struct stream_ops {
 	/* Says that nothing more will be written; reading goes on. */
 	void (*finish)(struct stream *s);
 
-	/* Sets how long a read may wait. */
+	/* Sets how long a read may wait; negative: for ever. */
 	void (*wait_max)(struct stream *s, int64_t ns);
 
 	/* As stream_await and stream_watch; NULL: as of a socket. */

@@ -325,7 +325,7 @@ static void ring_watch(struct stream *s, bool reader, bool output, struct pollfd
 
 static void ring_wait_max(struct stream *s, int64_t ns)
 {
-	s->ring->wait_max_ms = (int)(ns / NS_PER_MS);
+	s->ring->wait_max_ms = ns < 0 ? -1 : (int)(ns / NS_PER_MS);
 	stream_socket_ops.wait_max(s, ns);
 }
 

@@ -200,8 +200,10 @@ static void socket_finish(struct stream *s)
 
 static void socket_wait_max(struct stream *s, int64_t ns)
 {
-	struct timeval max = {.tv_sec = ns / NS_PER_S, .tv_usec = ns % NS_PER_S / 1000};
+	struct timeval max = {0}; /* for ever */
 
+	if (ns >= 0)
+		max = (struct timeval){.tv_sec = ns / NS_PER_S, .tv_usec = ns % NS_PER_S / 1000};
 	setsockopt(s->fd, SOL_SOCKET, SO_RCVTIMEO, &max, sizeof(max));
 }
 

@@ -5,8 +5,8 @@
  * it reads, and handles what it read for all; and where another reads already it sleeps until its
  * own operation is answered or the reader leaves, who wakes the next.
  *
- * A reader with nothing to write and no deadline of its own blocks in the read itself; otherwise
- * it polls. What another thread does meanwhile reaches a reader that is blocked only through the
+ * A reader with nothing to write and no deadline of its own blocks in the read itself, where there is
+ * a keeper for as long as that takes; otherwise it polls. What another thread does meanwhile reaches a reader that is blocked only through the
  * broker: client_wake asks it for a sign of life when it has to (rare: withdrawing an operation
  * that was never sent).
  */
@@ -201,6 +201,11 @@ void client_check_life(struct chan_client *c)
 	snprintf(why, sizeof(why), "no answer in %lld s",
 		(long long)((clock_now_ns() - c->session.unanswered_ns) / NS_PER_S));
 	client_lost(c, CHAN_EUNREACHABLE, why);
+}
+
+void client_limit_reads(struct chan_client *c)
+{
+	c->stream.ops->wait_max(&c->stream, c->keeper.running ? -1 : c->session.heartbeat_ns);
 }
 
 /* What comes after a read that had room for more, an end for instance, is for the next poll. */

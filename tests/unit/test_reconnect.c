@@ -701,6 +701,39 @@ static void test_the_keeper_reconnects(void **state)
 	hang_up(c);
 }
 
+static void *receive_9(void *arg)
+{
+	struct chan_value v;
+
+	return chan_recv(arg, &v) == 1 && v.i == 9 ? arg : NULL;
+}
+
+/* A read waits for ever then: it is the keeper that gives signs of life for it, and finds that the broker gives
+ * none any more. */
+static void test_the_keeper_looks_after_who_waits_in_a_read(void **state)
+{
+	struct chan_client *c;
+	pthread_t thread;
+	struct chan *ch;
+	void *received;
+
+	(void)state;
+	broker.heartbeat_ms = 500;
+	c = dial(NULL);
+	ch = fake_open(&broker, c, 1, 5, CHAN_TYPE_INT, 9, NULL);
+	pthread_create(&thread, NULL, receive_9, ch);
+	fake_read(&broker, MESSAGE_RECV);
+	for (int i = 0; i < 3; i++)
+		await_ping();
+	fake_resume_begin(&broker, resumes);
+	fake_resume_end(&broker);
+	await_ping();
+	deliver_int(2, 1);
+	pthread_join(thread, &received);
+	assert_non_null(received);
+	hang_up(c);
+}
+
 /* At once, also when it is the keeper who notices the loss, between two of its looks. */
 static void test_the_keeper_does_not_sleep_on_a_loss(void **state)
 {
@@ -1154,6 +1187,7 @@ int main(void)
 		TEST(test_hanging_up_while_the_connection_is_lost),
 		TEST(test_the_keeper_gives_signs_of_life),
 		TEST(test_the_keeper_reconnects),
+		TEST(test_the_keeper_looks_after_who_waits_in_a_read),
 		TEST(test_the_keeper_does_not_sleep_on_a_loss),
 		TEST(test_the_keeper_leaves_the_socket_to_event_loops),
 		TEST(test_the_keeper_notices_silence),
