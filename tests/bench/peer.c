@@ -295,10 +295,14 @@ static void sync_apart(struct chan ***ends, long conns, long n, const struct cha
 	}
 }
 
+/* A program that is in calls all the time gives signs of life by these. Without a keeper it has one thread,
+ * and the kernel need not count who uses a descriptor in each call: 1.8 % of a send over TCP. */
+static const struct chan_dial_options in_calls = {.no_keeper = true};
+
 static void sync_sends(long conns, long n, long bytes)
 {
 	struct chan_value v = chan_value_bytes(calloc(1, bytes), bytes);
-	struct chan_client *maker = dial(NULL);
+	struct chan_client *maker = dial(&in_calls);
 	long apart = conns < 0 ? 1 : conns;
 	struct chan ***ends = calloc(apart, sizeof(*ends));
 	int64_t began_ns;
@@ -306,7 +310,7 @@ static void sync_sends(long conns, long n, long bytes)
 	need_descriptors(apart);
 	make_sync_channels(maker, n);
 	for (long i = 0; i < apart; i++)
-		ends[i] = open_sync_channels(dial(NULL), n);
+		ends[i] = open_sync_channels(dial(&in_calls), n);
 	began_ns = now_ns();
 	if (conns == 1)
 		sync_alone(ends[0], n, &v);
