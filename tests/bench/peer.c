@@ -32,7 +32,8 @@
  * credit of two batches (1024 values of 16 B, 20 KiB) each side woke the other for every 500
  * values, and half of the time both waited.
  */
-enum { BATCH_MAX = 512, BATCH_BYTES = 256 * 1024, BATCHES = 8 };
+enum { BATCH_MAX = 256, BATCH_BYTES = 256 * 1024 };
+enum { IN_FLIGHT_MAX = 4096, IN_FLIGHT_BYTES = 2 * 1024 * 1024 };
 enum { CREDIT_MAX = 4096, CREDIT_BYTES = 1024 * 1024 };
 
 /* TRIP_CREDIT lets the confirmation of a value leave with the answer to it: see confirm_late. */
@@ -96,11 +97,17 @@ static long batch_of(long bytes)
 	return at_most(BATCH_BYTES / bytes, BATCH_MAX);
 }
 
+/* Of such batches. */
+static long in_flight_max(long batch, long bytes)
+{
+	return at_most(IN_FLIGHT_BYTES / bytes, IN_FLIGHT_MAX) / batch;
+}
+
 static void produce(long n, long bytes, long unused)
 {
 	struct chan *ch = end_of("bench-q", CHAN_SEND, 0);
 	struct chan_client *client = chan_client_of(ch);
-	long batch = batch_of(bytes), in_flight = 0;
+	long batch = batch_of(bytes), most = in_flight_max(batch, bytes), in_flight = 0;
 	uint8_t *memory = calloc(batch, bytes);
 	struct chan_value values[BATCH_MAX];
 	struct chan_completion done;
@@ -114,7 +121,7 @@ static void produce(long n, long bytes, long unused)
 		}
 		must(chan_start_send(
 			ch, values, n - sent < batch ? n - sent : batch, CHAN_FOREVER, NULL, NULL));
-		if (++in_flight < BATCHES)
+		if (++in_flight < most)
 			continue;
 		must(chan_wait_completion(client, &done, CHAN_FOREVER));
 		must(done.status);
@@ -408,20 +415,20 @@ static bool go_on(struct chan_completion *done)
 }
 
 /* More wait for memory and not for the daemon; with fewer either side waits for the other. */
-enum { CHANNELS_AT_ONCE = 2048 };
+enum { CHANNELS_AT_ONCE = 2048, COMPLETIONS_MAX = 512 };
 
 /* Has all n channels do what start begins. Returns how long it took. */
 static int64_t run_all(struct chan_client *client, struct chan **ends, long n,
 	void (*start)(struct chan_client *client, struct chan **ends, long i))
 {
-	struct chan_completion done[BATCH_MAX];
+	struct chan_completion done[COMPLETIONS_MAX];
 	int64_t began_ns = now_ns();
 	long started = 0, ended = 0, got;
 
 	while (ended < n) {
 		for (; started < n && started - ended < CHANNELS_AT_ONCE; started++)
 			start(client, ends, started);
-		got = must(chan_wait_completions(client, done, BATCH_MAX, CHAN_FOREVER));
+		got = must(chan_wait_completions(client, done, COMPLETIONS_MAX, CHAN_FOREVER));
 		for (long i = 0; i < got; i++)
 			ended += go_on(&done[i]);
 	}
