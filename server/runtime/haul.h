@@ -57,12 +57,12 @@ static inline void haul_end(struct processor *p)
 		atomic_store(&p->haul_ns, 0);
 }
 
-/* Has p been at it for long, now? */
-static inline bool haul_is_long(const struct processor *p, int64_t now_ns)
+/* Has p been at it for so long, now? */
+static inline bool haul_lasts(const struct processor *p, int64_t now_ns, int64_t span_ns)
 {
 	int64_t since_ns = atomic_load_explicit(&p->haul_ns, memory_order_relaxed);
 
-	return since_ns != 0 && now_ns - since_ns >= HAUL_NS;
+	return since_ns != 0 && now_ns - since_ns >= span_ns;
 }
 
 #endif

@@ -831,7 +831,7 @@ static void end_haul(struct processor *p)
 /* A haul that has taken long, and will take as long again, wants help. */
 static void look_at_haul(struct processor *p, int64_t now_ns)
 {
-	if (!haul_is_long(p, now_ns) || runq_length(&p->runq) * p->pace.calm_ns < HAUL_NS)
+	if (!haul_lasts(p, now_ns, HAUL_NS) || runq_length(&p->runq) * p->pace.calm_ns < HAUL_NS)
 		return;
 	end_haul(p);
 }

@@ -57,7 +57,7 @@ static void look_at_processors(uint32_t last_ticks[], int64_t now_ns)
 		last_ticks[i] = tick;
 		atomic_store_explicit(&p->stuck, stuck, memory_order_relaxed);
 		rival_forget(p);
-		if (haul_is_long(p, now_ns)) {
+		if (haul_lasts(p, now_ns, TICK_NS)) {
 			haul_end(p);
 			help = help || netpoll_needs_poller();
 		}
