@@ -7,8 +7,8 @@
 /*
  * Makes every thread of the process execute a full fence, by membarrier(): some microseconds. So of two
  * sides that each store and then look, the frequent one needs no instruction between the two, only
- * atomic_signal_fence against its compiler. False where the kernel has no such call; it is the same for
- * the whole life of the process.
+ * atomic_signal_fence against its compiler. False where the kernel has no such call, or grants it no more: a filter may be
+ * set later.
  */
 bool fence_all_threads(void);
 

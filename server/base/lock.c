@@ -8,8 +8,8 @@
  *		 (2) look at lock_sleepers			 (2) look at word, in the kernel
  *
  * Both steps of the sleeper are far apart and rare, both of the release are one after the other on every
- * path there is. So the fence between the latter is laid by the sleeper (fence.h). Either the release looks after that, and sees the sleeper, or its store
- * was before that, and the kernel sees it.
+ * path there is. So the fence between the latter is laid by the sleeper (fence.h). Either the release looks
+ * after that, and sees the sleeper, or its store was before that, and the kernel sees it.
  *
  * Where there is no membarrier the sleeper looks again after NAP_NS.
  */

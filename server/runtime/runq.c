@@ -7,10 +7,10 @@
  * which the owner has meanwhile reused fails its compare-and-swap, since head moved on.
  *
  * The seq_cst store of tail in runq_put is the first step of the submit pattern in sched.c: what follows it
- * cannot be seen before it. What is put next calls nobody.
+ * cannot be seen before it. For what is put next nobody is called.
  *
- * The next slot. Every handoff puts and takes there, and others do once in a while, when its owner has not
- * come to it for 10 ms. So the owner changes it by plain loads and stores, and who raids it pays for all:
+ * The next slot. Every handoff puts and takes there, and others seldom do, when its owner has not come to it
+ * for 10 ms, as sysmon last saw. So the owner changes it by plain loads and stores, and who raids it pays for all:
  *
  *	owner: (1) next_busy				raider: (1) raided
  *	       (2) look at raided; change next			(2) a fence for all threads
@@ -18,7 +18,8 @@
  *
  * Either the fence comes before the owner's second step, who then sees that it has to use an exchange, or
  * after its first, and the raider sees that it is busy, unless it is through. A busy owner is not one that
- * needs help. Two exchanges a handoff were a quarter of the sieve's time with two processors (tests/bench).
+ * needs help; then the raid brings nothing, and who raids looks on until there is something, or nothing. Two
+ * exchanges a handoff were a quarter of the sieve's time with two processors (tests/bench).
  */
 #include "server/runtime/runq.h"
 

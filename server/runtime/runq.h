@@ -2,8 +2,8 @@
  * runq.h - a processor's queue of runnable goroutines: a ring with one owner and many thieves, and a
  * slot for the one that runs next.
  *
- * The owner is whoever holds the processor; only it puts. Everyone may steal. Nothing here locks or
- * wakes anybody.
+ * The owner is whoever holds the processor; only it puts. Everyone may steal. Nothing here waits for a
+ * lock or wakes anybody.
  */
 #ifndef CHAND_RUNTIME_RUNQ_H
 #define CHAND_RUNTIME_RUNQ_H
@@ -54,7 +54,7 @@ uint32_t runq_shed(struct runq *q, struct go_queue *out);
 /*
  * Moves the older half of the victim's ring to the thief's, whose ring must be empty, and returns one
  * of them to run; NULL when there is nothing. With `next_too` an only goroutine is taken from the
- * victim's next slot: for one that its processor does not come to.
+ * victim's next slot, unless its owner or another thief is at it: for one that its processor does not come to.
  */
 struct goroutine *runq_steal(struct runq *thief, struct runq *victim, bool next_too);
 

@@ -10,7 +10,7 @@
  * No lost wake-up. Work is submitted and threads go idle without a common lock, so each side does its
  * step, and then looks whether the other did; both steps and both looks are sequentially consistent.
  *
- *	Submitting (put_next, put_new, put_tail, put_global; then wake_processor):
+ *	Submitting (whom put_next displaces, put_new, put_tail, put_global; then wake_processor):
  *	  1. put the goroutine into a queue
  *	  2. look whether a processor is idle and no machine is spinning; if so, start one that spins
  *

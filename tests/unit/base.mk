@@ -1,5 +1,6 @@
 # Unit tests of base: see local.mk.
-unit_tests += tests/unit/test_clock tests/unit/test_fence tests/unit/test_list tests/unit/test_lock tests/unit/test_log \
+unit_tests += tests/unit/test_clock tests/unit/test_fence tests/unit/test_list tests/unit/test_lock \
+	tests/unit/test_log \
 	tests/unit/test_log_limit tests/unit/test_memory tests/unit/test_panic tests/unit/test_random
 tests_unit_test_clock_LDADD = $(base_test_libs)
 tests_unit_test_fence_LDADD = $(base_test_libs)
