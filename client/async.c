@@ -12,8 +12,8 @@ static struct pollfd watched(struct chan_client *c)
 {
 	struct pollfd p = {.fd = c->reconnect.timer_fd, .events = POLLIN};
 
-	if (c->link == LINK_UP)
-		stream_watch(&c->stream, !c->reading, client_has_output(c), &p);
+	if (c->link == LINK_UP) /* what was not tried yet chan_events sends off, as a rule */
+		stream_watch(&c->stream, !c->reading, c->choked && client_has_output(c), &p);
 	return p;
 }
 

@@ -3,9 +3,9 @@
  *
  * While the program computes and no call reads, the keeper gives signs of life and reads what comes,
  * so that nothing is revoked; while a call waits in a read it gives them, too, and ends the connection of
- * a broker that gives none, so that the call need not wake for that; and it has a connection made again that was lost, whoever waits. Where
- * calls are made all the time it does nothing but look a few times a heartbeat: they do not wake
- * it.
+ * a broker that gives none, so that the call need not wake for that; and it has a connection made again
+ * that was lost, whoever waits. Where calls are made all the time it does nothing but look a few times a
+ * heartbeat: they do not wake it.
  *
  * It is one thread for all clients of the process, and there while one of them wants it. What may block
  * it does not do: a connection that was lost is made again by a thread of its own.

@@ -90,7 +90,7 @@ int stream_await(struct stream *s, short events, int timeout_ms);
  * read between, it gives a descriptor and events that go together, whichever is of which answer. */
 void stream_watch(struct stream *s, bool reader, bool output, struct pollfd *ret_poll);
 
-/* Ends it in both directions: whoever waits in a read or polls the descriptor comes back. The
+/* Ends it in both directions: whoever waits in a read or polls what stream_watch said comes back. The
  * stream is still to be closed. */
 void stream_cut(struct stream *s);
 

@@ -3,10 +3,11 @@
  * broker makes and offers (PROTOCOL.md part 20, proto/ring.h), and from there to a pair of larger ones.
  *
  * Each direction goes over by itself, between two frames. From when we read by the ring the descriptor to
- * poll is our bell, a pipe: its bytes mean that there is something to read, or room; its end, that the
- * broker is gone. The socket has an end, too, where the broker shuts the connection down, and rings. A
- * thread that blocks in a read waits by a futex first, which is woken in half the time, and for the bell
- * only when nothing has come for a while, since a futex does not tell of a broker that has died.
+ * poll is our bell, an epoll descriptor that came with the offer: it is ready when the broker has rung,
+ * since there is something to read, or room; and when the socket is, which we add to it, and by which only
+ * the end comes now. A thread that blocks in a read waits by a futex first, which is woken in half the time,
+ * and for the bell only when nothing has come for a while, since a futex does not tell of a broker that has
+ * died.
  */
 #include "client/clock.h"
 #include "client/stream.h"
@@ -20,6 +21,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -44,7 +46,7 @@ enum { PAIRS = 2, PAIR_NONE = -1 };
 struct ring_end {
 	bool decided;    /* the reader's: no offer comes any more */
 	int bell_fd;     /* the broker's bell, which we ring; or -1 */
-	int own_bell_fd; /* ours, of which we have the reading end; or -1 */
+	int own_bell_fd; /* ours, an epoll descriptor; or -1 */
 	int wait_max_ms;
 
 	/* Each mapped before either direction begins with it, and to the end: another thread than
@@ -53,7 +55,6 @@ struct ring_end {
 	atomic_int reads;      /* what comes is in this pair, or (PAIR_NONE) by the socket; the reader's */
 	struct ring_reader in; /* the reader's */
 	bool asked;            /* the reader's: our bell tells of what comes, or has been rung for it */
-	bool came;             /* the reader's: something has since our bell was heard */
 	atomic_int writes;     /* the same of what leaves; the writer's */
 	struct ring_writer out;
 };
@@ -138,19 +139,19 @@ static void look_at_socket(struct stream *s)
 		ring_cut(&s->ring->in);
 }
 
-/* Takes what our bell says. Where it was rung more often than something came, that may have been for the
- * socket. */
+/* The socket's mark among what our bell tells. The broker's own is another, or has us look for nothing. */
+#define SOCKET_MARK UINT64_C(0x736f636b6574)
+
+/* Takes what our bell says: who has been told of a ring is told no more of it. */
 static void hear(struct stream *s)
 {
 	struct ring_end *r = s->ring;
-	char rung[256];
-	ssize_t n = read(r->own_bell_fd, rung, sizeof(rung));
+	struct epoll_event told[2];
+	int n = epoll_wait(r->own_bell_fd, told, 2, 0);
 
-	if (n == 0)
-		ring_cut(&r->in);
-	else if (n > (r->came ? 1 : 0))
-		look_at_socket(s);
-	r->came = false;
+	for (int i = 0; i < n; i++)
+		if (told[i].data.u64 == SOCKET_MARK)
+			look_at_socket(s);
 	r->asked = false;
 }
 
@@ -169,23 +170,15 @@ static int watch(struct stream *s)
 	return ask_for_bell(s->ring) ? -EAGAIN : 0;
 }
 
-/* Polls the socket, and as a reader our bell in its place; the socket then for its end. More than 0; 0 after
- * timeout_ms; or -errno. */
-static int poll_both(struct stream *s, short events, int timeout_ms)
+/* Polls the socket, or as a reader our bell, which tells of it. More than 0; 0 after timeout_ms; or -errno. */
+static int poll_watched(struct stream *s, short events, int timeout_ms)
 {
 	struct ring_end *r = s->ring;
 	bool by_bell = r->reads != PAIR_NONE && (events & POLLIN);
-	struct pollfd p[] = {
-		{.fd = s->fd, .events = events},
-		{.fd = by_bell ? r->own_bell_fd : -1, .events = POLLIN},
-	};
-	int n = poll(p, 2, timeout_ms);
+	struct pollfd p = {.fd = by_bell ? r->own_bell_fd : s->fd, .events = events};
+	int n = poll(&p, 1, timeout_ms);
 
-	if (n < 0)
-		return -errno;
-	if (by_bell && (p[0].revents & ~POLLOUT))
-		look_at_socket(s);
-	return n;
+	return n < 0 ? -errno : n;
 }
 
 /* 0: something came; -EAGAIN: nothing to read, but the bell was rung, or it took too long; -EINTR. */
@@ -204,7 +197,7 @@ static int sleep_for_bytes(struct stream *s)
 		return rc;
 	if (!ask_for_bell(s->ring))
 		return 0;
-	rc = poll_both(s, POLLIN, s->ring->wait_max_ms);
+	rc = poll_watched(s, POLLIN, s->ring->wait_max_ms);
 	if (rc <= 0)
 		return rc < 0 ? rc : -EAGAIN;
 	hear(s);
@@ -225,7 +218,6 @@ static ssize_t ring_read(struct stream *s, void *bytes, size_t n, bool wait)
 	do {
 		got = ring_take(&r->in, bytes, n, &how);
 		ring_bell(r, how);
-		r->came = r->came || got > 0;
 		if (got != 0)
 			return got > 0 ? got : -EPROTO;
 		if (ring_is_at_end(&r->in))
@@ -304,11 +296,11 @@ static int ring_await(struct stream *s, short events, int timeout_ms)
 		events = POLLIN;
 	if (r->reads != PAIR_NONE && (events & POLLIN) && !ask_for_bell(r))
 		return 1;
-	return poll_both(s, events, timeout_ms);
+	return poll_watched(s, events, timeout_ms);
 }
 
 /* While we read by the socket that is to be polled. Then it is our bell; but where there is no need to wait it
- * is the socket, which takes bytes at any time. (A pipe's reading end is never ready for POLLOUT.) So it is the
+ * is the socket, which takes bytes at any time. (An epoll descriptor is never ready for POLLOUT.) So it is the
  * descriptor alone that says so, and it does not matter whether events are asked for before it or after. */
 static void ring_watch(struct stream *s, bool reader, bool output, struct pollfd *ret_poll)
 {
@@ -428,6 +420,14 @@ static int map_pair(struct pair *p)
 	return rc;
 }
 
+/* Has our bell tell of the socket, too. 0; or -errno: it is no such descriptor, for one. */
+static int watch_socket(struct stream *s)
+{
+	struct epoll_event e = {.events = EPOLLIN | EPOLLRDHUP, .data.u64 = SOCKET_MARK};
+
+	return epoll_ctl(s->ring->own_bell_fd, EPOLL_CTL_ADD, s->fd, &e) < 0 ? -errno : 0;
+}
+
 int stream_take_rings(struct stream *s, uint32_t ring_bytes, uint32_t larger_ring_bytes)
 {
 	struct ring_end *r = s->ring;
@@ -438,13 +438,14 @@ int stream_take_rings(struct stream *s, uint32_t ring_bytes, uint32_t larger_rin
 	r->pairs[1].ring_bytes = larger_ring_bytes;
 	if (larger_ring_bytes <= ring_bytes)
 		close_fd(&r->pairs[1].fd);
-	rc = r->bell_fd < 0 || r->own_bell_fd < 0 ? -EINVAL : map_pair(&r->pairs[0]);
+	rc = r->bell_fd < 0 ? -EINVAL : watch_socket(s);
+	if (rc == 0)
+		rc = map_pair(&r->pairs[0]);
 	if (rc < 0) {
 		let_go(r);
 		return rc;
 	}
 	fcntl(r->bell_fd, F_SETFL, O_NONBLOCK);
-	fcntl(r->own_bell_fd, F_SETFL, O_NONBLOCK);
 	return 0;
 }
 

@@ -6,9 +6,9 @@
  * own operation is answered or the reader leaves, who wakes the next.
  *
  * A reader with nothing to write and no deadline of its own blocks in the read itself, where there is
- * a keeper for as long as that takes; otherwise it polls. What another thread does meanwhile reaches a reader that is blocked only through the
- * broker: client_wake asks it for a sign of life when it has to (rare: withdrawing an operation
- * that was never sent).
+ * a keeper for as long as that takes; otherwise it polls. What another thread does meanwhile reaches a
+ * reader that is blocked only through the broker: client_wake asks it for a sign of life when it has to
+ * (rare: withdrawing an operation that was never sent). Or by the connection's end (client_fail).
  */
 #include "client/client.h"
 #include "proto/limits.h"
@@ -58,9 +58,13 @@ void client_unlock(struct chan_client *c)
 		pthread_cond_signal(conds[i]);
 }
 
+/* Who reads comes back by the end of the connection: nothing will be said any more that the broker could
+ * answer. */
 void client_fail(struct chan_client *c, int status, const char *text)
 {
 	session_end(&c->session, c, status, text);
+	if (c->reader && c->link == LINK_UP)
+		stream_cut(&c->stream);
 }
 
 /* ---- waking ------------------------------------------------------------------------------- */
@@ -205,7 +209,9 @@ void client_check_life(struct chan_client *c)
 
 void client_limit_reads(struct chan_client *c)
 {
-	c->stream.ops->wait_max(&c->stream, c->keeper.running ? -1 : c->session.heartbeat_ns);
+	bool for_ever = c->keeper.running && !c->withdraw_on_signal;
+
+	c->stream.ops->wait_max(&c->stream, for_ever ? -1 : c->session.heartbeat_ns);
 }
 
 /* What comes after a read that had room for more, an end for instance, is for the next poll. */

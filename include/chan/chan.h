@@ -50,7 +50,7 @@
  *   of life and reconnect, chan_process and chan_ping too; with CHAN_TRY a call makes one attempt
  *   if that is due, which may block for 5 s. A program that holds a value for longer than 10 s
  *   without such a call confirms it first, or calls from another thread.
- * - A client does not survive fork(): only the parent may go on using it. The descriptor is
+ * - A client does not survive fork(): only the parent may go on using it. Its descriptors are
  *   close-on-exec.
  * - Strings are UTF-8. Pointers passed in need to live for the call only.
  */

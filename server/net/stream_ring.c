@@ -2,12 +2,14 @@
 
 #include "proto/ring.h"
 #include "server/base/clock.h"
+#include "server/runtime/runtime.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/futex.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -23,10 +25,6 @@ struct pair {
 	int fd;       /* until the memory is secured: then -1 */
 };
 
-/* The client's bell: a pipe, whose reading end is passed to it. The writing end is ours alone, and so is
- * what it says about waiting. */
-enum { BELL_READ, BELL_WRITE };
-
 /* The pairs in the order in which they are used. Who has gone on leaves the first one mapped, as the
  * client does, whose memory it is. */
 enum { PAIRS = 2, PAIR_NONE = -1 };
@@ -37,7 +35,8 @@ struct stream_ring {
 	struct pair pairs[PAIRS];
 	int bell_fd; /* ours */
 	struct netpoll_bell *bell;
-	int client_bell_fds[2];
+	int client_bell_fd; /* the client's, an eventfd that nobody else has */
+	int watch_fd;       /* what the client has of it: an epoll descriptor; until it is offered */
 
 	int reads; /* the reader's: what comes is in this pair's ring, or (PAIR_NONE) by the socket */
 	struct ring_reader in;
@@ -51,15 +50,9 @@ static struct stream_ring *ring_of(struct stream *s)
 	return (struct stream_ring *)s->ops;
 }
 
-/* The byte may find no room: then others lie there, and the client wakes by those. Or the client is gone, as
- * its socket tells. */
 static void ring_client(const struct stream_ring *r)
 {
-	ssize_t n;
-
-	do
-		n = write(r->client_bell_fds[BELL_WRITE], "", 1);
-	while (n < 0 && errno == EINTR);
+	eventfd_write(r->client_bell_fd, 1);
 }
 
 /* Wakes who says so in a word of the ring. */
@@ -144,14 +137,6 @@ static ssize_t ring_writev(struct stream *s, const struct iovec *iov, int count)
 
 /* ---- the end ---------------------------------------------------------------------------------- */
 
-/* Has a client look at its socket that may look at its bell only, as it does when we have gone over. Who shuts
- * down and the writer that goes over both store and then look at what the other stores: so one of them rings. */
-static void tell_of_shutdown(const struct stream_ring *r)
-{
-	if (atomic_load(&r->writes) != PAIR_NONE && (atomic_load(&r->deaf) || atomic_load(&r->mute)))
-		ring_client(r);
-}
-
 /* The socket tells both sides: the poller starts the reader, and the client finds the end there. */
 static void ring_shutdown(struct stream *s, int how)
 {
@@ -162,7 +147,6 @@ static void ring_shutdown(struct stream *s, int how)
 	if (how != SHUT_RD)
 		atomic_store(&r->mute, true);
 	r->socket->shutdown(s, how);
-	tell_of_shutdown(r);
 }
 
 static void ring_finish_writing(struct stream *s)
@@ -187,13 +171,33 @@ static void close_fd(int *fd)
 	*fd = -1;
 }
 
+static void close_patiently(void *fd)
+{
+	blocking_enter();
+	close((int)(intptr_t)fd);
+	blocking_exit();
+}
+
+/* To forget it the kernel needs a lock of the epoll descriptor, which a client may hold for long: a wait
+ * there hands over what it found to memory that a file system of the client's is slow to bring, say. So
+ * that is left to a goroutine of its own, once the client has it. */
+static void close_client_bell(struct stream_ring *r)
+{
+	bool passed = r->watch_fd < 0;
+
+	close_fd(&r->watch_fd);
+	if (r->client_bell_fd >= 0 && passed &&
+		go(close_patiently, (void *)(intptr_t)r->client_bell_fd) == 0)
+		r->client_bell_fd = -1;
+	close_fd(&r->client_bell_fd);
+}
+
 static void release(struct stream_ring *r)
 {
 	netpoll_remove_bell(r->bell);
 	r->bell = NULL;
 	close_fd(&r->bell_fd);
-	close_fd(&r->client_bell_fds[BELL_READ]);
-	close_fd(&r->client_bell_fds[BELL_WRITE]);
+	close_client_bell(r);
 	for (struct pair *p = r->pairs; p < r->pairs + PAIRS; p++) {
 		close_fd(&p->fd);
 		if (p->memory)
@@ -239,12 +243,28 @@ static int make_memory(struct pair *p)
 	return -errno;
 }
 
+/* The client's: it gets to poll the eventfd, and not the eventfd. Told once for each ring, nothing is to be
+ * taken from it, and a count of 64 bits is never full. 0, or -errno. */
+static int make_client_bell(struct stream_ring *r)
+{
+	struct epoll_event e = {.events = EPOLLIN | EPOLLET};
+
+	r->client_bell_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	r->watch_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (r->client_bell_fd < 0 || r->watch_fd < 0 ||
+		epoll_ctl(r->watch_fd, EPOLL_CTL_ADD, r->client_bell_fd, &e) < 0)
+		return -errno;
+	return 0;
+}
+
 static int make_bells(struct stream_ring *r, struct stream *s)
 {
+	int rc = make_client_bell(r);
+
+	if (rc < 0)
+		return rc;
 	r->bell_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (r->bell_fd < 0 || pipe2(r->client_bell_fds, O_CLOEXEC | O_NONBLOCK) < 0)
-		return -errno;
-	return netpoll_add_bell(s->poll, r->bell_fd, &r->bell);
+	return r->bell_fd < 0 ? -errno : netpoll_add_bell(s->poll, r->bell_fd, &r->bell);
 }
 
 int stream_ring_new(struct stream *s)
@@ -260,7 +280,8 @@ int stream_ring_new(struct stream *s)
 		.pairs = {{"chand-ring", STREAM_RING_BYTES, NULL, -1},
 			{"chand-larger", STREAM_LARGER_RING_BYTES, NULL, -1}},
 		.bell_fd = -1,
-		.client_bell_fds = {-1, -1},
+		.client_bell_fd = -1,
+		.watch_fd = -1,
 		.reads = PAIR_NONE,
 		.writes = PAIR_NONE,
 	};
@@ -281,7 +302,7 @@ int stream_ring_new(struct stream *s)
 static ssize_t send_with_descriptors(struct stream *s, const void *bytes, size_t n)
 {
 	struct stream_ring *r = ring_of(s);
-	int fds[] = {r->pairs[0].fd, r->bell_fd, r->client_bell_fds[BELL_READ], r->pairs[1].fd};
+	int fds[] = {r->pairs[0].fd, r->bell_fd, r->watch_fd, r->pairs[1].fd};
 	union {
 		struct cmsghdr header; /* for its alignment */
 		char space[CMSG_SPACE(sizeof(fds))];
@@ -325,7 +346,7 @@ int stream_ring_offer(struct stream *s, const void *bytes, size_t n, int64_t sta
 	}
 	if (put < 0)
 		return is_about_descriptors(put) ? -ETOOMANYREFS : (int)put;
-	close_fd(&ring_of(s)->client_bell_fds[BELL_READ]);
+	close_fd(&ring_of(s)->watch_fd);
 	rest = (struct iovec){(uint8_t *)bytes + put, n - (size_t)put};
 	return stream_write_all(s, &rest, 1, stall_ns);
 }
@@ -373,7 +394,6 @@ void stream_ring_begin_writing(struct stream *s)
 
 	ring_writer_init(&r->out, ring_of_pair(p->memory, p->ring_bytes, 1), p->ring_bytes);
 	atomic_store(&r->writes, next);
-	tell_of_shutdown(r);
 }
 
 void stream_ring_drop(struct stream *s)

@@ -630,16 +630,15 @@ static void on_alarm(int sig)
 	(void)sig;
 }
 
-static void test_a_signal_withdraws(void **state)
+static void be_withdrawn(int sa_flags)
 {
 	struct chan_dial_options options = {.withdraw_on_signal = true};
-	struct sigaction action = {.sa_handler = on_alarm}, before;
+	struct sigaction action = {.sa_handler = on_alarm, .sa_flags = sa_flags}, before;
 	struct chan_client *c;
 	struct chan_stat stat;
 	struct chan_value v;
 	struct chan *ch;
 
-	(void)state;
 	assert_int_equal(chan_dial(daemon_under_test.url, &options, &c), 0);
 	assert_int_equal(chan_make(c, "quiet", CHAN_TYPE_INT, 0, NULL, &ch), 0);
 	sigaction(SIGALRM, &action, &before);
@@ -649,7 +648,21 @@ static void test_a_signal_withdraws(void **state)
 	sigaction(SIGALRM, &before, NULL);
 	assert_int_equal(chan_stat(c, "quiet", &stat), 0);
 	assert_int_equal(stat.receivers_waiting, 0);
+	assert_int_equal(chan_remove(c, "quiet"), 0);
 	chan_hangup(c);
+}
+
+static void test_a_signal_withdraws(void **state)
+{
+	(void)state;
+	be_withdrawn(0);
+}
+
+/* As signal(3) has it: the kernel goes on with system calls that it can. */
+static void test_a_signal_withdraws_whose_handler_restarts(void **state)
+{
+	(void)state;
+	be_withdrawn(SA_RESTART);
 }
 
 static void test_the_daemon_goes_down(void **state)
@@ -690,6 +703,7 @@ int main(void)
 		cmocka_unit_test(test_a_busy_receiver_keeps_what_it_took),
 		cmocka_unit_test(test_the_other_side_has_died),
 		cmocka_unit_test(test_a_signal_withdraws),
+		cmocka_unit_test(test_a_signal_withdraws_whose_handler_restarts),
 		cmocka_unit_test(test_the_daemon_goes_down),
 	};
 

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/random.h>
@@ -156,7 +157,7 @@ WRAP(MAP_FAILED, NO_MEMORY, void *, mmap, (void *p, size_t n, int prot, int flag
 
 WRAP(-1, NO_DESCRIPTOR, int, socket, (int family, int type, int protocol), (family, type, protocol))
 WRAP(-1, NO_DESCRIPTOR, int, eventfd, (unsigned int n, int flags), (n, flags))
-WRAP(-1, NO_DESCRIPTOR, int, pipe2, (int fds[2], int flags), (fds, flags))
+WRAP(-1, NO_DESCRIPTOR, int, epoll_create1, (int flags), (flags))
 WRAP(-1, NO_DESCRIPTOR || fails_with(FAULT_RINGS, EMFILE), int, memfd_create,
 	(const char *name, unsigned int flags), (name, flags))
 WRAP(NULL, NO_DESCRIPTOR, FILE *, fopen, (const char *path, const char *mode), (path, mode))

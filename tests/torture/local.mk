@@ -1,6 +1,6 @@
 # Every call that can fail is made to fail: see test_torture.c and test_suite.c.
 
-fault_calls = malloc calloc realloc aligned_alloc strdup mmap fallocate socket eventfd pipe2 memfd_create accept4 fopen \
+fault_calls = malloc calloc realloc aligned_alloc strdup mmap fallocate socket eventfd epoll_create1 memfd_create accept4 fopen \
 	poll pthread_create getrandom madvise setsockopt read recv recvmsg write send sendmsg
 fault_ldflags = $(fault_calls:%=-Wl,--wrap=%) -Wl,--wrap=abort -Wl,--wrap=_exit
 fault_sources = tests/torture/faults.c tests/torture/faults.h

@@ -17,13 +17,14 @@ tests_unit_test_client_lease_LDADD = $(client_parts_libs)
 tests_unit_test_client_lease_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=clock_gettime
 
 unit_tests += tests/unit/test_client_rings
-tests_unit_test_client_rings_SOURCES = tests/unit/test_client_rings.c tests/support/descriptors.h
+tests_unit_test_client_rings_SOURCES = tests/unit/test_client_rings.c tests/support/bell.h \
+	tests/support/descriptors.h
 tests_unit_test_client_rings_LDADD = $(client_parts_libs)
 tests_unit_test_client_rings_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=fallocate
 
 unit_tests += tests/unit/test_client_goes_over
 tests_unit_test_client_goes_over_SOURCES = tests/unit/test_client_goes_over.c \
-	tests/support/descriptors.h tests/support/fake_broker.c tests/support/fake_broker.h
+	tests/support/bell.h tests/support/descriptors.h tests/support/fake_broker.c tests/support/fake_broker.h
 tests_unit_test_client_goes_over_LDADD = $(client_parts_libs)
 
 unit_tests += tests/unit/test_client_ride
@@ -32,7 +33,8 @@ tests_unit_test_client_ride_SOURCES = tests/unit/test_client_ride.c tests/suppor
 tests_unit_test_client_ride_LDADD = $(client_parts_libs)
 
 unit_tests += tests/unit/test_client_ring
-tests_unit_test_client_ring_SOURCES = tests/unit/test_client_ring.c tests/support/descriptors.h
+tests_unit_test_client_ring_SOURCES = tests/unit/test_client_ring.c tests/support/bell.h \
+	tests/support/descriptors.h
 tests_unit_test_client_ring_LDADD = $(client_parts_libs)
 
 unit_tests += tests/unit/test_keeper

@@ -13,6 +13,7 @@
 #include "proto/frame.h"
 #include "proto/limits.h"
 #include "proto/ring.h"
+#include "tests/support/bell.h"
 #include "tests/support/descriptors.h"
 #include "tests/support/fake_broker.h"
 #include <fcntl.h>
@@ -25,7 +26,8 @@
 
 static struct fake_broker broker;
 static struct chan_client *c;
-static int bell, client_bell[2]; /* the broker's; the client's, a pipe */
+static int bell; /* the broker's */
+static struct bell client_bell;
 static void *pair, *larger_pair;
 static struct ring_writer out; /* the broker's */
 
@@ -47,7 +49,7 @@ static int setup(void **state)
 	fake_read(&broker, MESSAGE_RING_ASK);
 	bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	assert_true(bell >= 0);
-	assert_int_equal(pipe2(client_bell, O_CLOEXEC | O_NONBLOCK), 0);
+	assert_int_equal(bell_init(&client_bell), 0);
 	return 0;
 }
 
@@ -57,8 +59,7 @@ static int teardown(void **state)
 	fake_cut(&broker);
 	chan_hangup(c);
 	close(bell);
-	close(client_bell[0]);
-	close(client_bell[1]);
+	bell_fini(&client_bell);
 	if (pair)
 		munmap(pair, ring_pair_bytes(RING_BYTES));
 	if (larger_pair)
@@ -81,7 +82,7 @@ static int make_memory(uint32_t ring_bytes, void **ret_pair)
 
 static void offer(void)
 {
-	int fds[] = {make_memory(RING_BYTES, &pair), bell, client_bell[0],
+	int fds[] = {make_memory(RING_BYTES, &pair), bell, client_bell.hear,
 		make_memory(LARGER_RING_BYTES, &larger_pair)};
 	struct message m = {
 		.kind = MESSAGE_RING_OFFER, .ring_offer = {RING_BYTES, LARGER_RING_BYTES}};
@@ -109,7 +110,7 @@ static void say_by_ring(const struct message *m, int times)
 		ring_put(&out, buf_data(&frame), buf_len(&frame));
 	buf_fini(&frame);
 	if (ring_show(&out) == RING_POLLS)
-		assert_int_equal(write(client_bell[1], "", 1), 1);
+		assert_int_equal(eventfd_write(client_bell.ring, 1), 0);
 }
 
 /* The answer to the OPEN, by the ring. */

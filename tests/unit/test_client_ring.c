@@ -8,6 +8,7 @@
 
 #include "client/stream.h"
 #include "proto/ring.h"
+#include "tests/support/bell.h"
 #include "tests/support/descriptors.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -23,15 +24,15 @@
 static struct stream s;
 
 static struct {
-	int socket, client_bell;
+	int socket;
+	struct bell client_bell;
 	void *pair;
 	struct ring_reader in;
 } broker;
 
 static int setup(void **state)
 {
-	int fds[2], pipe_fds[2], memory = memfd_create("ring", MFD_ALLOW_SEALING),
-		bell = eventfd(0, 0);
+	int fds[2], memory = memfd_create("ring", MFD_ALLOW_SEALING), bell = eventfd(0, 0);
 	char byte;
 
 	(void)state;
@@ -45,17 +46,16 @@ static int setup(void **state)
 	assert_ptr_not_equal(broker.pair, MAP_FAILED);
 	ring_reader_init(&broker.in, ring_of_pair(broker.pair, RING_BYTES, 0), RING_BYTES);
 	assert_int_equal(stream_expect_rings(&s), 0);
-	assert_int_equal(pipe(pipe_fds), 0);
-	broker.client_bell = pipe_fds[1];
-	assert_int_equal(
-		descriptors_send(broker.socket, "o", 1, (int[]){memory, bell, pipe_fds[0]}, 3), 1);
+	assert_int_equal(bell_init(&broker.client_bell), 0);
+	assert_int_equal(descriptors_send(broker.socket, "o", 1,
+				 (int[]){memory, bell, broker.client_bell.hear}, 3),
+		1);
 	assert_int_equal(s.ops->read(&s, &byte, 1, false), 1);
 	assert_int_equal(stream_take_rings(&s, RING_BYTES, 0), 0);
 	stream_begin_ring_reading(&s);
 	stream_begin_ring_writing(&s);
 	close(memory);
 	close(bell);
-	close(pipe_fds[0]);
 	return 0;
 }
 
@@ -64,7 +64,7 @@ static int teardown(void **state)
 	(void)state;
 	s.ops->close(&s);
 	close(broker.socket);
-	close(broker.client_bell);
+	bell_fini(&broker.client_bell);
 	munmap(broker.pair, ring_pair_bytes(RING_BYTES));
 	return 0;
 }
@@ -94,7 +94,7 @@ static void make_room(void)
 
 	assert_int_equal(ring_take(&broker.in, bytes, sizeof(bytes), &how), sizeof(bytes));
 	assert_int_equal(how, RING_POLLS);
-	assert_int_equal(write(broker.client_bell, "", 1), 1);
+	assert_int_equal(eventfd_write(broker.client_bell.ring, 1), 0);
 }
 
 static void test_room_is_told_by_the_bell(void **state)

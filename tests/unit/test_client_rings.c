@@ -9,6 +9,7 @@
 #include "client/clock.h"
 #include "client/stream.h"
 #include "proto/ring.h"
+#include "tests/support/bell.h"
 #include "tests/support/descriptors.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -30,7 +31,8 @@
 static struct stream s; /* the client's */
 
 static struct {
-	int socket, memory, larger, bell, client_bell[2]; /* larger: memory; a pipe */
+	int socket, memory, larger, bell; /* larger: memory */
+	struct bell client_bell;
 	void *pair, *larger_pair;
 	struct ring_reader in;
 	struct ring_writer out;
@@ -61,7 +63,7 @@ static int set_up(void **state)
 	s = (struct stream){.ops = &stream_socket_ops, .fd = fds[0]};
 	broker.socket = fds[1];
 	broker.bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (pipe2(broker.client_bell, O_CLOEXEC | O_NONBLOCK) < 0)
+	if (bell_init(&broker.client_bell) < 0)
 		return -1;
 	broker.memory = broker.larger = -1;
 	broker.pair = broker.larger_pair = NULL;
@@ -79,9 +81,7 @@ static int tear_down(void **state)
 	if (broker.socket >= 0)
 		close(broker.socket);
 	close(broker.bell);
-	close(broker.client_bell[0]);
-	if (broker.client_bell[1] >= 0)
-		close(broker.client_bell[1]);
+	bell_fini(&broker.client_bell);
 	close(broker.memory);
 	close(broker.larger);
 	return 0;
@@ -105,7 +105,7 @@ static void make_memory(size_t bytes, int seals)
  * offer's. */
 static void send_offer(int first, int second, size_t count)
 {
-	int fds[] = {first, second, broker.client_bell[0], broker.larger, broker.socket};
+	int fds[] = {first, second, broker.client_bell.hear, broker.larger, broker.socket};
 	char text[8];
 
 	assert_int_equal(descriptors_send(broker.socket, "offer", 5, fds, count), 5);
@@ -141,7 +141,7 @@ static void wake(enum ring_wait how, _Atomic uint32_t *waits)
 	if (how == RING_SLEEPS)
 		syscall(SYS_futex, waits, FUTEX_WAKE, 1, NULL, NULL, 0);
 	else if (how == RING_POLLS)
-		assert_int_equal(write(broker.client_bell[1], "", 1), 1);
+		assert_int_equal(eventfd_write(broker.client_bell.ring, 1), 0);
 }
 
 static void broker_writes(const char *text)
@@ -201,6 +201,20 @@ static void test_no_bell_of_ours(void **state)
 	(void)state;
 	make_memory(ring_pair_bytes(RING_BYTES), SEALS);
 	assert_useless(broker.memory, broker.bell, 2, RING_BYTES);
+}
+
+/* What is no epoll descriptor might never be ready, or always. */
+static void test_something_else_as_our_bell(void **state)
+{
+	int hear = broker.client_bell.hear;
+
+	(void)state;
+	make_memory(ring_pair_bytes(RING_BYTES), SEALS);
+	broker.client_bell.hear = broker.memory;
+	assert_useless(broker.memory, broker.bell, 3, RING_BYTES);
+	broker.client_bell.hear = broker.bell;
+	assert_useless(broker.memory, broker.bell, 3, RING_BYTES);
+	broker.client_bell.hear = hear;
 }
 
 static void test_the_wrong_way_round(void **state)
@@ -273,9 +287,9 @@ static void test_sizes_that_are_none(void **state)
 	(void)state;
 	make_memory(ring_pair_bytes(RING_BYTES), SEALS);
 	assert_useless(broker.memory, broker.bell, 3, RING_BYTES - 4096);
-	assert_useless(broker.memory, broker.bell, 2, 0);
-	assert_useless(broker.memory, broker.bell, 2, 2048);
-	assert_useless(broker.memory, broker.bell, 2, 1u << 31);
+	assert_useless(broker.memory, broker.bell, 3, 0);
+	assert_useless(broker.memory, broker.bell, 3, 2048);
+	assert_useless(broker.memory, broker.bell, 3, 1u << 31);
 }
 
 /* The first that came are closed when others come. */
@@ -560,8 +574,7 @@ static void test_room_is_waited_for(void **state)
 static void die(void)
 {
 	close(broker.socket);
-	close(broker.client_bell[1]);
-	broker.socket = broker.client_bell[1] = -1;
+	broker.socket = -1;
 }
 
 static void *die_later(void *arg)
@@ -591,11 +604,10 @@ static void test_the_broker_dies(void **state)
 	}
 }
 
-/* A program that polls is told by the end of our bell. */
+/* A program that polls is told by our bell, which tells of the socket. */
 static void test_the_broker_dies_unheard(void **state)
 {
 	char text[8];
-	ssize_t n;
 
 	(void)state;
 	begin();
@@ -604,14 +616,11 @@ static void test_the_broker_dies_unheard(void **state)
 	die();
 	assert_int_equal(poll_watched(true, false), 1);
 	assert_int_equal(s.ops->read(&s, text, sizeof(text), false), 4);
-	do
-		assert_int_equal(poll_watched(true, false), 1);
-	while ((n = s.ops->read(&s, text, sizeof(text), false)) == -EAGAIN);
-	assert_int_equal(n, 0);
+	assert_int_equal(poll_watched(true, false), 1);
+	assert_int_equal(s.ops->read(&s, text, sizeof(text), false), 0);
 }
 
-/* Shuts the connection down and stays alive, as for a client that is too slow: it rings for that, be it right
- * after a bell for something that came. */
+/* Shuts the connection down and stays alive, as for a client that is too slow. */
 static void test_the_broker_shuts_down(void **state)
 {
 	char text[8];
@@ -620,10 +629,24 @@ static void test_the_broker_shuts_down(void **state)
 	begin();
 	assert_int_equal(s.ops->read(&s, text, sizeof(text), false), -EAGAIN);
 	broker_writes("last");
-	assert_int_equal(shutdown(broker.socket, SHUT_RDWR), 0);
-	wake(RING_POLLS, NULL);
-	assert_int_equal(poll_watched(true, false), 1);
 	assert_int_equal(s.ops->read(&s, text, sizeof(text), false), 4);
+	assert_int_equal(s.ops->read(&s, text, sizeof(text), false), -EAGAIN);
+	assert_int_equal(poll_watched(true, false), 0);
+	assert_int_equal(shutdown(broker.socket, SHUT_RDWR), 0);
+	assert_int_equal(poll_watched(true, false), 1);
+	assert_int_equal(s.ops->read(&s, text, sizeof(text), false), 0);
+}
+
+/* Another thread cuts it, who polls comes back. */
+static void test_it_is_cut(void **state)
+{
+	char text[8];
+
+	(void)state;
+	begin();
+	assert_int_equal(poll_watched(true, false), 0);
+	stream_cut(&s);
+	assert_int_equal(poll_watched(true, false), 1);
 	assert_int_equal(s.ops->read(&s, text, sizeof(text), false), 0);
 }
 
@@ -648,7 +671,7 @@ static void test_a_bell_without_a_reason(void **state)
 	(void)state;
 	begin();
 	for (int i = 0; i < 100; i++)
-		assert_int_equal(write(broker.client_bell[1], "!", 1), 1);
+		assert_int_equal(eventfd_write(broker.client_bell.ring, 1), 0);
 	assert_int_equal(s.ops->read(&s, text, sizeof(text), false), -EAGAIN);
 	assert_int_equal(s.ops->read(&s, text, sizeof(text), false), -EAGAIN);
 }
@@ -661,6 +684,7 @@ int main(void)
 		TEST(no_descriptors),
 		TEST(one_descriptor),
 		TEST(no_bell_of_ours),
+		TEST(something_else_as_our_bell),
 		TEST(the_wrong_way_round),
 		TEST(memory_that_could_shrink),
 		TEST(memory_that_takes_no_further_seal),
@@ -686,6 +710,7 @@ int main(void)
 		TEST(the_broker_dies),
 		TEST(the_broker_dies_unheard),
 		TEST(the_broker_shuts_down),
+		TEST(it_is_cut),
 		TEST(impossible_positions),
 		TEST(a_bell_without_a_reason),
 	};
