@@ -171,16 +171,38 @@ static void close_fd(int *fd)
 	*fd = -1;
 }
 
+/*
+ * To forget a client's bell the kernel needs a lock of the epoll descriptor, which a client may hold for long:
+ * a wait there hands over what it found to memory that a file system of the client's is slow to bring, say.
+ * So a goroutine of its own closes it, with a thread that may block. Those are few. The others wait for one,
+ * and as long as all are at it nobody is given rings: so as many goroutines wait at most as had some.
+ */
+#define CLOSING_MAX 8
+#define CLOSING_REST_NS (10 * NS_PER_MS)
+
+static atomic_int closing;
+
+static bool begin_closing(void)
+{
+	int n = atomic_load(&closing);
+
+	while (n < CLOSING_MAX)
+		if (atomic_compare_exchange_weak(&closing, &n, n + 1))
+			return true;
+	return false;
+}
+
 static void close_patiently(void *fd)
 {
+	while (!begin_closing())
+		go_sleep(CLOSING_REST_NS);
 	blocking_enter();
 	close((int)(intptr_t)fd);
+	atomic_fetch_sub(&closing, 1);
 	blocking_exit();
 }
 
-/* To forget it the kernel needs a lock of the epoll descriptor, which a client may hold for long: a wait
- * there hands over what it found to memory that a file system of the client's is slow to bring, say. So
- * that is left to a goroutine of its own, once the client has it. */
+/* Before it was offered nobody else has any of it. */
 static void close_client_bell(struct stream_ring *r)
 {
 	bool passed = r->watch_fd < 0;
@@ -269,9 +291,12 @@ static int make_bells(struct stream_ring *r, struct stream *s)
 
 int stream_ring_new(struct stream *s)
 {
-	struct stream_ring *r = malloc(sizeof(*r));
+	struct stream_ring *r;
 	int rc = 0;
 
+	if (atomic_load(&closing) == CLOSING_MAX)
+		return -EBUSY;
+	r = malloc(sizeof(*r));
 	if (!r)
 		return -ENOMEM;
 	*r = (struct stream_ring){

@@ -38,7 +38,8 @@
 #define STREAM_RING_BYTES (16u * 1024u)
 #define STREAM_LARGER_RING_BYTES (256u * 1024u)
 
-/* Makes rings for a stream over a Unix socket. 0; or -errno, and nothing has changed. By the reader. */
+/* Makes rings for a stream over a Unix socket. 0; or -errno, and nothing has changed: -EBUSY while clients
+ * that are gone keep the kernel from letting go of theirs. By the reader. */
 int stream_ring_new(struct stream *s);
 
 /* As stream_write_all, of one piece, whose first byte takes the descriptors along: memory, our bell, the
