@@ -7,13 +7,19 @@
 #include <poll.h>
 #include <utlist.h>
 
+/* Not with what nobody has tried to write yet: chan_events sends that off. */
+static bool may_wait_for_room(const struct chan_client *c)
+{
+	return (c->choked || c->writing) && client_has_output(c);
+}
+
 /* What to poll, and for what; a program asks for the one and the other, in whatever order. */
 static struct pollfd watched(struct chan_client *c)
 {
 	struct pollfd p = {.fd = c->reconnect.timer_fd, .events = POLLIN};
 
-	if (c->link == LINK_UP) /* what was not tried yet chan_events sends off, as a rule */
-		stream_watch(&c->stream, !c->reading, c->choked && client_has_output(c), &p);
+	if (c->link == LINK_UP)
+		stream_watch(&c->stream, !c->reading, may_wait_for_room(c), &p);
 	return p;
 }
 

@@ -174,6 +174,7 @@ int client_read(struct chan_client *c, bool wait)
 	ssize_t n;
 
 	if (buf_reserve(&c->in, STREAM_READ_BYTES) < 0) {
+		c->reader = NULL;
 		client_fail(c, CHAN_ENOMEM, "out of memory");
 		return 0;
 	}

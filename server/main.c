@@ -31,8 +31,8 @@
  * and connections beyond a bound that resume, or are told that they may not stay. */
 #define DESCRIPTORS_OWN 160
 
-/* Of a connection's rings: its bell and the client's, both ends until they are offered, and the memory of both
- * pairs, until the client has gone over to each. */
+/* Of a connection's rings: its bell and the client's, what the client gets of that until it is offered, and the
+ * memory of both pairs, until the client has gone over to each. */
 #define DESCRIPTORS_OF_RINGS 5
 
 enum { LISTENERS_MAX = CONFIG_LISTEN_MAX * ADDRESS_SOCKETS_MAX };

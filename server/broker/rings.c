@@ -16,6 +16,15 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
+
+/* Rings bring descriptors along that both hold, and by which either can hold the other up: the kernel closes
+ * what an epoll descriptor watches under a lock of that, and counts what is added to one of ours as ours. So
+ * they are for who can stop us anyway: our own user, and root. */
+static bool is_trusted(const struct stream_peer *peer)
+{
+	return peer->kind == STREAM_UNIX && (peer->uid == geteuid() || peer->uid == 0);
+}
 
 void connection_grant_rings(struct connection *c, uint64_t features)
 {
@@ -24,7 +33,7 @@ void connection_grant_rings(struct connection *c, uint64_t features)
 	if (!(features & FEATURE_RINGS) || !broker_options(c->broker)->rings_max)
 		return;
 	stream_peer(c->stream, &peer);
-	if (peer.kind == STREAM_UNIX)
+	if (is_trusted(&peer))
 		c->rings = RINGS_GRANTED;
 }
 

@@ -172,10 +172,11 @@ static void close_fd(int *fd)
 }
 
 /*
- * To forget a client's bell the kernel needs a lock of the epoll descriptor, which a client may hold for long:
- * a wait there hands over what it found to memory that a file system of the client's is slow to bring, say.
- * So a goroutine of its own closes it, with a thread that may block. Those are few. The others wait for one,
- * and as long as all are at it nobody is given rings: so as many goroutines wait at most as had some.
+ * To forget a bell the kernel needs a lock of each epoll descriptor that watches it, which a client may hold
+ * for long: a wait there hands over what it found to memory that a file system of the client's is slow to
+ * bring, say. So a goroutine of its own closes what a client had any of, with a thread that may block. Those
+ * are few. The others wait for one, and as long as all are at it nobody is given rings: so as many goroutines
+ * wait at most as had some.
  */
 #define CLOSING_MAX 8
 #define CLOSING_REST_NS (10 * NS_PER_MS)
@@ -202,24 +203,28 @@ static void close_patiently(void *fd)
 	blocking_exit();
 }
 
-/* Before it was offered nobody else has any of it. */
-static void close_client_bell(struct stream_ring *r)
+static void close_passed(int *fd)
 {
-	bool passed = r->watch_fd < 0;
+	if (*fd >= 0 && go(close_patiently, (void *)(intptr_t)*fd) == 0)
+		*fd = -1;
+	close_fd(fd);
+}
 
+/* Before they are offered nobody else has any of them. */
+static void close_bells(struct stream_ring *r)
+{
+	void (*close_bell)(int *) = r->watch_fd < 0 ? close_passed : close_fd;
+
+	close_bell(&r->bell_fd);
+	close_bell(&r->client_bell_fd);
 	close_fd(&r->watch_fd);
-	if (r->client_bell_fd >= 0 && passed &&
-		go(close_patiently, (void *)(intptr_t)r->client_bell_fd) == 0)
-		r->client_bell_fd = -1;
-	close_fd(&r->client_bell_fd);
 }
 
 static void release(struct stream_ring *r)
 {
 	netpoll_remove_bell(r->bell);
 	r->bell = NULL;
-	close_fd(&r->bell_fd);
-	close_client_bell(r);
+	close_bells(r);
 	for (struct pair *p = r->pairs; p < r->pairs + PAIRS; p++) {
 		close_fd(&p->fd);
 		if (p->memory)
@@ -371,7 +376,7 @@ int stream_ring_offer(struct stream *s, const void *bytes, size_t n, int64_t sta
 	}
 	if (put < 0)
 		return is_about_descriptors(put) ? -ETOOMANYREFS : (int)put;
-	close_fd(&ring_of(s)->watch_fd);
+	close_passed(&ring_of(s)->watch_fd);
 	rest = (struct iovec){(uint8_t *)bytes + put, n - (size_t)put};
 	return stream_write_all(s, &rest, 1, stall_ns);
 }

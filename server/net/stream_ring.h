@@ -5,8 +5,10 @@
  * The memory is made by us, sealed so that nobody can take a page of it away under us, filled by the client
  * (proto/ring.h), and handed over the socket with two bells: an eventfd that the client rings to have us
  * look, and an epoll descriptor, by which it hears of an eventfd that we ring. (Where it does not sleep in a
- * futex.) Neither can make us wait. The first we only poll. The second eventfd the client does not have: of
- * one that both hold it could fill the count, and take O_NONBLOCK away. To ring so and to hear takes the
+ * futex.) To ring and to hear makes nobody wait. The first we only poll. The second eventfd the client does
+ * not have: of one that both hold it could fill the count, and take O_NONBLOCK away. (But to close any of
+ * them may, see the .c; and what a client adds to the epoll descriptor counts as ours. So a client has to be
+ * trusted with them.) To ring so and to hear takes the
  * kernel 0.6 us; a byte in a Unix socket took 1.5. A pipe would take 0.5, but who reads from it may keep its
  * lock for as long as it likes, by splicing into a socket that is full, and stop whoever writes.
  *

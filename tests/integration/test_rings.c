@@ -9,12 +9,15 @@
 #include "tests/support/daemon.h"
 #include "tests/support/peer.h"
 #include "tests/support/proxy.h"
+#include "tests/support/skip.h"
+#include <libgen.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -129,6 +132,37 @@ static void test_the_variable(void **state)
 	setenv("CHAN_RING_AFTER", "", 1);
 	chan_hangup(dial(0));
 	unsetenv("CHAN_RING_AFTER");
+}
+
+/* Somebody else's processes are not trusted with them. */
+static void be_somebody_else(void)
+{
+	struct chan_client *c;
+
+	if (setresgid(65534, 65534, 65534) < 0 || setresuid(65534, 65534, 65534) < 0)
+		_exit(1);
+	c = dial(1);
+	converse(c, "somebody");
+	_exit(process_rings(getpid()) == 0 ? 0 : 1);
+}
+
+static void test_who_is_somebody_else_has_none(void **state)
+{
+	char folder[sizeof(d.url)];
+	int status;
+	pid_t pid;
+
+	(void)state;
+	if (geteuid() != 0)
+		SKIP_TEST("only root can be somebody else");
+	strcpy(folder, d.url + 5);
+	assert_int_equal(chmod(folder, 0666), 0);
+	assert_int_equal(chmod(dirname(folder), 0711), 0);
+	pid = fork();
+	if (pid == 0)
+		be_somebody_else();
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
 }
 
 /* As many as rings_max says, half of them for one user; the others go on over their sockets, and the
@@ -521,6 +555,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_who_asks_gets_them),
 		cmocka_unit_test(test_who_does_not_want_them_has_none),
+		cmocka_unit_test(test_who_is_somebody_else_has_none),
 		cmocka_unit_test(test_the_variable),
 		cmocka_unit_test(test_a_relay_that_passes_no_descriptors),
 		cmocka_unit_test(test_a_client_is_killed),
