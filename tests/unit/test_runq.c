@@ -215,33 +215,6 @@ static void raids_no_busy_owner(void **state)
 	assert_null(runq_take_next(&victim));
 }
 
-static void *swap_next(void *arg)
-{
-	while (!atomic_load_explicit(&over, memory_order_relaxed)) {
-		runq_put_next(arg, &gs[0]);
-		runq_take_next(arg);
-	}
-	return arg;
-}
-
-/* It says so each time. Whoever looks often enough comes in the middle. */
-static void an_owner_that_changes_next_is_busy(void **state)
-{
-	static struct runq q;
-	long looks = 0, looks_max = 1000 * 1000 * 1000;
-	pthread_t owner;
-
-	(void)state;
-	runq_init(&q, false);
-	atomic_store(&over, false);
-	assert_int_equal(pthread_create(&owner, NULL, swap_next, &q), 0);
-	while (!atomic_load_explicit(&q.next_busy, memory_order_relaxed) && looks < looks_max)
-		looks++;
-	atomic_store(&over, true);
-	pthread_join(owner, NULL);
-	assert_true(looks < looks_max);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -251,7 +224,6 @@ int main(void)
 		cmocka_unit_test(sheds_the_older_half_in_order),
 		cmocka_unit_test(steals_half_and_leaves_next),
 		cmocka_unit_test(raids_no_busy_owner),
-		cmocka_unit_test(an_owner_that_changes_next_is_busy),
 		cmocka_unit_test(each_comes_out_once),
 		cmocka_unit_test(needs_no_membarrier),
 	};
